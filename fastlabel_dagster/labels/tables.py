@@ -1,0 +1,99 @@
+"""``Labels``: the tasks and annotation classes of one project, in memory or streamed from where they live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.labels.schema import CLASSES, TASKS
+
+#: Yields tables of tasks (schema ``TASKS``, in a fixed order, each small enough for memory), projected to the columns
+#: asked for (``None``: all). Must be callable again and again with the same answer.
+TaskSource: TypeAlias = Callable[[Sequence[str] | None], Iterator[pa.Table]]
+
+
+class Labels:
+    """The labels of one project: tasks with their annotations, and the annotation classes.
+
+    ``tasks`` may be a table, or a callable that streams tables (a mirror hands one bucket at a time), so that a reader
+    which uses :meth:`batches` needs memory for a bucket and not for the project. ``origin`` says where the labels came
+    from (mirror location, version, digest); exports record it.
+    """
+
+    def __init__(
+        self,
+        tasks: pa.Table | TaskSource,
+        classes: pa.Table | None = None,
+        *,
+        origin: Mapping[str, str | int] | None = None,
+    ) -> None:
+        self._table: pa.Table | None = tasks if isinstance(tasks, pa.Table) else None
+        self._source: TaskSource = (
+            (lambda columns: iter([_project(tasks, columns)])) if self._table is not None else tasks
+        )
+        self.classes: pa.Table = CLASSES.empty_table() if classes is None else classes
+        self.origin: dict[str, str | int] = dict(origin or {})
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Stream the tasks, a table at a time, in a fixed order; ``columns`` names the ones wanted (default all)."""
+        return self._source(columns)
+
+    @property
+    def tasks(self) -> pa.Table:
+        """All tasks as one table (schema ``TASKS``); loads the whole project."""
+        if self._table is None:
+            tables = list(self.batches())
+            self._table = pa.concat_tables(tables) if tables else TASKS.empty_table()
+        return self._table
+
+    @property
+    def annotations(self) -> pa.Table:
+        """One row per annotation of all tasks; see :func:`annotations_of`."""
+        return annotations_of(self.tasks)
+
+    def where(self, predicate: Callable[[pa.Table], pa.ChunkedArray | pa.Array], *, needs: Iterable[str]) -> Labels:
+        """The same labels with only the tasks for which ``predicate(table)`` (a boolean column) is true.
+
+        ``needs`` names the columns the predicate reads.
+        """
+        needed = list(needs)
+
+        def filtered(columns: Sequence[str] | None) -> Iterator[pa.Table]:
+            wanted = None if columns is None else list(dict.fromkeys([*columns, *needed]))
+            for table in self.batches(wanted):
+                yield _project(table.filter(predicate(table)), columns)
+
+        return Labels(filtered, self.classes, origin=self.origin)
+
+    def with_status(self, *statuses: str) -> Labels:
+        """Only the tasks in one of these statuses."""
+        wanted = pa.array(statuses, pa.string())
+        return self.where(lambda table: pc.is_in(table["status"], value_set=wanted), needs=["status"])
+
+
+def annotations_of(tasks: pa.Table) -> pa.Table:
+    """The nested annotations of ``tasks`` as one row each: ``task_id``, ``task_name``, ``index`` (position within the
+    task, from 0), then the fields of ``schema.ANNOTATION``. Shares memory with ``tasks``."""
+    tasks = tasks.combine_chunks()
+    nested = tasks["annotations"]
+    column = nested.chunk(0) if nested.num_chunks else pa.array([], nested.type)
+    parents = pc.list_parent_indices(column)
+    flat = pc.list_flatten(column)
+    counts = pc.fill_null(pc.list_value_length(column), 0)
+    starts = pc.subtract(pc.cumulative_sum(pc.cast(counts, pa.int64())), counts)
+    index = pc.subtract(pa.array(range(len(flat)), pa.int64()), pc.take(starts, parents))
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "task_id": pc.take(tasks["task_id"], parents),
+        "task_name": pc.take(tasks["name"], parents),
+        "index": index,
+    }
+    names = [field.name for field in flat.type]
+    columns.update(zip(names, flat.flatten(), strict=True))
+    return pa.table(columns)
+
+
+def _project(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    return table if columns is None else table.select(list(columns))
