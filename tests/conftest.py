@@ -1,0 +1,68 @@
+"""Fixtures for the whole suite: an S3 server on loopback, and the small real dataset."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+
+class S3Server(NamedTuple):
+    """An S3 server on loopback and an empty bucket in it: ``endpoint_url, bucket = moto_s3`` works too."""
+
+    endpoint_url: str
+    bucket: str
+
+
+@pytest.fixture(scope="session")
+def _moto_endpoint() -> Iterator[str]:
+    """moto's HTTP server, started once per test process on a free port."""
+    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto_s3(_moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A fresh bucket on a real S3 HTTP server; credentials, region and endpoint are in the environment.
+
+    ``open_store(f"s3://{moto_s3.bucket}/prefix")`` needs nothing else, and neither does a child process
+    that inherits ``os.environ``.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test-key-id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret-key")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", _moto_endpoint)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+
+    import boto3
+
+    bucket = f"labels-{uuid.uuid4().hex[:12]}"
+    boto3.session.Session().client("s3", endpoint_url=_moto_endpoint).create_bucket(Bucket=bucket)
+    return S3Server(_moto_endpoint, bucket)
+
+
+@pytest.fixture
+def coco_mini(pytestconfig: pytest.Config) -> Path:
+    """The folder of the small COCO dataset of real photographs, or a skip where it is absent.
+
+    It lies beside the repository; the variable FASTLABEL_COCO_MINI names another place.
+    """
+    named = os.environ.get("FASTLABEL_COCO_MINI")
+    folder = Path(named) if named else pytestconfig.rootpath.parent / "shared" / "data" / "coco-mini"
+    if not folder.is_dir():
+        pytest.skip("the coco-mini dataset is not here (FASTLABEL_COCO_MINI names its folder)")
+    return folder
