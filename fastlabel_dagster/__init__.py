@@ -1,1 +1,63 @@
-"""x"""
+"""Annotation data in Dagster: FastLabel projects as versioned label tables, training-ready exports and retraining.
+
+Names are handed out on first use (PEP 562), so ``import fastlabel_dagster`` costs next to nothing in the processes
+Dagster starts for every step; pandas, pyarrow, OpenCV and boto3 load where they are used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fastlabel_dagster import formats, labels, ops
+    from fastlabel_dagster.api import FastLabelClient, FastLabelError
+    from fastlabel_dagster.assets import build_fastlabel_project_assets
+    from fastlabel_dagster.labels import Labels
+    from fastlabel_dagster.project import build_fastlabel_project
+    from fastlabel_dagster.resource import FastLabelResource
+    from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
+    from fastlabel_dagster.store import S3Options, open_store
+    from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
+    from fastlabel_dagster.translator import FastLabelTranslator
+
+_HOMES = {
+    "FastLabelClient": "fastlabel_dagster.api",
+    "FastLabelError": "fastlabel_dagster.api",
+    "FastLabelResource": "fastlabel_dagster.resource",
+    "FastLabelTranslator": "fastlabel_dagster.translator",
+    "LabelMirror": "fastlabel_dagster.sync",
+    "Labels": "fastlabel_dagster.labels",
+    "S3Options": "fastlabel_dagster.store",
+    "build_approval_sensor": "fastlabel_dagster.sensors",
+    "build_fastlabel_project": "fastlabel_dagster.project",
+    "build_fastlabel_project_assets": "fastlabel_dagster.assets",
+    "build_import_sensor": "fastlabel_dagster.sensors",
+    "build_training_sensor": "fastlabel_dagster.sensors",
+    "download_images": "fastlabel_dagster.sync",
+    "open_store": "fastlabel_dagster.store",
+    "publish_dataset": "fastlabel_dagster.sync",
+    "sync_project": "fastlabel_dagster.sync",
+}
+_MODULES = ("formats", "labels", "ops")
+
+__all__ = [  # noqa: PLE0604 - the names are strings; the two tables above are their only home
+    *sorted(_HOMES),
+    *_MODULES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,76 @@
+# Everything a fresh machine needs: Python 3.10+ with venv, git and make. Two commands do the rest:
+#   make demo     the main job, end to end, against a sandbox on this machine; no account needed
+#   make test     the tests
+# More: make demo DATA=<COCO or YOLO folder> STORE=<folder or s3://bucket/prefix>, make dev, make lint, make bench
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DATA ?=
+STORE ?=
+PROJECT ?=
+TASKS ?=
+PORT ?= 3000
+export PYTHONUNBUFFERED = 1
+
+.PHONY: demo dev test lint format bench clean help
+
+demo: $(VENV)/.run ## the whole loop: sync, exports, approvals, retraining, model, unchanged second sync
+	@$(BIN)/python -m dagster_project.demo $(if $(DATA),--data "$(DATA)") $(if $(STORE),--store "$(STORE)") \
+	  $(if $(PROJECT),--project "$(PROJECT)") $(if $(TASKS),--tasks "$(TASKS)")
+
+dev: $(VENV)/.run ## sandbox and Dagster UI on loopback, ready to click
+	@$(BIN)/python -m dagster_project.dev --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(STORE),--store "$(STORE)") \
+	  $(if $(PROJECT),--project "$(PROJECT)")
+
+test: $(VENV)/.dev ## the tests
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: $(VENV)/.dev ## style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## exports beside the SDK, import cost; prints ratios
+	$(BIN)/python -m benchmarks.export
+	$(BIN)/python scripts/import_cost.py
+
+clean: ## what make has made here
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# The virtual environment, in two steps: what runs the product, and what tests it.
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "fastlabel-dagster cannot be set up: no $(PYTHON) on the PATH; install Python 3.11 or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) scripts/check_machine.py
+	@echo "virtual environment: $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	@$(PYTHON) scripts/check_machine.py
+	@echo "installing fastlabel-dagster with the sandbox and the UI (a minute or two, once)"
+	@$(PIP) install --editable '.[sandbox,ui]'
+	@$(opencv)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@$(PYTHON) scripts/check_machine.py
+	@echo "installing the test tools (a minute or two, once)"
+	@$(PIP) install --editable '.[dev]'
+	@$(opencv)
+	@touch $@ $(VENV)/.run
+
+# opencv-python needs libGL, which slim machines lack; the headless build is the same module without it.
+opencv = $(BIN)/python -c 'import cv2' 2>/dev/null || { \
+  echo "OpenCV cannot load here (no libGL?): installing its headless build"; \
+  $(PIP) uninstall --yes opencv-python; $(PIP) install 'opencv-python-headless>=4.10,<5'; \
+  $(BIN)/python -c 'import cv2'; }
