@@ -43,9 +43,26 @@ _HOMES = {
 }
 _MODULES = ("formats", "labels", "ops")
 
-__all__ = [  # noqa: PLE0604 - the names are strings; the two tables above are their only home
-    *sorted(_HOMES),
-    *_MODULES,
+__all__ = [
+    "FastLabelClient",
+    "FastLabelError",
+    "FastLabelResource",
+    "FastLabelTranslator",
+    "LabelMirror",
+    "Labels",
+    "S3Options",
+    "build_approval_sensor",
+    "build_fastlabel_project",
+    "build_fastlabel_project_assets",
+    "build_import_sensor",
+    "build_training_sensor",
+    "download_images",
+    "formats",
+    "labels",
+    "open_store",
+    "ops",
+    "publish_dataset",
+    "sync_project",
 ]
 
 

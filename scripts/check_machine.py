@@ -17,9 +17,8 @@ def missing():
     """What is in the way, as sentences for a person; empty when all is well."""
     version = sys.version_info[:2]
     if version < OLDEST or version > NEWEST:
-        yield "Python %d.%d to %d.%d is needed, this is %d.%d; name another one with `make PYTHON=python3.11 …`." % (
-            OLDEST + NEWEST + version
-        )
+        oldest, newest, this = (".".join(map(str, pair)) for pair in (OLDEST, NEWEST, version))
+        yield f"Python {oldest} to {newest} is needed, this is {this}; name another: `make PYTHON=python3.11 …`."
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             yield f"Python's module {module} is missing; on Debian and Ubuntu: apt-get install python3-venv."
