@@ -1,0 +1,137 @@
+"""The ``fastlabel-dagster`` command: the same work as the assets, from a shell, without a Dagster instance.
+
+Every command loads only what it needs, and ends with a sentence and exit code 1 where a user can do something about it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastlabel_dagster import __version__
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import S3Options
+
+_COMMANDS_ELSEWHERE = {
+    "sandbox": ("fastlabel_dagster.sandbox.commands", "sandbox"),
+    "seed": ("fastlabel_dagster.sandbox.commands", "seed"),
+    "doctor": ("fastlabel_dagster.doctor", "doctor"),
+}
+
+
+class _Commands(click.Group):
+    """A group that loads a command's module only when that command is asked for, and says errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_COMMANDS_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS_ELSEWHERE:
+            module, name = _COMMANDS_ELSEWHERE[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from fastlabel_dagster.api import FastLabelError
+
+        try:
+            return super().invoke(ctx)
+        except (FastLabelError, OSError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fastlabel-dagster")
+def main() -> None:
+    """Annotation data in Dagster: sync FastLabel projects, convert labels, try it all in a sandbox."""
+
+
+def _s3_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``--s3-endpoint`` and ``--s3-region``, for stores that are not on AWS; credentials come from boto3's chain."""
+    command = click.option("--s3-endpoint", metavar="URL", help="S3 server other than AWS.")(command)
+    return click.option("--s3-region", metavar="NAME", help="S3 region.")(command)
+
+
+def _s3(endpoint: str | None, region: str | None) -> S3Options:
+    from fastlabel_dagster.store import S3Options
+
+    return S3Options(endpoint_url=endpoint, region=region)
+
+
+@main.command()
+@click.argument("project")
+@click.argument("store")
+@click.option("--images/--no-images", default=True, show_default=True, help="Download the pictures as well.")
+@_s3_options
+def sync(project: str, store: str, images: bool, s3_endpoint: str | None, s3_region: str | None) -> None:
+    """Mirror PROJECT (a slug) into STORE (a folder or s3://bucket/prefix).
+
+    The token is read from FASTLABEL_ACCESS_TOKEN. Only what changed since the last sync is written.
+    """
+    from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.store import open_store
+    from fastlabel_dagster.sync import download_images, sync_project
+
+    place = open_store(store, _s3(s3_endpoint, s3_region))
+    with FastLabelClient() as client:
+        click.echo(str(sync_project(client, project, place, progress=True)))
+        if images:
+            click.echo(str(download_images(client, project, place, progress=True)))
+
+
+@main.command()
+@click.argument("store")
+@click.argument("before", type=int, required=False)
+@click.argument("after", type=int, required=False)
+@click.option("--rows", default=20, show_default=True, help="How many changes to list.")
+@_s3_options
+def diff(
+    store: str, before: int | None, after: int | None, rows: int, s3_endpoint: str | None, s3_region: str | None
+) -> None:
+    """What changed in the labels of STORE between versions BEFORE and AFTER (default: the newest two)."""
+    from fastlabel_dagster.store import open_store
+    from fastlabel_dagster.sync import LabelMirror
+
+    mirror = LabelMirror(open_store(store, _s3(s3_endpoint, s3_region)).at("labels"))
+    newest = mirror.version
+    after = newest if after is None else after
+    before = max(0, after - 1) if before is None else before
+    changes = mirror.diff(before, after)
+    click.echo(f"version {before} → {after}: {changes}")
+    for row in changes.table.slice(0, rows).to_pylist():
+        told = {key: value for key, value in row.items() if value is not None and key != "task_id"}
+        click.echo("  " + "  ".join(f"{key}={value}" for key, value in told.items()))
+    if changes.table.num_rows > rows:
+        click.echo(f"  … and {changes.table.num_rows - rows:,} more (--rows)")
+
+
+@main.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target")
+@click.option("--from", "source_format", required=True, help="Format of SOURCE: coco, yolo, parquet.")
+@click.option("--to", "target_format", required=True, help="Format to write: coco, coco_parquet, yolo, parquet.")
+@_s3_options
+def convert(
+    source: Path,
+    target: str,
+    source_format: str,
+    target_format: str,
+    s3_endpoint: str | None,
+    s3_region: str | None,
+) -> None:
+    """Convert labels from SOURCE (a folder or the format's index file) to TARGET; no server, no Dagster."""
+    from fastlabel_dagster import formats
+
+    labels = formats.read(source, format=source_format)
+    report = formats.write(labels, format=target_format, target=target, s3=_s3(s3_endpoint, s3_region))
+    click.echo(str(report))
+
+
+if __name__ == "__main__":
+    main()
