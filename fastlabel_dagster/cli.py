@@ -92,7 +92,7 @@ def sync(project: str, store: str, images: bool, s3_endpoint: str | None, s3_reg
 @click.option("--rows", default=20, show_default=True, help="How many changes to list.")
 @_s3_options
 def diff(
-    store: str, before: int | None, after: int | None, rows: int, s3_endpoint: str | None, s3_region: str | None
+    *, store: str, before: int | None, after: int | None, rows: int, s3_endpoint: str | None, s3_region: str | None
 ) -> None:
     """What changed in the labels of STORE between versions BEFORE and AFTER (default: the newest two)."""
     from fastlabel_dagster.store import open_store
@@ -118,6 +118,7 @@ def diff(
 @click.option("--to", "target_format", required=True, help="Format to write: coco, coco_parquet, yolo, parquet.")
 @_s3_options
 def convert(
+    *,
     source: Path,
     target: str,
     source_format: str,
