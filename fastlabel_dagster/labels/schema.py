@@ -3,9 +3,9 @@
 A **task is the atom**: one row per task with its annotations nested in it, so no reader ever sees a task's new state
 beside its old annotations. Columns exist for every modality; a modality that has no use for a column leaves it null.
 
-Lossless by one rule: *a task's JSON is its columns plus ``extra``*. A null column means the key is absent. Whatever does
-not fit — an unknown key, a known key whose value is null or of another type — is kept verbatim in the row's ``extra``,
-a JSON object keyed by the API's own (camelCase) key, and wins over the column when JSON is written again.
+Lossless by one rule: *a task's JSON is its columns plus ``extra``*. A null column means the key is absent. Whatever
+does not fit — an unknown key, a known key whose value is null or of another type — is kept verbatim in the row's
+``extra``, a JSON object keyed by the API's own (camelCase) key, and wins over the column when JSON is written again.
 
 Geometry is in pixels, x to the right and y downwards from the image's top-left corner, as the API sends it.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-#: An attribute's value: ``value`` is the string itself, or compact JSON text when ``value_is_json`` (numbers, lists, booleans).
+#: An attribute's value: ``value`` is the string itself, or compact JSON text when ``value_is_json`` (numbers, lists,
+#: booleans, objects).
 ATTRIBUTE = pa.struct(
     [
         ("key", pa.string()),
@@ -26,7 +27,8 @@ ATTRIBUTE = pa.struct(
     ]
 )
 
-#: One named point of a pose: ``value`` is [x px, y px, visibility (0 invisible, 1 visible)]; ``edges`` are keypoint keys.
+#: One named point of a pose: ``value`` is [x px, y px, visibility (0 invisible, 1 visible)]; ``edges`` are keypoint
+#: keys.
 KEYPOINT = pa.struct(
     [
         ("key", pa.string()),
@@ -47,7 +49,8 @@ FRAME = pa.struct(
     ]
 )
 
-#: ``points`` by type: bbox [x1, y1, x2, y2]; polygon and line [x1, y1, x2, y2, …]; keypoint [x, y]; circle [x, y, radius].
+#: ``points`` by type: bbox [x1, y1, x2, y2]; polygon and line [x1, y1, x2, y2, …]; keypoint [x, y]; circle
+#: [x, y, radius].
 #: ``regions`` (type segmentation on images) is region -> ring -> flat [x, y, …], the first ring of a region its outline
 #: and the others its holes, rings closed. ``rotation`` is in degrees about the box's centre, clockwise on screen.
 ANNOTATION = pa.struct(
@@ -84,8 +87,8 @@ CONTENT = pa.struct(
     ]
 )
 
-#: One row per task. ``width``/``height`` in pixels, ``duration`` in seconds. ``url`` is a signed, expiring download link:
-#: it is part of a task's JSON, never of its digest, and the mirror does not store it.
+#: One row per task. ``width``/``height`` in pixels, ``duration`` in seconds. ``url`` is a signed, expiring download
+#: link: it is part of a task's JSON, never of its digest, and the mirror does not store it.
 TASKS = pa.schema(
     [
         ("task_id", pa.string()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -77,21 +78,22 @@ class Labels:
 def annotations_of(tasks: pa.Table) -> pa.Table:
     """The nested annotations of ``tasks`` as one row each: ``task_id``, ``task_name``, ``index`` (position within the
     task, from 0), then the fields of ``schema.ANNOTATION``. Shares memory with ``tasks``."""
-    tasks = tasks.combine_chunks()
-    nested = tasks["annotations"]
-    column = nested.chunk(0) if nested.num_chunks else pa.array([], nested.type)
-    parents = pc.list_parent_indices(column)
-    flat = pc.list_flatten(column)
-    counts = pc.fill_null(pc.list_value_length(column), 0)
-    starts = pc.subtract(pc.cumulative_sum(pc.cast(counts, pa.int64())), counts)
-    index = pc.subtract(pa.array(range(len(flat)), pa.int64()), pc.take(starts, parents))
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {
-        "task_id": pc.take(tasks["task_id"], parents),
-        "task_name": pc.take(tasks["name"], parents),
-        "index": index,
+    batches = tasks.to_batches() or [pa.RecordBatch.from_pylist([], schema=tasks.schema)]
+    return pa.concat_tables([_annotations_of_batch(batch) for batch in batches])
+
+
+def _annotations_of_batch(tasks: pa.RecordBatch) -> pa.Table:
+    nested = tasks.column("annotations")
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(nested), 0), dtype=np.int64)
+    parents = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    starts = np.cumsum(lengths) - lengths
+    flat = pc.list_flatten(nested)
+    columns: dict[str, pa.Array] = {
+        "task_id": tasks.column("task_id").take(pa.array(parents)),
+        "task_name": tasks.column("name").take(pa.array(parents)),
+        "index": pa.array(np.arange(len(parents), dtype=np.int64) - starts[parents]),
     }
-    names = [field.name for field in flat.type]
-    columns.update(zip(names, flat.flatten(), strict=True))
+    columns.update(zip((field.name for field in flat.type), flat.flatten(), strict=True))
     return pa.table(columns)
 
 

@@ -1,0 +1,383 @@
+"""Geometry of all annotations at once: vertices, boxes, areas and checks as ragged NumPy arrays.
+
+:func:`flatten` turns a tasks table into one flat array of vertices with offsets; everything else is arithmetic on it.
+Nothing here runs Python code per annotation. Lengths are pixels, x to the right and y downwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fastlabel_dagster.labels.ragged import (
+    Bools,
+    Floats,
+    Ints,
+    Ragged,
+    all_true,
+    as_ragged,
+    floats,
+    maxima,
+    minima,
+    offsets_of,
+    one_array,
+    ranges,
+    sums,
+    valid_mask,
+)
+
+#: Types whose geometry is a list of numbers in ``points``: type -> (fewest numbers, most numbers or None, multiple of).
+_POINT_TYPES: dict[str, tuple[int, int | None, int]] = {
+    "bbox": (4, 4, 2),
+    "polygon": (6, None, 2),
+    "line": (4, None, 2),
+    "keypoint": (2, 2, 2),
+    "circle": (3, 3, 1),
+}
+_POSE = "pose_estimation"
+_SEGMENTATION = "segmentation"
+_FEWEST_RING_VERTICES = 3
+
+
+@dataclass(frozen=True)
+class FlatAnnotations:
+    """``n`` annotations as ``r`` rings of ``m`` vertices.
+
+    Annotation ``i`` owns rings ``annotation_rings[i]:annotation_rings[i + 1]``; ring ``j`` owns the vertices
+    ``coords[ring_offsets[j]:ring_offsets[j + 1]]``. An annotation has no ring when it has no 2D geometry of its own
+    (classification, text, keyframes, …) or when that geometry is ill-formed (``well_formed`` False).
+    """
+
+    task: Ints
+    """int64[n]: row of the annotation's task in the tasks table."""
+    index: Ints
+    """int64[n]: position within its task, from 0."""
+    type: pa.Array
+    """string[n]: annotation type, may hold nulls."""
+    value: pa.Array
+    """string[n]: class value, may hold nulls."""
+    coords: Floats
+    """float64[m, 2]: all vertices, x and y in pixels; NaN and infinities as they came."""
+    ring_offsets: Ints
+    """int64[r + 1] into ``coords``."""
+    annotation_rings: Ints
+    """int64[n + 1] into the rings."""
+    ring_region: NDArray[np.int32]
+    """int32[r]: number of the ring's region within its annotation, from 0."""
+    ring_is_hole: Bools
+    """bool[r]: the ring is cut out of its region."""
+    rotation: Floats
+    """float64[n]: degrees clockwise on screen, 0 when absent. Already applied to the corners of a bbox."""
+    radius: Floats
+    """float64[n]: radius of a circle in pixels, NaN for everything else."""
+    width: Floats
+    """float64[n]: width of the task's image in pixels; NaN when unknown (absent, zero or negative)."""
+    height: Floats
+    """float64[n]: height likewise."""
+    well_formed: Bools
+    """bool[n]: False when the type promises geometry and the points do not fit it: a wrong or odd count of numbers,
+    null or missing points, a ring of fewer than three vertices. Such an annotation has no ring."""
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    @property
+    def ring_annotation(self) -> Ints:
+        """int64[r]: the annotation each ring belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.annotation_rings))
+
+    @property
+    def vertex_ring(self) -> Ints:
+        """int64[m]: the ring each vertex belongs to."""
+        return np.repeat(np.arange(len(self.ring_region), dtype=np.int64), np.diff(self.ring_offsets))
+
+    @property
+    def annotation_vertices(self) -> Ints:
+        """int64[n + 1] into ``coords``: the vertices of annotation ``i``, all its rings together."""
+        return self.ring_offsets[self.annotation_rings]
+
+    def is_type(self, *types: str) -> Bools:
+        """bool[n]: the annotation is of one of ``types``."""
+        return _is_in(self.type, types)
+
+
+def flatten(tasks: pa.Table) -> FlatAnnotations:
+    """The geometry of every annotation of ``tasks`` (columns ``annotations``, and ``width``/``height`` when present).
+
+    Rings by type: bbox 4 corners from (x1, y1) around, turned by ``rotation`` about the box's centre; polygon its
+    outline and line its path (open) as they came; segmentation each ring of each region without the vertex that repeats
+    the first; keypoint one vertex; circle its centre; pose_estimation the x, y of its placed keypoints in their order.
+    """
+    nested = as_ragged(one_array(tasks["annotations"]))
+    task = np.repeat(np.arange(tasks.num_rows, dtype=np.int64), nested.lengths)
+    rows = pc.list_flatten(one_array(tasks["annotations"]))
+    column: dict[str, pa.Array] = dict(zip((field.name for field in rows.type), rows.flatten(), strict=True))
+    n = len(rows)
+    types = column["type"]
+    points = as_ragged(column["points"])
+    numbers = floats(points.values)
+    regions = as_ragged(column["regions"])
+    poses = as_ragged(column["keypoints"])
+    elsewhere = valid_mask(column["frames"]) | valid_mask(column["start"])
+
+    promised = _is_in(types, [*_POINT_TYPES, _SEGMENTATION, _POSE]) & ~elsewhere
+    fits = _points_fit(types, points)
+    segmentation = _is_in(types, [_SEGMENTATION]) & regions.valid
+    rings = _segmentation_rings(regions, segmentation)
+    pose = _is_in(types, [_POSE]) & poses.valid
+    placed = _placed_keypoints(poses, pose)
+    well_formed = ~promised | fits | rings.fits | placed.fits
+
+    # How many rings each annotation has and how many vertices each ring.
+    ring_counts = np.zeros(n, dtype=np.int64)
+    ring_counts[fits | placed.fits] = 1
+    ring_counts[rings.fits] = rings.counts[rings.fits]
+    annotation_rings = offsets_of(ring_counts)
+    ring_vertices = np.zeros(annotation_rings[-1], dtype=np.int64)
+    circle = _is_in(types, ["circle"]) & fits
+    bbox = _is_in(types, ["bbox"]) & fits
+    vertices = points.lengths // 2
+    vertices[bbox] = 4
+    ring_vertices[annotation_rings[:-1][fits]] = vertices[fits]
+    ring_vertices[annotation_rings[:-1][placed.fits]] = placed.counts[placed.fits]
+    segmentation_rings = ranges(annotation_rings[:-1][rings.fits], ring_counts[rings.fits])
+    ring_vertices[segmentation_rings] = rings.vertices
+    ring_offsets = offsets_of(ring_vertices)
+
+    coords = np.empty((ring_offsets[-1], 2), dtype=np.float64)
+    flat = coords.reshape(-1)
+    first_ring = annotation_rings[:-1]
+    listed = np.flatnonzero(fits & ~bbox)
+    flat[ranges(2 * ring_offsets[first_ring[listed]], 2 * vertices[listed])] = numbers[
+        ranges(points.starts[listed], 2 * vertices[listed])
+    ]
+    rotation = np.where(valid_mask(column["rotation"]), floats(column["rotation"]), 0.0)
+    boxed = np.flatnonzero(bbox)
+    if len(boxed):
+        ends = numbers[points.starts[boxed, None] + np.arange(4)]
+        coords[ring_offsets[first_ring[boxed], None] + np.arange(4)] = _corners(ends, rotation[boxed])
+    coords[ranges(ring_offsets[segmentation_rings], rings.vertices)] = rings.coords
+    coords[ranges(ring_offsets[first_ring[placed.fits]], placed.counts[placed.fits])] = placed.coords
+
+    ring_region = np.zeros(len(ring_vertices), dtype=np.int32)
+    ring_region[segmentation_rings] = rings.region
+    ring_is_hole = np.zeros(len(ring_vertices), dtype=np.bool_)
+    ring_is_hole[segmentation_rings] = rings.is_hole
+    radius = np.full(n, np.nan)
+    radius[circle] = numbers[points.starts[circle] + 2]
+    return FlatAnnotations(
+        task=task,
+        index=ranges(np.zeros(tasks.num_rows), nested.lengths),
+        type=types,
+        value=column["value"],
+        coords=coords,
+        ring_offsets=ring_offsets,
+        annotation_rings=annotation_rings,
+        ring_region=ring_region,
+        ring_is_hole=ring_is_hole,
+        rotation=rotation,
+        radius=radius,
+        width=_size(tasks, "width")[task],
+        height=_size(tasks, "height")[task],
+        well_formed=well_formed,
+    )
+
+
+def boxes(flat: FlatAnnotations) -> Floats:
+    """float64[n, 4]: the smallest upright box around each annotation, x1, y1, x2, y2 in pixels.
+
+    A circle's box encloses the circle. NaN where there is no ring, or where a coordinate is NaN.
+    """
+    offsets = flat.annotation_vertices
+    result = np.empty((len(flat), 4), dtype=np.float64)
+    for axis in (0, 1):
+        values = np.ascontiguousarray(flat.coords[:, axis])
+        result[:, axis] = minima(values, offsets)
+        result[:, axis + 2] = maxima(values, offsets)
+    circle = np.flatnonzero(_drawn_circles(flat))
+    reach = np.abs(flat.radius[circle, None])
+    result[circle, :2] -= reach
+    result[circle, 2:] += reach
+    return result
+
+
+def ring_areas(flat: FlatAnnotations) -> Floats:
+    """float64[r]: unsigned area of each ring by the shoelace formula, in square pixels; 0 for rings that enclose
+    nothing (points, lines, poses)."""
+    offsets = flat.ring_offsets
+    lengths = np.diff(offsets)
+    # Measured from the ring's first vertex: far from the origin the products would cancel away the digits that matter.
+    filled = np.repeat(offsets[:-1], lengths)
+    with np.errstate(invalid="ignore", over="ignore"):
+        local = flat.coords - flat.coords[filled]
+        following = np.arange(1, len(local) + 1)
+        has_vertices = lengths > 0
+        following[offsets[1:][has_vertices] - 1] = offsets[:-1][has_vertices]
+        after = local[following] if len(local) else local
+        areas = 0.5 * np.abs(sums(local[:, 0] * after[:, 1] - after[:, 0] * local[:, 1], offsets))
+    encloses = flat.is_type("bbox", "polygon", _SEGMENTATION)[flat.ring_annotation]
+    return np.where(encloses, areas, 0.0)
+
+
+def areas(flat: FlatAnnotations) -> Floats:
+    """float64[n]: area in square pixels.
+
+    bbox width x height, polygon by the shoelace formula, segmentation its outlines less their holes, circle pi r²; 0 for
+    points, lines, poses and annotations without geometry; NaN where a coordinate is not finite.
+    """
+    signed = np.where(flat.ring_is_hole, -1.0, 1.0) * ring_areas(flat)
+    result = sums(signed, flat.annotation_rings)
+    circle = _drawn_circles(flat)
+    result[circle] = np.pi * flat.radius[circle] ** 2
+    return result
+
+
+def is_finite(flat: FlatAnnotations) -> Bools:
+    """bool[n]: no coordinate (nor a circle's radius) is NaN or infinite. True for annotations without geometry."""
+    finite: Bools = np.isfinite(flat.coords[:, 0]) & np.isfinite(flat.coords[:, 1])
+    return all_true(finite, flat.annotation_vertices) & (np.isfinite(flat.radius) | ~_drawn_circles(flat))
+
+
+def inside_image(flat: FlatAnnotations) -> Bools:
+    """bool[n]: the annotation lies within [0, width] x [0, height] of its image.
+
+    A side whose length is unknown has no far end to cross. Annotations without geometry lie nowhere outside: True.
+    Coordinates that are not finite are not inside.
+    """
+    box = boxes(flat)
+    without = flat.annotation_vertices[1:] == flat.annotation_vertices[:-1]
+    width = np.where(np.isnan(flat.width), np.inf, flat.width)
+    height = np.where(np.isnan(flat.height), np.inf, flat.height)
+    inside = (box[:, 0] >= 0) & (box[:, 1] >= 0) & (box[:, 2] <= width) & (box[:, 3] <= height)
+    result: Bools = without | (inside & is_finite(flat))
+    return result
+
+
+def _drawn_circles(flat: FlatAnnotations) -> Bools:
+    return flat.is_type("circle") & (flat.annotation_rings[1:] > flat.annotation_rings[:-1])
+
+
+def _is_in(types: pa.Array, wanted: Sequence[str]) -> Bools:
+    result: Bools = pc.is_in(types, value_set=pa.array(wanted, types.type)).to_numpy(zero_copy_only=False)
+    return result
+
+
+def _points_fit(types: pa.Array, points: Ragged) -> Bools:
+    fits = np.zeros(len(types), dtype=np.bool_)
+    for name, (fewest, most, multiple) in _POINT_TYPES.items():
+        count = points.lengths
+        right = (count >= fewest) & (count % multiple == 0)
+        if most is not None:
+            right &= count <= most
+        fits |= _is_in(types, [name]) & right
+    return fits & points.valid & _no_nulls(points)
+
+
+def _no_nulls(lists: Ragged) -> Bools:
+    if lists.values.null_count == 0:
+        return np.ones(len(lists.lengths), dtype=np.bool_)
+    nulls = offsets_of(~valid_mask(lists.values))
+    none: Bools = nulls[lists.starts + lists.lengths] == nulls[lists.starts]
+    return none
+
+
+def _corners(ends: Floats, degrees: Floats) -> Floats:
+    """float64[b, 4, 2]: corners of boxes given as x1, y1, x2, y2, turned clockwise on screen about their centres."""
+    x1, y1, x2, y2 = ends.T
+    corners = np.stack([np.stack([x1, x2, x2, x1], axis=1), np.stack([y1, y1, y2, y2], axis=1)], axis=2)
+    turned = np.flatnonzero(degrees != 0)
+    if len(turned):
+        with np.errstate(invalid="ignore"):
+            angle = np.deg2rad(degrees[turned] % 360.0)
+            # Quarter turns are exact: cos(90°) is 6e-17 in floating point and would smear whole-pixel boxes.
+            quarter = degrees[turned] % 90.0 == 0
+            cos, sin = np.cos(angle), np.sin(angle)
+            cos, sin = np.where(quarter, np.round(cos), cos), np.where(quarter, np.round(sin), sin)
+            centre = (corners[turned, 0] + corners[turned, 2]) / 2
+            dx, dy = np.moveaxis(corners[turned] - centre[:, None], 2, 0)
+        corners[turned, :, 0] = centre[:, 0, None] + dx * cos[:, None] - dy * sin[:, None]
+        corners[turned, :, 1] = centre[:, 1, None] + dx * sin[:, None] + dy * cos[:, None]
+    return corners
+
+
+class _SegmentationRings(NamedTuple):
+    fits: Bools  # [n] the annotation is a well-formed segmentation
+    counts: Ints  # [n] its number of rings
+    vertices: Ints  # per ring of the fitting annotations: vertices without the closing one
+    region: Ints  # per such ring
+    is_hole: Bools  # per such ring
+    coords: Floats  # [vertices.sum(), 2]
+
+
+def _segmentation_rings(regions: Ragged, wanted: Bools) -> _SegmentationRings:
+    """Take region -> ring -> [x, y, …] apart for the annotations ``wanted``; the others have no ring."""
+    region_counts = np.where(wanted, regions.lengths, 0)
+    in_region = as_ragged(regions.values)
+    region_rows = ranges(regions.starts, region_counts)
+    region_annotation = np.repeat(np.arange(len(wanted)), region_counts)
+    ring_counts = in_region.lengths[region_rows]
+    in_ring = as_ragged(in_region.values)
+    ring_rows = ranges(in_region.starts[region_rows], ring_counts)
+    ring_annotation = np.repeat(region_annotation, ring_counts)
+    starts, lengths = in_ring.starts[ring_rows], in_ring.lengths[ring_rows]
+    numbers = floats(in_ring.values)
+
+    vertices = lengths // 2
+    closed = np.flatnonzero((lengths % 2 == 0) & (vertices > 1))
+    last = starts[closed] + lengths[closed]
+    repeats = (numbers[last - 2] == numbers[starts[closed]]) & (numbers[last - 1] == numbers[starts[closed] + 1])
+    vertices[closed[repeats]] -= 1
+
+    right = (lengths % 2 == 0) & (vertices >= _FEWEST_RING_VERTICES) & _no_nulls(in_ring)[ring_rows]
+    fits = wanted & (region_counts > 0)
+    fits[region_annotation[ring_counts == 0]] = False
+    fits[ring_annotation[~right]] = False
+
+    kept = fits[ring_annotation]
+    number_in_annotation = ranges(np.zeros(len(wanted)), region_counts)
+    number_in_region = ranges(np.zeros(len(ring_counts)), ring_counts)
+    counts = np.bincount(ring_annotation, minlength=len(wanted)).astype(np.int64)
+    return _SegmentationRings(
+        fits=fits,
+        counts=counts,
+        vertices=vertices[kept],
+        region=np.repeat(number_in_annotation, ring_counts)[kept],
+        is_hole=number_in_region[kept] > 0,
+        coords=numbers[ranges(starts[kept], 2 * vertices[kept])].reshape(-1, 2),
+    )
+
+
+class _PlacedKeypoints(NamedTuple):
+    fits: Bools  # [n] the annotation is a pose with at least one placed keypoint and none ill-formed
+    counts: Ints  # [n] its number of placed keypoints
+    coords: Floats  # [counts[fits].sum(), 2]
+
+
+def _placed_keypoints(poses: Ragged, wanted: Bools) -> _PlacedKeypoints:
+    """The x, y of the keypoints of the annotations ``wanted``; one whose value is null or empty is not placed."""
+    keypoint_counts = np.where(wanted, poses.lengths, 0)
+    rows = ranges(poses.starts, keypoint_counts)
+    annotation = np.repeat(np.arange(len(wanted)), keypoint_counts)
+    value = as_ragged(pc.struct_field(poses.values, "value"))
+    lengths = value.lengths[rows]
+    placed = lengths > 0
+    right = ~placed | ((lengths >= 2) & (lengths <= 3) & _no_nulls(value)[rows])
+    counts = np.bincount(annotation[placed], minlength=len(wanted)).astype(np.int64)
+    fits = wanted & (counts > 0)
+    fits[annotation[~right]] = False
+    kept = rows[placed & fits[annotation]]
+    coords = floats(value.values)[ranges(value.starts[kept], np.full(len(kept), 2))].reshape(-1, 2)
+    return _PlacedKeypoints(fits, counts, coords)
+
+
+def _size(tasks: pa.Table, column: str) -> Floats:
+    if column not in tasks.column_names:
+        return np.full(tasks.num_rows, np.nan)
+    size = floats(tasks[column])
+    return np.where(size > 0, size, np.nan)

@@ -1,0 +1,103 @@
+"""Arrow lists as NumPy offsets and values, and the index arithmetic of ragged arrays."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+class Ragged(NamedTuple):
+    """A list column taken apart: row ``i`` holds ``values[starts[i] : starts[i] + lengths[i]]``; null rows are empty."""
+
+    starts: Ints
+    lengths: Ints
+    valid: Bools
+    values: pa.Array
+
+
+def as_ragged(lists: pa.Array) -> Ragged:
+    """Take a list array apart without copying its values (which may reach beyond the rows of a slice)."""
+    offsets = lists.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+    valid = valid_mask(lists)
+    lengths = np.where(valid, np.diff(offsets), 0)
+    return Ragged(offsets[:-1], lengths, valid, lists.values)
+
+
+def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """``column`` as a single array (copies only when it has several chunks)."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def valid_mask(array: pa.Array) -> Bools:
+    """True where ``array`` is not null."""
+    if array.null_count == 0:
+        return np.ones(len(array), dtype=np.bool_)
+    mask: Bools = pc.is_valid(array).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def floats(array: pa.Array | pa.ChunkedArray) -> Floats:
+    """Numbers as float64, NaN where null."""
+    column = one_array(array)
+    if column.type != pa.float64():
+        column = pc.cast(column, pa.float64())
+    result: Floats = column.to_numpy(zero_copy_only=False)
+    return result
+
+
+def offsets_of(lengths: NDArray[Any]) -> Ints:
+    """``[0, l0, l0 + l1, …]``: where each row starts, and the end."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Ints:
+    """The indices ``starts[i], starts[i] + 1, …`` (``lengths[i]`` of them) of every row, one after the other."""
+    offsets = offsets_of(lengths)
+    result = np.arange(offsets[-1], dtype=np.int64)
+    result += np.repeat(np.asarray(starts, dtype=np.int64) - offsets[:-1], lengths)
+    return result
+
+
+def sums(values: Floats, offsets: Ints) -> Floats:
+    """Sum of each row's values; 0 for an empty row. A NaN stays within its row."""
+    return _reduce(np.add, values, offsets, 0.0)
+
+
+def minima(values: Floats, offsets: Ints) -> Floats:
+    """Smallest value of each row; NaN for an empty row or a row with a NaN."""
+    return _reduce(np.minimum, values, offsets, np.nan)
+
+
+def maxima(values: Floats, offsets: Ints) -> Floats:
+    """Largest value of each row; NaN for an empty row or a row with a NaN."""
+    return _reduce(np.maximum, values, offsets, np.nan)
+
+
+def all_true(values: Bools, offsets: Ints) -> Bools:
+    """Whether all of each row's values are true; True for an empty row."""
+    bad = offsets_of(~values)
+    none_bad: Bools = bad[offsets[1:]] == bad[offsets[:-1]]
+    return none_bad
+
+
+def _reduce(operation: np.ufunc, values: Floats, offsets: Ints, empty: float) -> Floats:
+    # reduceat gives a row's own first value where the row is empty, so it only sees the rows that hold something.
+    result = np.full(len(offsets) - 1, empty, dtype=np.float64)
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])
+    if len(filled):
+        result[filled] = operation.reduceat(values, offsets[:-1][filled])
+    return result
