@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FastLabelError(Exception):
-    """Anything the API, or the way to it, refused. ``except FastLabelError`` catches every error of this package's client.
+    """Anything the API, or the way to it, refused; ``except FastLabelError`` catches every error of the client.
 
     Attributes:
         message: what went wrong, in the server's words where it said any.

@@ -1,0 +1,140 @@
+"""The client: where token and address come from, and which groups of methods there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import NoReturn
+
+import requests
+
+from fastlabel_dagster.api.budget import RequestBudget
+from fastlabel_dagster.api.download import download
+from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.groups.annotation_classes import AnnotationClasses
+from fastlabel_dagster.api.groups.datasets import DatasetObjects, Datasets
+from fastlabel_dagster.api.groups.jobs import AutoAnnotationJobs, EvaluationJobs, TrainingJobs
+from fastlabel_dagster.api.groups.projects import AwsS3, ImportHistories, Projects, Tags
+from fastlabel_dagster.api.groups.tasks import ImageTasks, Tasks
+from fastlabel_dagster.api.retry import RetryPolicy
+from fastlabel_dagster.api.sdk_names import SdkNames
+from fastlabel_dagster.api.statistics import RequestStatistics
+from fastlabel_dagster.api.transport import Timeout, Transport, clean_base_url, clean_token, new_session
+
+DEFAULT_BASE_URL = "https://api.fastlabel.ai/v1/"
+
+
+class FastLabelClient(SdkNames):
+    """Speaks to FastLabel's HTTP API. One client serves many threads.
+
+    ```python
+    with FastLabelClient() as client:                        # token and address from the environment
+        for task in client.image_tasks.iter("street-scenes", status="approved"):
+            print(task["name"], len(task["annotations"]))
+        client.get_image_tasks(project="street-scenes")      # the official SDK's names work as well
+    ```
+
+    Answers are plain dicts exactly as the API sends them.
+
+    Args:
+        access_token: else the environment's FASTLABEL_ACCESS_TOKEN.
+        base_url: else the environment's FASTLABEL_API_URL, else FastLabel's own service.
+        timeout: seconds to wait for a connection, and for the next byte of an answer; one number sets both.
+        retry: which failures are tried again, and how patiently.
+        budget: requests this process may send with this token; None counts nothing.
+        session: a session of your own (proxies, certificates). It is closed with the client.
+
+    Raises:
+        Invalid: (also a ValueError) without a token, or with a token or address that cannot be right.
+            Nothing is sent before the first method is called.
+    """
+
+    def __init__(
+        self,
+        access_token: str | None = None,
+        base_url: str | None = None,
+        *,
+        timeout: Timeout = (5, 60),
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - an immutable value
+        budget: RequestBudget | None = RequestBudget(),  # noqa: B008 - an immutable value
+        session: requests.Session | None = None,
+    ) -> None:
+        token = access_token or os.environ.get("FASTLABEL_ACCESS_TOKEN")
+        if not token:
+            raise Invalid(
+                "FASTLABEL_ACCESS_TOKEN is not configured.",
+                hint="set the environment variable, or pass access_token=",
+            )
+        token = clean_token(token)
+        self._base_url = clean_base_url(base_url or os.environ.get("FASTLABEL_API_URL") or DEFAULT_BASE_URL)
+        self._transport = Transport(
+            token,
+            self._base_url,
+            timeout=timeout,
+            retry=retry,
+            account=None if budget is None else budget.account(token, self._base_url),
+            session=session or new_session(),
+        )
+        self.projects = Projects(self._transport)
+        self.tasks = Tasks(self._transport)
+        self.image_tasks = ImageTasks(self._transport)
+        self.tags = Tags(self._transport)
+        self.annotation_classes = AnnotationClasses(self._transport)
+        self.import_histories = ImportHistories(self._transport)
+        self.aws_s3 = AwsS3(self._transport)
+        self.datasets = Datasets(self._transport)
+        self.dataset_objects = DatasetObjects(self._transport)
+        self.training_jobs = TrainingJobs(self._transport)
+        self.evaluation_jobs = EvaluationJobs(self._transport)
+        self.auto_annotation_jobs = AutoAnnotationJobs(self._transport)
+
+    def __repr__(self) -> str:
+        return f"FastLabelClient(base_url={self._base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds a token and open connections; make one in each process instead of pickling it")
+
+    def __enter__(self) -> FastLabelClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pooled connections. A closed client opens new ones when it is used again."""
+        self._transport.close()
+
+    @property
+    def base_url(self) -> str:
+        """The API's address, with its final slash."""
+        return self._base_url
+
+    @property
+    def statistics(self) -> RequestStatistics:
+        """Requests, retries, waits and bytes of this client so far; two of them subtract."""
+        return self._transport.counter.snapshot()
+
+    def download(self, url: str, write: Callable[[bytes], object], *, expected_bytes: int | None = None) -> int:
+        """Stream a signed URL (a task's `url`, an object's `signedUrl`) into `write`, without the token.
+
+        ```python
+        with open("cat.jpg", "wb") as file:
+            client.download(task["url"], file.write)
+        ```
+
+        Args:
+            write: called with each piece in order. A broken download goes on where it broke off.
+            expected_bytes: how long the file must be, where that is known.
+
+        Returns:
+            The number of bytes written.
+
+        Raises:
+            TransportError: when it stayed shorter than announced, or is not `expected_bytes` long.
+            Unauthorized: when the URL has expired.
+            NotFound: when nothing lies there.
+        """
+        return download(self._transport, url, write, expected_bytes=expected_bytes)
