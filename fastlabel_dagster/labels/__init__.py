@@ -4,6 +4,21 @@
 :mod:`fastlabel_dagster.labels.schema`.
 """
 
+from fastlabel_dagster.labels.fastlabel import (
+    classes_from_fastlabel,
+    classes_to_fastlabel,
+    from_fastlabel,
+    tasks_table,
+    to_fastlabel,
+)
 from fastlabel_dagster.labels.tables import Labels, annotations_of
 
-__all__ = ["Labels", "annotations_of"]
+__all__ = [
+    "Labels",
+    "annotations_of",
+    "classes_from_fastlabel",
+    "classes_to_fastlabel",
+    "from_fastlabel",
+    "tasks_table",
+    "to_fastlabel",
+]

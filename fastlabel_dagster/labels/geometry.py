@@ -228,8 +228,8 @@ def ring_areas(flat: FlatAnnotations) -> Floats:
 def areas(flat: FlatAnnotations) -> Floats:
     """float64[n]: area in square pixels.
 
-    bbox width x height, polygon by the shoelace formula, segmentation its outlines less their holes, circle pi r²; 0 for
-    points, lines, poses and annotations without geometry; NaN where a coordinate is not finite.
+    bbox width x height, polygon by the shoelace formula, segmentation its outlines less their holes, circle pi r²; 0
+    for points, lines, poses and annotations without geometry; NaN where a coordinate is not finite.
     """
     signed = np.where(flat.ring_is_hole, -1.0, 1.0) * ring_areas(flat)
     result = sums(signed, flat.annotation_rings)

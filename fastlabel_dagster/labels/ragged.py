@@ -15,7 +15,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 
 class Ragged(NamedTuple):
-    """A list column taken apart: row ``i`` holds ``values[starts[i] : starts[i] + lengths[i]]``; null rows are empty."""
+    """A list column taken apart: row ``i`` is ``lengths[i]`` of the ``values`` from ``starts[i]``; 0 where null."""
 
     starts: Ints
     lengths: Ints

@@ -55,10 +55,18 @@ class Labels:
         """One row per annotation of all tasks; see :func:`annotations_of`."""
         return annotations_of(self.tasks)
 
-    def where(self, predicate: Callable[[pa.Table], pa.ChunkedArray | pa.Array], *, needs: Iterable[str]) -> Labels:
+    def where(
+        self,
+        predicate: Callable[[pa.Table], pa.ChunkedArray | pa.Array],
+        *,
+        needs: Iterable[str],
+        name: str | None = None,
+    ) -> Labels:
         """The same labels with only the tasks for which ``predicate(table)`` (a boolean column) is true.
 
-        ``needs`` names the columns the predicate reads.
+        ``needs`` names the columns the predicate reads. ``name`` says in words what the predicate is: it is added to
+        ``origin["filter"]``. Without a name the result has no ``digest`` in its origin, for nobody could tell which
+        part of the labels it is.
         """
         needed = list(needs)
 
@@ -67,12 +75,18 @@ class Labels:
             for table in self.batches(wanted):
                 yield _project(table.filter(predicate(table)), columns)
 
-        return Labels(filtered, self.classes, origin=self.origin)
+        origin = dict(self.origin)
+        if name is None:
+            origin.pop("digest", None)
+        else:
+            origin["filter"] = f"{origin['filter']} and {name}" if "filter" in origin else name
+        return Labels(filtered, self.classes, origin=origin)
 
     def with_status(self, *statuses: str) -> Labels:
         """Only the tasks in one of these statuses."""
         wanted = pa.array(statuses, pa.string())
-        return self.where(lambda table: pc.is_in(table["status"], value_set=wanted), needs=["status"])
+        name = f"status in ({', '.join(sorted(statuses))})"
+        return self.where(lambda table: pc.is_in(table["status"], value_set=wanted), needs=["status"], name=name)
 
 
 def annotations_of(tasks: pa.Table) -> pa.Table:

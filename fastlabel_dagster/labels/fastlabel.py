@@ -1,0 +1,77 @@
+"""FastLabel's task and annotation class JSON into label tables and back, without loss.
+
+The rule is in :mod:`fastlabel_dagster.labels.schema`: an object's JSON is its columns plus ``extra``. It holds for any
+JSON object, well-formed or not. What JSON itself does not tell apart is not kept apart: the order of keys, and 100.0
+from 100 (whole numbers come out as integers). NaN and infinities, which some JSON parsers let through, stay in float
+columns as they are; in ``extra`` they are written the way Python's JSON module writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from fastlabel_dagster.labels import levels, reading, writing
+from fastlabel_dagster.labels.schema import CLASSES, TASKS
+from fastlabel_dagster.labels.tables import Labels
+
+_TASKS_PER_BATCH = 5_000
+
+
+def from_fastlabel(tasks: Iterable[dict[str, Any]], classes: Iterable[dict[str, Any]] | None = None) -> Labels:
+    """Label tables of these tasks (JSON objects of any modality, as the API answers) and annotation classes.
+
+    ``tasks`` is read once, a few thousand at a time. Raises TypeError, naming its position, for one that is not an
+    object.
+    """
+    iterator = iter(tasks)
+    batches: list[pa.Table] = []
+    position = 0
+    while batch := list(islice(iterator, _TASKS_PER_BATCH)):
+        batches.append(_table(batch, levels.TASK, TASKS, "task", position))
+        position += len(batch)
+    table = pa.concat_tables(batches) if batches else TASKS.empty_table()
+    return Labels(table, None if classes is None else classes_from_fastlabel(list(classes)))
+
+
+def to_fastlabel(labels: Labels | pa.Table) -> Iterator[dict[str, Any]]:
+    """The tasks as JSON objects, one after the other, in the order of the table.
+
+    The objects equal the ones the labels were read from. Streams: memory is bounded by one batch of ``labels``. Columns
+    that are not there (a projected table) are keys that are not there.
+    """
+    for table in labels.batches() if isinstance(labels, Labels) else [labels]:
+        yield from _objects(table, levels.TASK)
+
+
+def tasks_table(tasks: list[dict[str, Any]]) -> pa.Table:
+    """One table (schema ``TASKS``, one chunk) of these tasks. Raises TypeError, naming its position, for a task that is
+    not an object."""
+    return _table(tasks, levels.TASK, TASKS, "task", 0)
+
+
+def classes_from_fastlabel(classes: list[dict[str, Any]]) -> pa.Table:
+    """A table (schema ``CLASSES``) of these annotation classes. Raises TypeError for one that is not an object."""
+    return _table(classes, levels.CLASS, CLASSES, "annotation class", 0)
+
+
+def classes_to_fastlabel(classes: pa.Table) -> list[dict[str, Any]]:
+    """The annotation classes as JSON objects, equal to the ones the table was read from."""
+    return list(_objects(classes, levels.CLASS))
+
+
+def _table(rows: list[Any], level: levels.Level, schema: pa.Schema, noun: str, first: int) -> pa.Table:
+    for position, row in enumerate(rows):
+        if not isinstance(row, dict):
+            found = f"{type(row).__name__}: {row!r:.80}"
+            raise TypeError(f"{noun} {first + position} (counting from 0) is not a JSON object but {found}")
+    return pa.Table.from_arrays(reading.arrays(rows, level), schema=schema)
+
+
+def _objects(table: pa.Table, level: levels.Level) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=_TASKS_PER_BATCH):
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        yield from writing.objects(columns, level, batch.num_rows)

@@ -1,0 +1,337 @@
+"""JSON objects into Arrow columns: a column at a time, in C where the values fit, verbatim into ``extra`` where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.labels.json_text import LARGEST_EXACT_INTEGER, dumps, encodable
+from fastlabel_dagster.labels.levels import Field, Kind, Level
+from fastlabel_dagster.labels.ragged import Bools, offsets_of, valid_mask
+
+Json: TypeAlias = dict[str, Any]
+_Build: TypeAlias = Callable[[list[Any]], pa.Array]
+
+#: What building a column raises when a value does not fit it. Arrow is lenient here and there (a bool becomes 1.0, a
+#: text becomes a list of letters), so every builder first looks at the Python types, which costs far less than
+#: building.
+_ILL_FITTING = (TypeError, OverflowError, UnicodeEncodeError, pa.ArrowInvalid)
+_NONE = type(None)
+_TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+
+
+def arrays(rows: Sequence[Json], level: Level) -> list[pa.Array]:
+    """One array per column of ``level``, ``extra`` included, for these JSON objects."""
+    shapes: dict[tuple[str, ...], int] = {}
+    # The keys of an object in their order; a project has a handful of such shapes, so all else about keys is per shape.
+    shape_of = np.fromiter((shapes.setdefault(tuple(row), len(shapes)) for row in rows), np.int64, len(rows))
+    columns: dict[str, pa.Array] = {}
+    lost: list[tuple[str, Bools]] = []
+    for field in level.fields:
+        having = [field.key in shape for shape in shapes]
+        if not any(having):
+            continue
+        every = all(having)
+        values = list(map(itemgetter(field.key), rows)) if every else [row.get(field.key) for row in rows]
+        built = _columns(field, values)
+        columns.update(built)
+        filled = np.zeros(len(rows), dtype=np.bool_)
+        for array in built.values():
+            filled |= valid_mask(array)
+        missing = ~filled if every else ~filled & np.array(having)[shape_of]
+        if missing.any():
+            lost.append((field.key, missing))
+    columns["extra"] = _extra(rows, list(shapes), shape_of, lost, {field.key for field in level.fields})
+    return [columns[f.name] if f.name in columns else pa.nulls(len(rows), f.type) for f in level.struct]
+
+
+def _extra(
+    rows: Sequence[Json],
+    shapes: list[tuple[str, ...]],
+    shape_of: np.ndarray[Any, np.dtype[np.int64]],
+    lost: list[tuple[str, Bools]],
+    known: set[str],
+) -> pa.Array:
+    """JSON text of what the columns do not say: unknown keys, and known keys whose value did not fit (``lost``)."""
+    unknown = [tuple(key for key in shape if key not in known) for shape in shapes]
+    affected = np.array([bool(keys) for keys in unknown], dtype=np.bool_)[shape_of] if rows else np.zeros(0, np.bool_)
+    pattern = np.zeros(len(rows), dtype=np.int64)
+    for bit, (_, missing) in enumerate(lost):
+        affected |= missing
+        pattern |= missing.astype(np.int64) << bit
+    texts: list[str | None] = [None] * len(rows)
+    keys_of: dict[tuple[int, int], tuple[str, ...]] = {}
+    nulls: dict[tuple[str, ...], str] = {}
+    where = np.flatnonzero(affected)
+    cases = zip(shape_of[where].tolist(), pattern[where].tolist(), strict=True)
+    for index, case in zip(where.tolist(), cases, strict=True):
+        keys = keys_of.get(case)
+        if keys is None:
+            shape, bits = case
+            keys = unknown[shape] + tuple(key for bit, (key, _) in enumerate(lost) if bits >> bit & 1)
+            keys_of[case] = keys
+        row = rows[index]
+        values = [row[key] for key in keys]
+        if values.count(None) == len(values):
+            # By far the most frequent case (people not assigned): the same few texts over and over.
+            text = nulls.get(keys)
+            if text is None:
+                text = nulls[keys] = dumps(dict.fromkeys(keys))
+        else:
+            text = dumps(dict(zip(keys, values, strict=True)))
+        texts[index] = text
+    return pa.array(texts, pa.string())
+
+
+def _columns(field: Field, values: list[Any]) -> dict[str, pa.Array]:
+    """The columns of one key; null where the value is absent, null or does not fit."""
+    first = field.columns[0]
+    if field.kind is Kind.ANY:
+        return _any_values(field.columns, values)
+    if field.kind is Kind.POINTS:
+        assert field.level is not None
+        return _points(field.columns, values, field.level)
+    if field.kind is Kind.RECORDS:
+        assert field.level is not None
+        level = field.level
+        return {first: _fitting(lambda kept: _records(kept, level), _is_list_of_objects, values)}
+    build, fits = _SIMPLE[field.kind]
+    return {first: _fitting(build, fits, values)}
+
+
+def _fitting(build: _Build, fits: Callable[[Any], bool], values: list[Any]) -> pa.Array:
+    """Build a column from all values at once; when one does not fit, look at them one by one and leave null what
+    does not."""
+    try:
+        return build(values)
+    except _ILL_FITTING:
+        return build([value if fits(value) else None for value in values])
+
+
+def _require(values: Iterable[Any], *types: type) -> None:
+    found = set(map(type, values))
+    if not found.issubset(types):
+        raise TypeError(f"expected {types}, found {found}")
+
+
+def _texts_column(values: list[Any]) -> pa.Array:
+    _require(values, str, _NONE)
+    return pa.array(values, pa.string())
+
+
+def _integers_column(values: list[Any]) -> pa.Array:
+    _require(values, int, _NONE)
+    return pa.array(values, pa.int64())
+
+
+def _whole_numbers_column(values: list[Any]) -> pa.Array:
+    try:
+        return _integers_column(values)
+    except TypeError:
+        # 100.0 is the same JSON number as 100.
+        return _integers_column([int(value) if _is_whole(value) else value for value in values])
+
+
+def _numbers_column(values: list[Any]) -> pa.Array:
+    _require(values, int, float, _NONE)
+    return pa.array(values, pa.float64())
+
+
+def _flags_column(values: list[Any]) -> pa.Array:
+    _require(values, bool, _NONE)
+    return pa.array(values, pa.bool_())
+
+
+def _times_column(values: list[Any]) -> pa.Array:
+    texts = _texts_column(values)
+    written = pc.fill_null(pc.match_substring_regex(texts, _TIME_PATTERN), True)
+    if not pc.all(written, min_count=0).as_py():
+        raise TypeError("not a time as the API writes it")
+    return texts.cast(pa.timestamp("ms", "UTC"))
+
+
+def _list_column(values: list[Any], build: _Build) -> pa.Array:
+    """A list column; ``build`` makes the array of all elements."""
+    _require(values, list, _NONE)
+    filled = values if None not in values else [value for value in values if value is not None]
+    child = build(list(chain.from_iterable(filled)))
+    if filled is values:
+        return pa.ListArray.from_arrays(_offsets(list(map(len, values))), child)
+    mask = pa.array([value is None for value in values], pa.bool_())
+    return pa.ListArray.from_arrays(
+        _offsets([0 if value is None else len(value) for value in values]), child, mask=mask
+    )
+
+
+def _offsets(lengths: list[int]) -> pa.Array:
+    return pa.array(offsets_of(np.array(lengths, dtype=np.int64)), pa.int32())
+
+
+def _no_nulls(build: _Build, *types: type) -> _Build:
+    def build_elements(elements: list[Any]) -> pa.Array:
+        _require(elements, *types)
+        return build(elements)
+
+    return build_elements
+
+
+_number_elements = _no_nulls(_numbers_column, int, float)
+_text_elements = _no_nulls(_texts_column, str)
+
+
+def _text_lists(values: list[Any]) -> pa.Array:
+    return _list_column(values, _text_elements)
+
+
+def _number_lists(values: list[Any]) -> pa.Array:
+    return _list_column(values, _number_elements)
+
+
+_ring_lists = _no_nulls(_number_lists, list)
+_region_elements = _no_nulls(lambda regions: _list_column(regions, _ring_lists), list)
+
+
+def _region_lists(values: list[Any]) -> pa.Array:
+    return _list_column(values, _region_elements)
+
+
+def _records(values: list[Any], level: Level) -> pa.Array:
+    def build(rows: list[Any]) -> pa.Array:
+        _require(rows, dict)
+        return pa.StructArray.from_arrays(arrays(rows, level), fields=list(level.struct))
+
+    return _list_column(values, build)
+
+
+def _any_values(columns: tuple[str, ...], values: list[Any]) -> dict[str, pa.Array]:
+    value, is_json = columns
+    found = set(map(type, values))
+    if found <= {str, _NONE}:
+        texts = _fitting(_texts_column, _is_text, values)
+        flags = pc.if_else(texts.is_valid(), False, pa.scalar(None, pa.bool_()))
+        return {value: texts, is_json: flags}
+    kept = [v if v is None or _is_text(v) else None if isinstance(v, str) else dumps(v) for v in values]
+    marks = [None if v is None else not isinstance(v, str) for v in values]
+    texts = pa.array(kept, pa.string())
+    return {
+        value: texts,
+        is_json: pc.if_else(texts.is_valid(), pa.array(marks, pa.bool_()), pa.scalar(None, pa.bool_())),
+    }
+
+
+def _points(columns: tuple[str, ...], values: list[Any], frame: Level) -> dict[str, pa.Array]:
+    points, regions, frames = columns
+    try:
+        return {points: _number_lists(values)}
+    except _ILL_FITTING:
+        pass  # Not numbers only: some are regions, keyframes or ill-formed, and each kind has its own column.
+    nested = [value if isinstance(value, list) and value and isinstance(value[0], list) else None for value in values]
+    flat = [value if inner is None else None for value, inner in zip(values, nested, strict=True)]
+    return {
+        points: _fitting(_number_lists, _is_list_of_numbers, flat),
+        regions: _fitting(_region_lists, _is_regions, nested),
+        frames: _fitting(lambda kept: _keyframes(kept, frame), _is_keyframes, values),
+    }
+
+
+def _keyframes(values: list[Any], level: Level) -> pa.Array:
+    """``{"1": {…}, "2": {…}}`` as a list of keyframes in the order of the keys."""
+    _require(values, dict, _NONE)
+    filled = [value for value in values if value is not None]
+    rows = list(chain.from_iterable(value.values() for value in filled))
+    _require(rows, dict)
+    numbers = [_frame_number(key) for value in filled for key in value]
+    child = pa.StructArray.from_arrays(
+        [pa.array(numbers, pa.int64()), *arrays(rows, level)[1:]], fields=list(level.struct)
+    )
+    mask = pa.array([value is None for value in values], pa.bool_())
+    return pa.ListArray.from_arrays(
+        _offsets([0 if value is None else len(value) for value in values]), child, mask=mask
+    )
+
+
+def _frame_number(key: str) -> int:
+    # "01" or "1.0" would come back as "1": only a number written the plain way is one.
+    if len(key) > 18 or not key.isascii() or not key.removeprefix("-").isdigit() or str(int(key)) != key:
+        raise TypeError(f"not a frame number: {key!r}")
+    return int(key)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and encodable(value)
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return (isinstance(value, int) and -(2**63) <= value < 2**63) or _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_EXACT_INTEGER
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_time(value: Any) -> bool:
+    if not _is_text(value):
+        return False
+    try:
+        _times_column([value])
+    except _ILL_FITTING:
+        return False
+    return True
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _is_regions(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(region, list) and all(map(_is_list_of_numbers, region)) for region in value
+    )
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(element, dict) for element in value)
+
+
+def _is_keyframes(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(frame, dict) for frame in value.values()):
+        return False
+    try:
+        for key in value:
+            _frame_number(key)
+    except TypeError:
+        return False
+    return True
+
+
+_SIMPLE: dict[Kind, tuple[_Build, Callable[[Any], bool]]] = {
+    Kind.TEXT: (_texts_column, _is_text),
+    Kind.INTEGER: (_whole_numbers_column, _is_integer),
+    Kind.NUMBER: (_numbers_column, _is_number),
+    Kind.FLAG: (_flags_column, _is_flag),
+    Kind.TIME: (_times_column, _is_time),
+    Kind.TEXTS: (_text_lists, _is_list_of_texts),
+    Kind.NUMBERS: (_number_lists, _is_list_of_numbers),
+}
