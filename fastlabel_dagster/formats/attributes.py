@@ -1,0 +1,72 @@
+"""Attributes of annotations, for formats that have flags or a free dictionary for them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fastlabel_dagster.formats.text import glued, joined, json_text
+from fastlabel_dagster.labels.ragged import as_ragged, offsets_of, ranges, valid_mask
+
+#: A switch: the annotation stands for a crowd, a group too dense to draw one by one (COCO's ``iscrowd``).
+CROWD = "iscrowd"
+#: "x,y,width,height": the box a COCO file stated where it was not quite the box around the shape (COCO's own crowds are
+#: a pixel short). It counts only while it is within a pixel of the shape, so editing the shape overrules it.
+STATED_BOX = "coco_bbox"
+_TRUE = pa.array(["true", "True", "TRUE", "1", "1.0", "yes", "on"])
+
+
+class Attributes(NamedTuple):
+    """The attributes of ``n`` annotations."""
+
+    crowd: NDArray[np.bool_]
+    """bool[n]: the crowd switch is on."""
+    stated_boxes: dict[int, NDArray[np.float64]]
+    """Row -> x, y, width, height, where a box is stated."""
+    json: pa.Array
+    """string[n]: the others as a JSON object by key; null where there are none."""
+
+
+def read_attributes(column: pa.Array) -> Attributes:
+    """Take the attributes column (list of ``schema.ATTRIBUTE``) of a batch of annotations apart."""
+    lists = as_ragged(column)
+    n = len(lists.lengths)
+    crowd = np.zeros(n, np.bool_)
+    if not lists.lengths.any():
+        return Attributes(crowd, {}, pa.nulls(n, pa.string()))
+    owner = np.repeat(np.arange(n), lists.lengths)
+    rows = lists.values.take(pa.array(ranges(lists.starts, lists.lengths)))
+    key, value, is_json = (pc.struct_field(rows, name) for name in ("key", "value", "value_is_json"))
+    is_key = {name: _equal(key, name) for name in (CROWD, STATED_BOX)}
+    truthy = pc.is_in(value, value_set=_TRUE).to_numpy(zero_copy_only=False)
+    crowd[owner[is_key[CROWD] & truthy]] = True
+    stated = {}
+    for row in np.flatnonzero(is_key[STATED_BOX]).tolist():
+        box = _box(value[row].as_py())
+        if box is not None:
+            stated[int(owner[row])] = box
+    free = np.flatnonzero(~is_key[CROWD] & ~is_key[STATED_BOX] & valid_mask(key))
+    picked = pa.array(free)
+    key, value = key.take(picked), value.take(picked)
+    plain_json = pc.fill_null(is_json.take(picked), False)
+    member = glued(json_text(key), ":", pc.if_else(plain_json, pc.fill_null(value, "null"), json_text(value)))
+    counts = np.bincount(owner[free], minlength=n)
+    members = joined(offsets_of(counts), member, ",")
+    return Attributes(crowd, stated, pc.if_else(pa.array(counts > 0), glued("{", members, "}"), None))
+
+
+def _equal(keys: pa.Array, name: str) -> NDArray[np.bool_]:
+    equal: NDArray[np.bool_] = pc.fill_null(pc.equal(keys, name), False).to_numpy(zero_copy_only=False)
+    return equal
+
+
+def _box(text: str | None) -> NDArray[np.float64] | None:
+    try:
+        box = np.array((text or "").split(","), np.float64)
+    except ValueError:
+        return None
+    return box if box.shape == (4,) and np.isfinite(box).all() else None

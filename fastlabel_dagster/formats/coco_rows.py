@@ -1,0 +1,259 @@
+"""Tasks as rows of COCO's annotation table, a batch at a time; the JSON and the Parquet writer both write these rows.
+
+COCO knows a box, polygons or a run-length mask, and keypoints. What the FastLabel types become:
+
+=================  ====================================================================================================
+bbox               bbox; no segmentation. With a rotation: the turned rectangle as segmentation, its enclosing box
+polygon            one polygon
+segmentation       one polygon per region; with holes (or as a crowd) an uncompressed run-length mask by pixel centres
+circle             a polygon of 64 vertices on the circle; box and area are the circle's own
+pose_estimation    keypoints in class order, visibility 1 -> 2, 0 -> 1, not placed -> 0; box around the placed ones
+keypoint           keypoints with one point, named after the class
+line, others       dropped: COCO has no place for them
+=================  ====================================================================================================
+
+Any of them with the attribute ``iscrowd`` switched on becomes a crowd: ``iscrowd`` 1 and a run-length mask.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fastlabel_dagster.formats.attributes import Attributes, read_attributes
+from fastlabel_dagster.formats.categories import POSE, Categories, Met
+from fastlabel_dagster.formats.pictures import Pictures
+from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.labels import raster
+from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes, flatten, is_finite
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, one_array, ranges
+
+CIRCLE_VERTICES = 64
+SHAPES = ("bbox", "polygon", "segmentation", "circle")
+POINTS = ("keypoint", POSE)
+
+#: ``bbox`` is x, y, width, height in pixels, ``area`` square pixels; ``counts`` is set for run-length masks of ``size``
+#: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``attributes`` a JSON object.
+COCO_ROWS = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("category_id", pa.int64()),
+        ("iscrowd", pa.int8()),
+        ("area", pa.float64()),
+        ("bbox", pa.list_(pa.float64())),
+        ("segmentation", pa.list_(pa.list_(pa.float64()))),
+        ("counts", pa.list_(pa.int64())),
+        ("size", pa.list_(pa.int64())),
+        ("keypoints", pa.list_(pa.float64())),
+        ("num_keypoints", pa.int64()),
+        ("attributes", pa.string()),
+    ]
+)
+#: The columns of the label tables this reads.
+NEEDS = ("task_id", "name", "width", "height", "annotations")
+
+
+def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally: Tally, first_id: int) -> pa.Table:
+    """The annotations of a batch of ``tasks`` as ``COCO_ROWS``, numbered from ``first_id``, in the order of the batch.
+
+    Everything left out or changed is told to ``tally``; unknown classes are added to ``categories``.
+    """
+    flat = flatten(tasks)
+    image = pictures.rows_of(one_array(tasks["task_id"]))
+    nested = pc.list_flatten(one_array(tasks["annotations"]))
+    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]))
+    attributes = read_attributes(pc.struct_field(nested, "attributes"))
+    width, height = pictures.width[image][flat.task], pictures.height[image][flat.task]
+
+    box, area = boxes(flat), areas(flat)
+    keypoints = pc.struct_field(nested, "keypoints")
+    pose = flat.is_type(POSE)
+    shape = flat.is_type(*SHAPES)
+    drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
+    holes = np.zeros(len(flat), np.bool_)
+    holes[flat.ring_annotation[flat.ring_is_hole]] = True
+    masked = shape & (holes | attributes.crowd)
+
+    _sift(told, flat, drawn, area, box)
+    told.drop("the size of the image is not known, its mask cannot be drawn", masked & ~(width * height > 0))
+    met = categories.meet(pc.if_else(pa.array(told.kept), flat.value, None), flat.type, keypoints)
+    point_slot = np.array([*(category.point_slot for category in met.categories), -1])[met.position]
+    told.drop("the keypoints of its category do not include it", flat.is_type("keypoint") & (point_slot < 0))
+    told.alter("the class is not in the project, a category was added for it", ~met.known)
+    told.alter("a rotated box became a polygon in an upright box", flat.is_type("bbox") & ~_is_upright(flat) & ~masked)
+    told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle") & ~masked)
+    told.alter("a polygon with holes became a mask of pixels", holes & ~attributes.crowd)
+    told.alter("a crowd became a mask of pixels", attributes.crowd & shape)
+    outside = (box[:, 0] < 0) | (box[:, 1] < 0) | (box[:, 2] > width) | (box[:, 3] > height)
+    told.notice("reaches outside the image", outside & ~masked)
+    told.alter("reached outside the image, its mask ends at the edge", outside & masked)
+
+    kept = np.flatnonzero(told.kept)
+    counts = _masks(flat, masked & told.kept, width, height)
+    crowd_area = {row: raster.rle_area(runs) for row, runs in counts.items() if attributes.crowd[row]}
+    area[list(crowd_area)] = list(crowd_area.values())
+    points, offsets, placed = _keypoints(flat, keypoints, met, point_slot, told)
+    extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
+    area[pose] = (extent[:, 2] * extent[:, 3])[pose]  # keypoint scores are normalised by the area of the box
+    _state_boxes(extent, attributes)
+    segmentation = _polygons(flat, kept, told.kept & shape & ~masked & ~_is_upright(flat))
+    told.finish()
+
+    rows = pa.array(kept)
+    has_points = pa.array(flat.is_type(*POINTS)[kept])
+    sizes = np.column_stack([height, width])
+    return pa.table(
+        [
+            pa.array(np.arange(first_id, first_id + len(kept))),
+            pa.array(image[flat.task][kept] + 1),
+            pa.array(met.column("id")[kept]),
+            pa.array((attributes.crowd & shape)[kept].astype(np.int8)),
+            pa.array(area[kept]),
+            _list(extent[kept].reshape(-1), np.full(len(kept), 4)),
+            segmentation,
+            pa.array(
+                [counts.get(row) for row in kept.tolist()] if counts else [None] * len(kept), pa.list_(pa.int64())
+            ),
+            pa.array(
+                [sizes[row].astype(np.int64) if row in counts else None for row in kept.tolist()]
+                if counts
+                else [None] * len(kept),
+                pa.list_(pa.int64()),
+            ),
+            pc.if_else(has_points, _list(*_take(points, offsets, kept)), None),
+            pc.if_else(has_points, pa.array(placed[kept]), None),
+            attributes.json.take(rows),
+        ],
+        schema=COCO_ROWS,
+    )
+
+
+def _sift(told: BatchTally, flat: FlatAnnotations, drawn: Bools, area: Floats, box: Floats) -> None:
+    """Drop what COCO cannot hold."""
+    shaped = flat.is_type(*SHAPES, *POINTS)
+    told.drop("a line has no area, COCO has no place for it", flat.is_type("line"))
+    told.drop("a classification has no place in the image", flat.is_type("classification"))
+    told.drop("COCO has no annotation of this type", ~shaped)
+    told.drop("the geometry is missing or ill-formed", ~flat.well_formed | ~drawn)
+    with np.errstate(invalid="ignore"):
+        finite = is_finite(flat) & np.isfinite(area) & np.isfinite(box).all(axis=1)
+        finite &= np.isfinite(box[:, 2:] - box[:, :2]).all(axis=1)
+    told.drop("a coordinate is not a finite number", ~finite)
+    told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
+    told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
+
+
+def _is_upright(flat: FlatAnnotations) -> Bools:
+    upright: Bools = flat.is_type("bbox") & (flat.rotation % 360 == 0)
+    return upright
+
+
+def _polygons(flat: FlatAnnotations, kept: Ints, polygonal: Bools) -> pa.Array:
+    """The ``segmentation`` column of the rows ``kept``: the rings of the annotations that are ``polygonal``."""
+    circle = polygonal & flat.is_type("circle")
+    ring_counts = np.where(polygonal, np.diff(flat.annotation_rings), 0)[kept]
+    ring = ranges(flat.annotation_rings[:-1][kept], ring_counts)
+    lengths = np.diff(flat.ring_offsets)[ring]
+    round_ring = circle[flat.ring_annotation[ring]]
+    counts = np.where(round_ring, CIRCLE_VERTICES, lengths)
+    offsets = offsets_of(counts)
+    coords = np.empty((offsets[-1], 2), np.float64)
+    straight = ~round_ring
+    coords[ranges(offsets[:-1][straight], counts[straight])] = flat.coords[
+        ranges(flat.ring_offsets[:-1][ring[straight]], lengths[straight])
+    ]
+    if round_ring.any():
+        angle = np.arange(CIRCLE_VERTICES) * (2 * np.pi / CIRCLE_VERTICES)
+        centre = flat.coords[flat.ring_offsets[:-1][ring[round_ring]]]
+        radius = flat.radius[flat.ring_annotation[ring[round_ring]]]
+        unit = np.column_stack([np.cos(angle), np.sin(angle)])
+        coords[ranges(offsets[:-1][round_ring], counts[round_ring])] = (
+            centre[:, None, :] + radius[:, None, None] * unit
+        ).reshape(-1, 2)
+    rings = _list(coords.reshape(-1), 2 * counts)
+    return pa.ListArray.from_arrays(pa.array(offsets_of(ring_counts).astype(np.int32)), rings)
+
+
+def _masks(flat: FlatAnnotations, masked: Bools, width: Floats, height: Floats) -> dict[int, list[int]]:
+    """Run lengths of the annotations that must be masks: row -> counts."""
+    runs = {}
+    for row in np.flatnonzero(masked).tolist():
+        runs[row] = raster.regions_to_rle(_regions(flat, row), int(width[row]), int(height[row]))
+    return runs
+
+
+def _regions(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
+    """Region -> ring -> flat coordinates of one annotation."""
+    if flat.radius[row] > 0:
+        angle = np.arange(CIRCLE_VERTICES) * (2 * np.pi / CIRCLE_VERTICES)
+        centre = flat.coords[flat.annotation_vertices[row]]
+        return [[(centre + flat.radius[row] * np.column_stack([np.cos(angle), np.sin(angle)])).reshape(-1)]]
+    regions: dict[int, list[Floats]] = {}
+    for ring in range(flat.annotation_rings[row], flat.annotation_rings[row + 1]):
+        coords = flat.coords[flat.ring_offsets[ring] : flat.ring_offsets[ring + 1]]
+        regions.setdefault(int(flat.ring_region[ring]), []).append(coords.reshape(-1))
+    return list(regions.values())
+
+
+def _keypoints(
+    flat: FlatAnnotations, column: pa.Array, met: Met, point_slot: Ints, told: BatchTally
+) -> tuple[Floats, Ints, Ints]:
+    """``keypoints`` of all annotations: flat values, offsets into them, and how many are placed (visibility above
+    0)."""
+    slots = np.array([*(len(category.keypoints) for category in met.categories), 0], np.int64)[met.position]
+    pose, single = flat.is_type(POSE), flat.is_type("keypoint")
+    counts = np.where((pose | single) & told.kept, slots, 0)
+    offsets = offsets_of(counts)
+    values = np.zeros((offsets[-1], 3), np.float64)
+
+    lists = as_ragged(column)
+    lengths = np.where(pose & told.kept, lists.lengths, 0)
+    owner = np.repeat(np.arange(len(flat)), lengths)
+    rows = lists.values.take(pa.array(ranges(lists.starts, lengths)))
+    key = pc.cast(pc.struct_field(rows, "key"), pa.string())
+    slot = np.full(len(owner), -1, np.int64)
+    for number, category in enumerate(met.categories):
+        mine = np.flatnonzero(met.position[owner] == number)
+        if len(mine) and category.keypoints:
+            found = pc.index_in(key.take(pa.array(mine)), value_set=pa.array(category.keypoints, pa.string()))
+            slot[mine] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    point = as_ragged(pc.struct_field(rows, "value"))
+    has_place = point.lengths >= 2
+    stray = np.zeros(len(flat), np.bool_)
+    stray[owner[has_place & (slot < 0)]] = True
+    told.alter("a keypoint that its class does not have was left out", stray)
+    fits = np.flatnonzero(has_place & (slot >= 0))
+    numbers = floats(point.values)
+    start = point.starts[fits]
+    visible = np.ones(len(fits))
+    third = point.lengths[fits] > 2
+    visible[third] = numbers[start[third] + 2]
+    target = offsets[:-1][owner[fits]] + slot[fits]
+    values[target] = np.column_stack([numbers[start], numbers[start + 1], np.where(visible > 0, 2.0, 1.0)])
+
+    alone = np.flatnonzero(single & told.kept)
+    values[offsets[:-1][alone] + point_slot[alone], :2] = flat.coords[flat.annotation_vertices[:-1][alone]]
+    values[offsets[:-1][alone] + point_slot[alone], 2] = 2.0
+    placed = offsets_of(values[:, 2] > 0)[offsets]
+    return values.reshape(-1), 3 * offsets, np.diff(placed)
+
+
+def _state_boxes(extent: Floats, attributes: Attributes) -> None:
+    """Take over stated boxes whose every edge is within a pixel of the shape's own box."""
+    for row, stated in attributes.stated_boxes.items():
+        edges = np.concatenate([extent[row, :2], extent[row, :2] + extent[row, 2:]])
+        meant = np.concatenate([stated[:2], stated[:2] + stated[2:]])
+        if np.all(np.abs(edges - meant) <= 1 + 1e-6):
+            extent[row] = stated
+
+
+def _list(values: NDArray[np.float64], lengths: NDArray[np.int64]) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(offsets_of(lengths).astype(np.int32)), pa.array(values))
+
+
+def _take(values: Floats, offsets: Ints, rows: Ints) -> tuple[Floats, Ints]:
+    lengths = np.diff(offsets)[rows]
+    return values[ranges(offsets[:-1][rows], lengths)], lengths

@@ -1,0 +1,131 @@
+"""Which images a dataset lists: their order, file names and sizes, and the pictures themselves put beside the
+labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
+from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.store import FolderWriter, disk_names
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import ImageFolder
+
+_RENAMED = "the name could not be a file name, the file is called differently"
+_NO_PICTURE = "there is no picture of it in the image folder"
+
+
+@dataclass
+class Pictures:
+    """The images of a dataset, ordered by task name, then task id; image ``i`` is position ``i`` of every column."""
+
+    task_ids: list[str]
+    names: list[str]
+    files: list[str]
+    """Relative POSIX paths, safe and different from each other."""
+    width: NDArray[np.float64]
+    """Pixels; NaN when neither the task nor the image folder knows."""
+    height: NDArray[np.float64]
+    tags: list[list[str]]
+    row: dict[str, int]
+    """Task id -> position."""
+
+    def __len__(self) -> int:
+        return len(self.task_ids)
+
+    def rows_of(self, task_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+        """The positions of these tasks."""
+        row = self.row
+        return np.fromiter((row[task_id] for task_id in task_ids.to_pylist()), np.int64, len(task_ids))
+
+
+def list_pictures(
+    labels: Labels,
+    images: ImageFolder | None,
+    tally: Tally,
+    *,
+    unique_stem: bool = False,
+    safe: Callable[[str], str] | None = None,
+) -> Pictures:
+    """Read names and sizes of all tasks (a narrow pass over the labels) and give every image its file name.
+
+    Args:
+        labels: whose tasks.
+        images: where sizes come from for tasks that do not know theirs.
+        tally: told about names that had to be altered.
+        unique_stem: file names differ even without their extension.
+        safe: makes a name fit for the format before it is made fit for the disk.
+
+    Raises:
+        ValueError: when two tasks have the same id.
+    """
+    rows: list[tuple[str, str, int | None, int | None, list[str]]] = []
+    for table in task_batches(labels, ["task_id", "name", "width", "height", "tags"]):
+        ids, names, widths, heights, tags = (column.to_pylist() for column in table.columns)
+        names = [task_id if name is None else name for task_id, name in zip(ids, names, strict=True)]
+        rows.extend(zip(names, ids, widths, heights, tags, strict=True))
+    rows.sort(key=lambda row: row[:2])
+    task_ids = [row[1] for row in rows]
+    position = {task_id: index for index, task_id in enumerate(task_ids)}
+    if len(position) != len(rows):
+        raise ValueError("two tasks of the labels have the same task id")
+    names = [row[0] for row in rows]
+    wanted = [safe(name) for name in names] if safe else names
+    files = disk_names(wanted, task_ids, unique_stem=unique_stem)
+    renamed = [name for name, file in zip(names, files, strict=True) if name != file]
+    tally.note("altered", _RENAMED, IMAGE, len(renamed), renamed[:EXAMPLES])
+    width = np.array([_size(row[2]) for row in rows], np.float64)
+    height = np.array([_size(row[3]) for row in rows], np.float64)
+    if images is not None:
+        _complete_sizes(images, position, width, height)
+    return Pictures(task_ids, names, files, width, height, [row[4] or [] for row in rows], position)
+
+
+def link_pictures(
+    folder: FolderWriter, pictures: Pictures, paths: Sequence[str | None], images: ImageFolder, tally: Tally
+) -> tuple[int, int]:
+    """Put the picture of image ``i`` into the folder as ``paths[i]`` (None: not wanted). Returns files and bytes.
+
+    Tasks whose picture the image folder does not have are noted, and stay in the dataset.
+    """
+    held = images.files()
+    table = images.table
+    sizes = dict(zip(table["task_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
+    missing: list[str] = []
+    files = total = 0
+    for task_id, name, path in zip(pictures.task_ids, pictures.names, paths, strict=True):
+        if path is None:
+            continue
+        if task_id not in held:
+            missing.append(name)
+            continue
+        folder.link(images.store, held[task_id], path)
+        files += 1
+        total += sizes.get(task_id) or 0
+    tally.note("dropped", _NO_PICTURE, IMAGE, len(missing), missing[:EXAMPLES])
+    return files, total
+
+
+def _size(value: int | None) -> float:
+    return float(value) if value is not None and value > 0 else np.nan
+
+
+def _complete_sizes(
+    images: ImageFolder, row: dict[str, int], width: NDArray[np.float64], height: NDArray[np.float64]
+) -> None:
+    table = images.table.select(["task_id", "width", "height"])
+    for task_id, wide, high in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        index = row.get(task_id)
+        if index is not None:
+            if np.isnan(width[index]):
+                width[index] = _size(wide)
+            if np.isnan(height[index]):
+                height[index] = _size(high)

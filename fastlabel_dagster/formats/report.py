@@ -1,0 +1,223 @@
+"""What an export did: how many annotations were written, which were not and why, which were changed and how.
+
+Every annotation that goes into an export comes out of it as written or as dropped with a reason; the report proves that
+by adding up. It lies beside the data as ``report.json`` and holds no time and no path of the machine, so the same
+labels give the same bytes wherever they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+#: ``bytes``, by a name that the report's field of the same name does not hide.
+ByteString: TypeAlias = bytes
+#: How many tasks a note names.
+EXAMPLES = 5
+REPORT_FILE = "report.json"
+#: The ``type`` of a note that is about pictures rather than annotations.
+IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Note:
+    """``count`` annotations of one ``type`` shared one fate for one ``reason``; ``examples`` are names of tasks."""
+
+    reason: str
+    type: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"reason": self.reason, "type": self.type, "count": self.count, "examples": list(self.examples)}
+
+    @classmethod
+    def from_dict(cls, note: Mapping[str, Any]) -> Note:
+        return cls(str(note["reason"]), str(note["type"]), int(note["count"]), tuple(note.get("examples", ())))
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """The outcome of one :func:`fastlabel_dagster.formats.write`.
+
+    Attributes:
+        format: name of the format.
+        target: where the folder lies (not part of ``report.json``).
+        tasks: tasks that went in.
+        annotations: annotations that went in; always ``written + dropped_count``.
+        written: annotations that came out.
+        images: images the dataset lists.
+        files: files in the folder, ``report.json`` not counted.
+        bytes: their size in bytes, pictures included.
+        dropped: annotations (and, with type ``image``, pictures) left out.
+        altered: annotations written, but not as they were drawn.
+        noticed: annotations written as they are that deserve a look, such as those that reach outside the picture.
+        splits: images per part of the dataset, where the format has parts.
+        origin: the project, mirror version and digest the labels came from, as far as known.
+        digest: of the labels, the options and the format's rules; empty when the labels carry no digest.
+        unchanged: nothing was written, because the folder held this very export already.
+    """
+
+    format: str
+    target: str
+    tasks: int = 0
+    annotations: int = 0
+    written: int = 0
+    images: int = 0
+    files: int = 0
+    bytes: int = 0
+    dropped: tuple[Note, ...] = ()
+    altered: tuple[Note, ...] = ()
+    noticed: tuple[Note, ...] = ()
+    splits: dict[str, int] = field(default_factory=dict)
+    origin: dict[str, str | int] = field(default_factory=dict)
+    digest: str = ""
+    unchanged: bool = False
+
+    @property
+    def dropped_count(self) -> int:
+        """Annotations that were left out."""
+        return sum(note.count for note in self.dropped if note.type != IMAGE)
+
+    @property
+    def altered_count(self) -> int:
+        """Alterations of annotations; one that was altered in two ways counts twice."""
+        return sum(note.count for note in self.altered if note.type != IMAGE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name in ("dropped", "altered", "noticed"):
+            plain[name] = [note.to_dict() for note in plain[name]]
+        return plain
+
+    def to_json(self) -> ByteString:
+        """The content of ``report.json``: :meth:`to_dict` without what depends on the place or the moment."""
+        lasting = {name: value for name, value in self.to_dict().items() if name not in ("target", "unchanged")}
+        return orjson.dumps(lasting, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_json(cls, data: ByteString, target: str) -> ExportReport:
+        """Read ``report.json`` again. Raises ValueError when it is not one."""
+        try:
+            plain = orjson.loads(data)
+            known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain and name != "target"}
+            for name in ("dropped", "altered", "noticed"):
+                known[name] = tuple(Note.from_dict(note) for note in plain[name])
+            return cls(target=target, **known)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{target}/{REPORT_FILE} is not an export report: {error}") from error
+
+    def __str__(self) -> str:
+        parts = [f"{self.format}: {self.written:,} annotations of {self.images:,} images written"]
+        parts += [f"{note.count:,} {_types(note)} dropped: {note.reason}" for note in self.dropped]
+        parts += [f"{note.count:,} {_types(note)} altered: {note.reason}" for note in self.altered]
+        parts += [f"{note.count:,} {_types(note)}: {note.reason}" for note in self.noticed]
+        if self.unchanged:
+            parts.append("unchanged, nothing to do")
+        return " · ".join(parts)
+
+
+def _types(note: Note) -> str:
+    return note.type if note.count == 1 else f"{note.type}s" if not note.type.endswith("s") else note.type
+
+
+@dataclass
+class _Count:
+    count: int = 0
+    examples: dict[str, None] = field(default_factory=dict)
+
+
+class Tally:
+    """Adds up the fates of annotations, batch by batch, and becomes an :class:`ExportReport`."""
+
+    def __init__(self) -> None:
+        self.tasks = self.annotations = self.written = 0
+        self._notes: dict[str, dict[tuple[str, str], _Count]] = {"dropped": {}, "altered": {}, "noticed": {}}
+
+    def note(self, fate: str, reason: str, kind: str, count: int, examples: list[str]) -> None:
+        """Add ``count`` annotations of type ``kind``; ``fate`` is ``dropped``, ``altered`` or ``noticed``."""
+        if count:
+            entry = self._notes[fate].setdefault((reason, kind), _Count())
+            entry.count += count
+            for name in examples:
+                if len(entry.examples) < EXAMPLES:
+                    entry.examples[name] = None
+
+    def batch(self, types: pa.Array, task: NDArray[np.int64], names: pa.Array) -> BatchTally:
+        """Begin a batch: the ``types`` of its annotations, the row of each one's ``task``, the ``names`` of the
+        tasks."""
+        self.tasks += len(names)
+        self.annotations += len(types)
+        return BatchTally(self, types, task, names)
+
+    def notes(self, fate: str) -> tuple[Note, ...]:
+        """The notes of one fate, the most frequent first."""
+        notes = [
+            Note(reason, kind, entry.count, tuple(entry.examples))
+            for (reason, kind), entry in self._notes[fate].items()
+        ]
+        return tuple(sorted(notes, key=lambda note: (-note.count, note.reason, note.type)))
+
+    def report(self, report: ExportReport) -> ExportReport:
+        """``report`` with the counts and notes of this tally. Raises RuntimeError when they do not add up."""
+        full = replace(
+            report,
+            tasks=self.tasks,
+            annotations=self.annotations,
+            written=self.written,
+            dropped=self.notes("dropped"),
+            altered=self.notes("altered"),
+            noticed=self.notes("noticed"),
+        )
+        if full.written + full.dropped_count != full.annotations:
+            raise RuntimeError(
+                f"the {full.format} export lost count: {full.annotations} annotations went in, "
+                f"{full.written} were written and {full.dropped_count} dropped"
+            )
+        return full
+
+
+class BatchTally:
+    """The part of a :class:`Tally` that knows one batch, so that a fate is told as a mask over its annotations."""
+
+    def __init__(self, tally: Tally, types: pa.Array, task: NDArray[np.int64], names: pa.Array) -> None:
+        self._tally, self._types, self._task, self._names = tally, types, task, names
+        #: bool[n]: the annotations that are not dropped so far.
+        self.kept: NDArray[np.bool_] = np.ones(len(types), np.bool_)
+
+    def drop(self, reason: str, mask: NDArray[np.bool_]) -> None:
+        """Leave out the annotations in ``mask`` (those left out before keep their first reason)."""
+        self._count("dropped", reason, mask & self.kept)
+        self.kept &= ~mask
+
+    def alter(self, reason: str, mask: NDArray[np.bool_]) -> None:
+        """The annotations in ``mask`` that are kept will be written in another form."""
+        self._count("altered", reason, mask & self.kept)
+
+    def notice(self, reason: str, mask: NDArray[np.bool_]) -> None:
+        """The annotations in ``mask`` that are kept deserve a look."""
+        self._count("noticed", reason, mask & self.kept)
+
+    def finish(self) -> None:
+        """The batch is written: what is kept counts as written."""
+        self._tally.written += int(self.kept.sum())
+
+    def _count(self, fate: str, reason: str, mask: NDArray[np.bool_]) -> None:
+        rows = np.flatnonzero(mask)
+        if not len(rows):
+            return
+        types = pc.fill_null(self._types.take(pa.array(rows)), "untyped")
+        for counted in pc.value_counts(types):
+            kind = counted["values"].as_py()
+            of_kind = rows[pc.equal(types, kind).to_numpy(zero_copy_only=False)]
+            tasks = np.unique(self._task[of_kind[: 100 * EXAMPLES]])[:EXAMPLES]
+            names = self._names.take(pa.array(tasks)).to_pylist()
+            self._tally.note(fate, reason, kind, counted["counts"].as_py(), [str(name) for name in names])

@@ -1,0 +1,42 @@
+"""Text of whole columns at once: numbers, lists and JSON, made by Arrow kernels rather than piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+def number_text(values: NDArray[Any] | pa.Array) -> pa.Array:
+    """Each number as the shortest text that reads back to the same number; legal JSON for finite numbers."""
+    return pc.cast(values if isinstance(values, pa.Array) else pa.array(values), pa.string())
+
+
+def decimal_text(values: NDArray[np.float64], places: int = 9) -> pa.Array:
+    """Numbers from 0 on, rounded to ``places`` decimals, never in exponent notation, without trailing zeros."""
+    scale = 10**places
+    whole = np.rint(values * scale).astype(np.int64)
+    digits = pc.utf8_lpad(number_text(whole % scale), places, "0")
+    text = pc.binary_join_element_wise(number_text(whole // scale), digits, ".")
+    return pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
+
+
+def joined(offsets: NDArray[np.int64], texts: pa.Array, separator: str) -> pa.Array:
+    """Row ``i`` is ``texts[offsets[i]:offsets[i + 1]]`` with ``separator`` between them."""
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), texts), separator)
+
+
+def glued(*parts: pa.Array | str) -> pa.Array:
+    """The parts of each row one after the other; a plain string stands in every row."""
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def json_text(values: pa.Array) -> pa.Array:
+    """Each string as a JSON string; null becomes ``null``. Work is done once per distinct value."""
+    encoded = pc.dictionary_encode(values, null_encoding="encode")
+    words = pa.array([orjson.dumps(value).decode() for value in encoded.dictionary.to_pylist()], pa.string())
+    return words.take(encoded.indices)
