@@ -1,0 +1,209 @@
+"""A local folder that appears whole: written beside its place, then swapped in."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from fastlabel_dagster.store.errors import StoreError, said_plainly
+from fastlabel_dagster.store.interface import FolderWriter, Store
+from fastlabel_dagster.store.local import LocalStore
+from fastlabel_dagster.store.locks import exchange, is_abandoned, locked, try_lock
+from fastlabel_dagster.store.paths import is_temporary, temporary_name, temporary_stem
+from fastlabel_dagster.store.streams import OutputStream
+from fastlabel_dagster.store.transfers import Transfers
+
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_COPY_BYTES = 1 << 20
+
+
+class LocalFolderWriter(FolderWriter):
+    """Writes to a hidden sibling and swaps it with the target.
+
+    Where the file system can exchange two folders in one step there is always a whole folder in place. Where it cannot,
+    the old one is put aside first; a process killed between the two renames leaves it there, and the next writer of
+    the same folder puts it back before it begins.
+    """
+
+    def __init__(self, store: LocalStore, last: Collection[str] = (), *, replace: bool = False) -> None:
+        super().__init__(last)
+        # A target that is a symbolic link stays one: the folder it leads to is what is replaced.
+        self._target = Path(os.path.realpath(store.local_path))
+        self._replace = replace
+        self._partial = self._target
+        self._descriptor = -1
+        self._made: set[Path] = set()
+        self._streams: list[OutputStream] = []
+        self._transfers: Transfers | None = None
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        file = self._place(path)
+        with said_plainly(str(self._target / path)):
+            file.write_bytes(data)
+        self._count(len(data))
+
+    def open(self, path: str) -> BinaryIO:
+        file = self._place(path)
+        with said_plainly(str(self._target / path)):
+            stream = OutputStream(_CountedFile(file, self._count))
+        self._streams.append(stream)
+        return cast(BinaryIO, stream)
+
+    def link(self, source: Store, source_path: str, path: str) -> None:
+        file = self._place(path)
+        if isinstance(source, LocalStore):
+            with said_plainly(source.uri_of(source_path)):
+                _link_or_copy(source.path_of(source_path), file)
+            return
+        if self._transfers is None:
+            self._transfers = Transfers()
+        self._transfers.submit(lambda: _download(source, source_path, file))
+
+    def _place(self, path: str) -> Path:
+        file = self._partial / self._claim(path)
+        if file.parent not in self._made:
+            with said_plainly(str(self._target / path)):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(file.parent)
+        return file
+
+    def _begin(self) -> None:
+        target, parent = self._target, self._target.parent
+        if parent == target:
+            raise StoreError(
+                f"cannot replace {target}: it is the root of the file system; name a folder in it", str(target)
+            )
+        with said_plainly(str(target)):
+            parent.mkdir(parents=True, exist_ok=True)
+            with locked(parent):
+                _tidy(target)
+                self._refuse_foreign()
+                self._partial = parent / temporary_name(target.name)
+                self._partial.mkdir()
+                if target.is_dir():
+                    shutil.copymode(target, self._partial)
+                self._descriptor = os.open(self._partial, os.O_RDONLY | os.O_CLOEXEC)
+                try_lock(self._descriptor)  # tells a process that tidies up that this one is alive
+        self._made.add(self._partial)
+
+    def _refuse_foreign(self) -> None:
+        """Raise rather than replace a file, or a folder that holds something this writer's like has not made."""
+        target = self._target
+        if target.exists() and not target.is_dir():
+            raise StoreError(f"cannot write the folder {target}: there is a file of that name; remove it", str(target))
+        if self._replace or not target.is_dir() or any((target / path).is_file() for path in self._last):
+            return
+        with os.scandir(target) as entries:
+            if any(not is_temporary(entry.name) for entry in entries):
+                raise StoreError(foreign_folder(str(target), self._last), str(target))
+
+    def _commit(self) -> None:
+        for stream in self._streams:
+            with said_plainly(str(self._target)):
+                stream.close()
+        if self._transfers is not None:
+            self._transfers.finish()
+        with said_plainly(str(self._target)):
+            with locked(self._target.parent):
+                aside = _swap_in(self._partial, self._target)
+            self._release()
+            if aside is not None:
+                _remove_tree(aside)
+
+    def _abandon(self) -> None:
+        if self._transfers is not None:
+            self._transfers.abandon()
+        for stream in self._streams:
+            stream.abandon()
+        self._release()
+        if self._partial != self._target:
+            _remove_tree(self._partial)
+
+    def _release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _CountedFile(io.FileIO):
+    """A new file that reports its size when it is closed. Not seekable, as a stream to S3 is not."""
+
+    def __init__(self, path: Path, count: Callable[[int], None]) -> None:
+        super().__init__(path, "xb")
+        self._report = count
+
+    def seekable(self) -> bool:
+        return False
+
+    def abandon(self) -> None:
+        self._report = lambda _size: None
+
+    def close(self) -> None:
+        if not self.closed:
+            self._report(os.fstat(self.fileno()).st_size)
+        super().close()
+
+
+def foreign_folder(uri: str, last: Collection[str]) -> str:
+    """The sentence for a folder that is not replaced because somebody else made it."""
+    sign = f"none of {', '.join(last)}" if last else "nothing says they may go"
+    return f"{uri} holds files already, and {sign}: it is not replaced; name an empty folder, or remove it yourself"
+
+
+def _link_or_copy(source: Path, file: Path) -> None:
+    try:
+        source = source.resolve(strict=True)  # a hard link to a symbolic link would be a symbolic link again
+        if source.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(source))
+        os.link(source, file)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        shutil.copyfile(source, file)
+
+
+def _download(source: Store, source_path: str, file: Path) -> None:
+    with source.open_read(source_path) as content, said_plainly(str(file)), file.open("xb") as copy:
+        shutil.copyfileobj(content, copy, _COPY_BYTES)
+
+
+def _swap_in(partial: Path, target: Path) -> Path | None:
+    """Put ``partial`` in the place of ``target``; what was there is returned, under a hidden name, for removal."""
+    if not target.exists():
+        partial.rename(target)
+        return None
+    if exchange(partial, target):
+        return partial
+    aside = target.parent / temporary_name(target.name, "old")
+    target.rename(aside)
+    try:
+        partial.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    return aside
+
+
+def _tidy(target: Path) -> None:
+    """Undo what killed writers of ``target`` left beside it. The caller holds the lock of the parent folder."""
+    stem = temporary_stem(target.name)
+    with os.scandir(target.parent) as entries:
+        leftovers = [entry.name for entry in entries if entry.name.startswith(stem) and is_temporary(entry.name)]
+    for name in leftovers:
+        if len(name.removeprefix(stem).split(".")) != 2:
+            continue  # the temporary name of another folder, whose name begins like this one's
+        path = target.parent / name
+        if name.endswith(".old") and not target.exists():
+            path.rename(target)
+        elif path.is_dir() and is_abandoned(path):
+            _remove_tree(path)
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a hidden folder. What cannot be removed now stays hidden, and the next writer tries again."""
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,166 @@
+"""Folders that appear whole or not at all, on both kinds of store."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from fastlabel_dagster.store import Store, StoreError, open_store
+
+LAST = ["index.json"]
+
+
+def content(store: Store) -> dict[str, bytes]:
+    return {found.path: store.read_bytes(found.path) for found in store.list()}
+
+
+def write(store: Store, files: dict[str, bytes], *, replace: bool = False) -> None:
+    with store.new_folder("coco", last=LAST, replace=replace) as folder:
+        folder.write_many(files.items())
+
+
+def test_a_folder_is_replaced_whole(store: Store) -> None:
+    write(store, {"index.json": b"1", "images/a.jpg": b"A", "images/b.jpg": b"B"})
+    assert content(store.at("coco")) == {"index.json": b"1", "images/a.jpg": b"A", "images/b.jpg": b"B"}
+    write(store, {"images/b.jpg": b"B2", "index.json": b"2"})
+    assert content(store.at("coco")) == {"index.json": b"2", "images/b.jpg": b"B2"}
+    assert [found.path for found in store.list()] == ["coco/images/b.jpg", "coco/index.json"]
+
+
+def test_an_exception_leaves_the_folder_as_it_was(store: Store) -> None:
+    write(store, {"index.json": b"1", "a.txt": b"A"})
+    with pytest.raises(RuntimeError, match="stop"), store.new_folder("coco", last=LAST) as folder:
+        folder.write_bytes("index.json", b"2")
+        folder.write_bytes("b.txt", b"B")
+        with folder.open("big.bin") as stream:
+            stream.write(b"x" * 1000)
+            raise RuntimeError("stop")
+    assert content(store.at("coco")) == {"index.json": b"1", "a.txt": b"A"}
+    assert [found.path for found in store.list()] == ["coco/a.txt", "coco/index.json"]
+
+
+def test_a_first_folder_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="stop"), store.new_folder("coco", last=LAST) as folder:
+        folder.write_bytes("a.txt", b"A")
+        raise RuntimeError("stop")
+    assert list(store.list()) == []
+    write(store, {"index.json": b"1"})
+    assert content(store) == {"coco/index.json": b"1"}
+
+
+def test_the_stores_own_folder_can_be_written(store: Store) -> None:
+    with store.new_folder(last=LAST) as folder:
+        folder.write_bytes("index.json", b"1")
+    with store.new_folder(last=LAST) as folder:
+        folder.write_bytes("index.json", b"2")
+    assert content(store) == {"index.json": b"2"}
+
+
+def test_streams_hold_what_was_written(store: Store) -> None:
+    data = os.urandom(40_000_000)  # more than two parts of a multipart upload
+    with store.new_folder("coco", last=LAST) as folder:
+        with folder.open("big.bin") as stream:
+            for start in range(0, len(data), 7_000_001):
+                stream.write(data[start : start + 7_000_001])
+            assert stream.tell() == len(data)
+        with folder.open("index.json") as stream:
+            stream.write(b"{}")
+        folder.open("empty.txt").close()
+        assert folder.bytes_written == len(data) + 2
+        assert folder.files == ["big.bin", "empty.txt", "index.json"]
+    assert store.read_bytes("coco/big.bin") == data
+    assert store.read_bytes("coco/empty.txt") == b""
+    with store.open_read("coco/big.bin") as file:
+        file.seek(-10, io.SEEK_END)
+        assert file.read() == data[-10:]
+        file.seek(20_000_000)
+        assert file.read(5) == data[20_000_000:20_000_005]
+
+
+def test_text_and_tables_can_be_streamed(store: Store) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"a": list(range(1000))})
+    with store.new_folder("parquet", last=LAST) as folder:
+        with folder.open("t.parquet") as stream, pq.ParquetWriter(stream, table.schema) as writer:
+            writer.write_table(table)
+        with io.TextIOWrapper(folder.open("index.json"), encoding="utf-8") as text:
+            text.write("写真")
+    with store.open_read("parquet/t.parquet") as file:
+        assert pq.read_table(file).equals(table)
+    assert store.read_bytes("parquet/index.json") == "写真".encode()
+
+
+@pytest.mark.parametrize("first", ["local", "s3"])
+def test_links_between_all_kinds_of_stores(store: Store, first: str, tmp_path: Path, s3_store: Store) -> None:
+    source = open_store(tmp_path / "source") if first == "local" else s3_store.at("source")
+    for number in range(70):
+        source.write_bytes(f"images/{number}.jpg", b"picture %d" % number)
+    for _ in range(2):
+        with store.new_folder("yolo", last=LAST) as folder:
+            for number in range(70):
+                folder.link(source, f"images/{number}.jpg", f"train/{number:02d}.jpg")
+            folder.write_bytes("index.json", b"{}")
+        linked = content(store.at("yolo"))
+        assert len(linked) == 71
+        assert all(linked[f"train/{number:02d}.jpg"] == b"picture %d" % number for number in range(70))
+
+
+def test_a_local_link_is_a_hard_link(local_store: Store) -> None:
+    local_store.write_bytes("images/a.jpg", b"A")
+    with local_store.new_folder("yolo") as folder:
+        folder.link(local_store, "images/a.jpg", "a.jpg")
+    root = local_store.local_path
+    assert (root / "images/a.jpg").samefile(root / "yolo/a.jpg")
+
+
+def test_a_missing_source_of_a_link_is_told_and_the_folder_stays(store: Store) -> None:
+    write(store, {"index.json": b"1"})
+    with pytest.raises(FileNotFoundError), store.new_folder("coco", last=LAST) as folder:
+        folder.link(store, "images/none.jpg", "a.jpg")
+    assert content(store) == {"coco/index.json": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("paths", "reason"),
+    [
+        (["a", "a"], "twice"),
+        (["a", "a/b"], "which is a file"),
+        (["a/b", "a"], "is a folder"),
+        (["../a"], "no path"),
+        (["/a"], "no path"),
+        ([".coco.0123456789ab.partial"], "no path"),
+    ],
+)
+def test_paths_that_cannot_be(store: Store, paths: list[str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason), store.new_folder("coco") as folder:
+        for path in paths:
+            folder.write_bytes(path, b"")
+    assert list(store.list()) == []
+
+
+def test_a_writer_is_used_once_and_inside_its_block(store: Store) -> None:
+    writer = store.new_folder("coco")
+    with pytest.raises(RuntimeError):
+        writer.write_bytes("a", b"")
+    with writer:
+        writer.write_bytes("a", b"")
+    with pytest.raises(RuntimeError):
+        writer.write_bytes("b", b"")
+    with pytest.raises(RuntimeError), writer:
+        pass
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(store: Store) -> None:
+    store.write_bytes("coco/thesis.docx", b"years of work")
+    with pytest.raises(StoreError, match="holds files already"):
+        write(store, {"index.json": b"1"})
+    with pytest.raises(StoreError, match="holds files already"), store.new_folder("coco"):
+        pass
+    assert content(store) == {"coco/thesis.docx": b"years of work"}
+    write(store, {"index.json": b"1"}, replace=True)
+    assert content(store) == {"coco/index.json": b"1"}
