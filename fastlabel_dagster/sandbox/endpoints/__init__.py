@@ -1,0 +1,14 @@
+"""The API of the sandbox, path by path. Each module holds the endpoints of one thing as rows of ``ENDPOINTS``."""
+
+from __future__ import annotations
+
+from fastlabel_dagster.sandbox.call import Endpoint
+from fastlabel_dagster.sandbox.endpoints import classes, datasets, jobs, projects, tasks
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *projects.ENDPOINTS,
+    *classes.ENDPOINTS,
+    *tasks.ENDPOINTS,
+    *datasets.ENDPOINTS,
+    *jobs.ENDPOINTS,
+)

@@ -1,0 +1,141 @@
+"""``Sandbox``: the server in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import uvicorn
+
+from fastlabel_dagster.sandbox.errors import SandboxError
+from fastlabel_dagster.sandbox.state import SandboxState
+from fastlabel_dagster.sandbox.web import Web
+
+DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - the sandbox holds nothing secret
+REQUESTS_PER_10_MINUTES = 10_000
+
+
+class Sandbox:
+    """A FastLabel-compatible server on a loopback port, with its content in ``data``.
+
+    ``with Sandbox(data) as sandbox:`` starts it; ``sandbox.url`` is what ``FASTLABEL_API_URL`` wants to be and
+    ``sandbox.token`` the access token; ``sandbox.state`` is the content itself, without HTTP. ``port=0`` takes a free
+    port. ``speed`` lets jobs run so many times faster than the wall (None: as the data folder remembers, at first 1).
+    ``page_limit`` lowers the largest page of every list. Raises :class:`SandboxError` for a busy port or an unwritable
+    folder.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str = DEFAULT_TOKEN,
+        speed: float | None = 1.0,
+        page_limit: int | None = None,
+        requests_per_10_minutes: int = REQUESTS_PER_10_MINUTES,
+    ) -> None:
+        self.host = host
+        self.token = token
+        self._port = port
+        self.state = SandboxState(Path(data), speed=speed)
+        web = Web(self.state, token=token, requests_per_10_minutes=requests_per_10_minutes, page_limit=page_limit)
+        config = uvicorn.Config(
+            web.application(),
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=75,
+        )
+        self._server = uvicorn.Server(config)
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"Sandbox({str(self.state.data)!r}, {self.base if self._socket else 'stopped'})"
+
+    @property
+    def port(self) -> int:
+        """The port the server listens on."""
+        return self._port
+
+    @property
+    def base(self) -> str:
+        """The server's address, ``http://127.0.0.1:8765``."""
+        return f"http://{self.host}:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """The API's address, with the slash at its end that the official SDK needs: ``http://127.0.0.1:8765/v1/``."""
+        return f"{self.base}/v1/"
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Sandbox:
+        """Listen and answer from a thread of this process; returns when requests are accepted."""
+        self._listen()
+        self._thread = threading.Thread(target=self._run, name="fastlabel-sandbox", daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                self.stop()
+                raise SandboxError("the sandbox's server did not start")
+            self._thread.join(0.005)
+        return self
+
+    def run(self) -> None:
+        """Listen and answer until the process is asked to stop (SIGINT, SIGTERM)."""
+        self._listen()
+        try:
+            self._run()
+        finally:
+            self.stop()
+
+    def listen(self) -> str:
+        """Take the port (so that :attr:`url` is known before :meth:`run`); answers the URL."""
+        self._listen()
+        return self.url
+
+    def stop(self) -> None:
+        """Let running requests end, then close the port and the database."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(timeout=15)
+            self._thread = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self.state.close()
+
+    def _listen(self) -> None:
+        if self._socket is not None:
+            return
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.host, self._port))
+        except OSError as error:
+            listener.close()
+            self.state.close()
+            raise SandboxError(
+                f"cannot listen on {self.host} port {self._port}: {error.strerror or error}; choose another with --port, "
+                "or --port 0 for any free one"
+            ) from error
+        self._socket = listener
+        self._port = int(listener.getsockname()[1])
+
+    def _run(self) -> None:
+        assert self._socket is not None
+        self._server.run(sockets=[self._socket])

@@ -1,0 +1,441 @@
+"""Tasks: stored as the JSON text they are answered with, so that a page of a thousand is read and not built."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from fastlabel_dagster.sandbox.classes import ClassBook, Classes
+from fastlabel_dagster.sandbox.clock import Clock, timestamp
+from fastlabel_dagster.sandbox.database import Database
+from fastlabel_dagster.sandbox.errors import invalid, missing
+from fastlabel_dagster.sandbox.modalities import (
+    BY_NAME,
+    EXTERNAL_STATUSES,
+    PEOPLE,
+    PRIORITIES,
+    STATUSES,
+    WORKFLOW_PEOPLE,
+    Modality,
+    family,
+    modality_of,
+)
+from fastlabel_dagster.sandbox.projects import Projects
+from fastlabel_dagster.sandbox.tags import Tags, checked_tags
+
+#: Fills the n-th ``"url":null`` of a task with a link to its n-th file.
+Linker = Callable[[str], str]
+
+#: The people of the sandbox's workspace: answers hold names where requests hold slugs. Unknown slugs stand for themselves.
+USERS = {
+    "sato": "佐藤 葵",
+    "suzuki": "鈴木 蓮",
+    "tanaka": "田中 陽菜",
+    "garcia": "María García",
+    "smith": "John Smith",
+}
+
+_PRIVATE = ("metadatas", "customTaskStatus", "relations", *WORKFLOW_PEOPLE)
+
+
+class Tasks:
+    """The tasks of every project, in the order of their creation."""
+
+    def __init__(self, database: Database, clock: Clock, projects: Projects, classes: Classes, tags: Tags) -> None:
+        self._database = database
+        self._clock = clock
+        self._projects = projects
+        self._classes = classes
+        self._tags = tags
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    def create(self, modality: Modality, request: dict[str, Any], file: str, measured: dict[str, Any]) -> str:
+        """Make one task from a request of the API; answers its id. A 422 for whatever the request gets wrong."""
+        with self._database.write():
+            project = self._projects.seq(request.get("project"))
+            kind = self._projects.type_of(project)
+            if family(kind) != modality.family or modality_of(kind) != modality.name:
+                raise invalid(f"Project type {kind} does not take {modality.name.replace('_', ' ')} tasks.")
+            (task_id,) = self.add(project, [{**request, **measured}], files=[file], strict=True)
+            return task_id
+
+    def add(
+        self,
+        project: int,
+        tasks: Iterable[dict[str, Any]],
+        *,
+        files: Iterable[str | None],
+        strict: bool,
+    ) -> list[str]:
+        """Insert tasks given as the API's own objects (request or answer); answers their ids in order.
+
+        Keys beyond a request's are honoured: ``id``, ``width``, ``height``, ``createdAt``, ``updatedAt``. With
+        ``strict=False`` annotations are stored unchecked. ``files`` are the keys of the tasks' files, None without one.
+        """
+        ids: list[str] = []
+        with self._database.write() as connection:
+            modality = BY_NAME.get(modality_of(self._projects.type_of(project)), BY_NAME["image"])
+            book = self._classes.book(project)
+            now = timestamp(self._clock.now())
+            known_tags: dict[str, int] = {}
+            for task, file in zip(tasks, files, strict=True):
+                body, private = _new_body(task, modality, book, now, strict)
+                try:
+                    cursor = connection.execute(
+                        "INSERT INTO tasks (id, project, modality, name, status, external_status, annotations, files, "
+                        "private, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            body["id"],
+                            project,
+                            modality.name,
+                            body["name"],
+                            body["status"],
+                            body["externalStatus"],
+                            len(body[modality.labels]),
+                            file or "",
+                            orjson.dumps(private).decode(),
+                            orjson.dumps(body).decode(),
+                        ),
+                    )
+                except sqlite3.IntegrityError as error:
+                    what = "id" if "tasks.id" in str(error) else "name"
+                    raise invalid(f"Task {what} already exists: {body[what]}") from error
+                new = [tag for tag in body["tags"] if tag not in known_tags]
+                if new:
+                    known_tags.update(self._tags.numbers(project, new))
+                if body["tags"]:
+                    connection.executemany(
+                        "INSERT OR IGNORE INTO task_tags VALUES (?, ?)",
+                        [(known_tags[tag], cursor.lastrowid) for tag in body["tags"]],
+                    )
+                ids.append(body["id"])
+        return ids
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def page(
+        self,
+        project: str,
+        modality: str,
+        link: Linker,
+        *,
+        status: str | None = None,
+        external_status: str | None = None,
+        tags: Sequence[str] = (),
+        task_name: str | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> str:
+        """A page of tasks as JSON text, in the order of their creation. ``tags`` keeps tasks that carry any of them."""
+        where, values = self._filter(project, modality, status, external_status, tags, task_name)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT files, body FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE {where} "  # noqa: S608
+                "ORDER BY seq LIMIT ? OFFSET ?) ORDER BY seq",
+                [*values, limit, offset],
+            ).fetchall()
+        return f"[{','.join([_with_links(body, files, link) for files, body in rows])}]"
+
+    def count(
+        self,
+        project: str,
+        *,
+        status: str | None = None,
+        external_status: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> int:
+        """How many tasks of any modality there are."""
+        where, values = self._filter(project, None, status, external_status, tags, None)
+        with self._database.read() as connection:
+            row = connection.execute(f"SELECT COUNT(*) FROM tasks WHERE {where}", values).fetchone()  # noqa: S608
+        return int(row[0])
+
+    def ids(
+        self, project: str, *, status: str | None = None, offset: int = 0, limit: int = -1, empty: bool = False
+    ) -> list[str]:
+        """Ids in the order of creation; ``limit`` -1 is all, ``empty`` keeps tasks without annotations."""
+        where, values = self._filter(project, None, status, None, (), None)
+        if empty:
+            where += " AND annotations = 0"
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT id FROM tasks WHERE {where} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608
+                [*values, limit, offset],
+            ).fetchall()
+        return [task_id for (task_id,) in rows]
+
+    def next_ids(self, project: str, status: str, count: int) -> list[str]:
+        """Up to ``count`` tasks that do not have ``status``: those with annotations first, then in order of creation."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT id FROM tasks WHERE project = ? AND status != ? ORDER BY annotations = 0, seq LIMIT ?",
+                (self._projects.seq(project), status, count),
+            ).fetchall()
+        return [task_id for (task_id,) in rows]
+
+    def id_name_map(self, project: str, *, offset: int = 0, limit: int = 1000) -> dict[str, str]:
+        """Names by id, in the order of creation."""
+        seq = self._projects.seq(project)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT id, name FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE project = ? ORDER BY seq "
+                "LIMIT ? OFFSET ?) ORDER BY seq",
+                (seq, limit, offset),
+            ).fetchall()
+        return dict(rows)
+
+    def find_text(self, task_id: str, modality: str, link: Linker) -> str:
+        """One task as JSON text; a 404 when there is none of this modality."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT files, body FROM tasks WHERE id = ? AND modality = ?", (task_id, modality)
+            ).fetchone()
+        if row is None:
+            raise missing("Task is not found.")
+        return _with_links(row[1], row[0], link)
+
+    def find(self, task_id: str) -> dict[str, Any]:
+        """One task of any modality, ``url`` null; a 404 when there is none."""
+        return self._row(task_id)[2]
+
+    def file_of(self, task_id: str) -> str | None:
+        """The key of a task's first file, None without one."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT files FROM tasks WHERE id = ?", (task_id,)).fetchone()
+        if row is None:
+            raise missing("Task is not found.")
+        return str(row[0]).split("\n")[0] or None
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def update(self, task_id: str, changes: dict[str, Any], *, modality: str | None = None, strict: bool = True) -> str:
+        """Change what ``changes`` names (the API's own keys); answers the id. ``modality`` None takes common keys only,
+        and with ``strict=False`` any key at all."""
+        with self._database.write() as connection:
+            seq, project, body, private, kind = self._row(task_id)
+            if modality is not None and kind != modality:
+                raise missing("Task is not found.")
+            _apply_common(body, private, changes)
+            labels = BY_NAME[kind].labels
+            if changes.get(labels) is not None and (modality is not None or not strict):
+                book = self._classes.book(project)
+                body[labels] = _labels(changes[labels], labels, book, strict)
+            if not strict:
+                for key in ("name", "width", "height", "createdAt", "updatedAt"):
+                    if key in changes:
+                        body[key] = changes[key]
+            if "updatedAt" not in changes or strict:
+                body["updatedAt"] = timestamp(self._clock.now())
+            if changes.get("tags") is not None:
+                self._tags.put(connection, project, seq, body["tags"])
+            self._store(connection, seq, body, private, labels)
+        return task_id
+
+    def delete(self, task_id: str) -> None:
+        """Delete one task; a 404 when there is none."""
+        with self._database.write() as connection:
+            if connection.execute("DELETE FROM tasks WHERE id = ?", (task_id,)).rowcount == 0:
+                raise missing("Task is not found.")
+
+    def clear(self, task_id: str) -> None:
+        """Delete the annotations of one task."""
+        with self._database.write() as connection:
+            seq, _, body, private, kind = self._row(task_id)
+            body[BY_NAME[kind].labels] = []
+            body["updatedAt"] = timestamp(self._clock.now())
+            self._store(connection, seq, body, private, BY_NAME[kind].labels)
+
+    def change_tags(self, project: str, task_ids: Sequence[str], tags: Any, *, remove: bool = False) -> int:
+        """Add tags to tasks or take them away; answers how many tasks really changed. Unknown task ids: a 422."""
+        names = checked_tags(tags)
+        changed = 0
+        with self._database.write() as connection:
+            seq = self._projects.seq(project)
+            now = timestamp(self._clock.now())
+            if not remove:
+                self._tags.numbers(seq, names)
+            for task_id in dict.fromkeys(task_ids):
+                task, owner, body, private, kind = self._row(task_id)
+                if owner != seq:
+                    raise invalid(f"Task is not in the project: {task_id}")
+                before = body["tags"]
+                after = (
+                    [tag for tag in before if tag not in names] if remove else list(dict.fromkeys([*before, *names]))
+                )
+                if after != before:
+                    changed += 1
+                    body["tags"] = after
+                    body["updatedAt"] = now
+                    self._tags.put(connection, seq, task, after)
+                    self._store(connection, task, body, private, BY_NAME[kind].labels)
+        return changed
+
+    def delete_tags(self, tag_ids: Iterable[str]) -> None:
+        """Delete tags and take them off the tasks that carry them."""
+        with self._database.write() as connection:
+            for name, tasks in self._tags.delete(tag_ids).values():
+                for seq in tasks:
+                    (text,) = connection.execute("SELECT body FROM tasks WHERE seq = ?", (seq,)).fetchone()
+                    body = orjson.loads(text)
+                    body["tags"] = [tag for tag in body["tags"] if tag != name]
+                    connection.execute("UPDATE tasks SET body = ? WHERE seq = ?", (orjson.dumps(body).decode(), seq))
+
+    def follow_class(self, project: int, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Give annotations the new value, title, colour and attribute names of a class that was changed."""
+        keys = ("value", "title", "color")
+        names = {one["key"]: one["name"] for one in after["attributes"]}
+        if all(before[key] == after[key] for key in keys) and before["attributes"] == after["attributes"]:
+            return
+        with self._database.write() as connection:
+            rows = connection.execute(
+                "SELECT seq, body FROM tasks WHERE project = ? AND annotations > 0", (project,)
+            ).fetchall()
+            for seq, text in rows:
+                body = orjson.loads(text)
+                touched = False
+                for annotation in body.get("annotations", []):
+                    if annotation["value"] == before["value"] and annotation["color"] == before["color"]:
+                        annotation.update({key: after[key] for key in keys})
+                        for attribute in annotation.get("attributes") or []:
+                            attribute["name"] = names.get(attribute["key"], attribute.get("name"))
+                        touched = True
+                if touched:
+                    connection.execute("UPDATE tasks SET body = ? WHERE seq = ?", (orjson.dumps(body).decode(), seq))
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _row(self, task_id: str) -> tuple[int, int, dict[str, Any], dict[str, Any], str]:
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT seq, project, body, private, modality FROM tasks WHERE id = ?", (task_id,)
+            ).fetchone()
+        if row is None:
+            raise missing("Task is not found.")
+        return int(row[0]), int(row[1]), orjson.loads(row[2]), orjson.loads(row[3]), str(row[4])
+
+    @staticmethod
+    def _store(
+        connection: sqlite3.Connection, seq: int, body: dict[str, Any], private: dict[str, Any], labels: str
+    ) -> None:
+        try:
+            connection.execute(
+                "UPDATE tasks SET name = ?, status = ?, external_status = ?, annotations = ?, private = ?, body = ? "
+                "WHERE seq = ?",
+                (
+                    body["name"],
+                    body["status"],
+                    body["externalStatus"],
+                    len(body[labels]),
+                    orjson.dumps(private).decode(),
+                    orjson.dumps(body).decode(),
+                    seq,
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise invalid(f"Task name already exists: {body['name']}") from error
+
+    def _filter(
+        self,
+        project: str,
+        modality: str | None,
+        status: str | None,
+        external_status: str | None,
+        tags: Sequence[str],
+        task_name: str | None,
+    ) -> tuple[str, list[Any]]:
+        seq = self._projects.seq(project)
+        where = ["project = ?"]
+        values: list[Any] = [seq]
+        for column, value in (
+            ("modality", modality),
+            ("status", _checked(status, "status", STATUSES)),
+            ("external_status", _checked(external_status, "externalStatus", EXTERNAL_STATUSES)),
+            ("name", task_name),
+        ):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        if tags:
+            names = checked_tags(list(tags), most=10)
+            marks = ",".join("?" * len(names))
+            where.append(
+                "seq IN (SELECT task FROM task_tags JOIN tags ON tags.seq = tag "  # noqa: S608 - constant parts
+                f"WHERE tags.project = ? AND tags.name IN ({marks}))"
+            )
+            values += [seq, *names]
+        return " AND ".join(where), values
+
+
+def _with_links(body: str, files: str, link: Linker) -> str:
+    """The stored text with its links filled in. ``"url":null`` cannot occur inside a JSON string (its quotes would be
+    escaped), and the links stand before anything a user can nest objects in."""
+    if not files:
+        return body
+    keys = files.split("\n")
+    parts = body.split('"url":null', len(keys))
+    if len(parts) <= len(keys):
+        raise invalid("The task has fewer places for links than files.")
+    text = parts[0]
+    for key, part in zip(keys, parts[1:], strict=True):
+        text += f'"url":"{link(key)}"{part}'
+    return text
+
+
+def _new_body(
+    task: dict[str, Any], modality: Modality, book: ClassBook, now: str, strict: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    name = task.get("name")
+    if not isinstance(name, str) or not name or len(name) > 1024:
+        raise invalid("name should not be empty" if not name else "name must be a text of up to 1024 characters")
+    body: dict[str, Any] = {"id": task.get("id") or str(uuid.uuid4()), "name": name}
+    for key in ("width", "height"):
+        if key in task:
+            body[key] = task[key]
+    body["url"] = None
+    body |= {"status": "registered", "externalStatus": "registered", "priority": 0, "tags": []}
+    body |= dict.fromkeys(PEOPLE)
+    private: dict[str, Any] = {}
+    _apply_common(body, private, task)
+    body[modality.labels] = _labels(task.get(modality.labels) or [], modality.labels, book, strict)
+    body["createdAt"] = task.get("createdAt") or now
+    body["updatedAt"] = task.get("updatedAt") or body["createdAt"]
+    return body, private
+
+
+def _labels(sent: Any, labels: str, book: ClassBook, strict: bool) -> list[dict[str, Any]]:
+    if not isinstance(sent, list):
+        raise invalid(f"{labels} must be a list")
+    read = book.annotation if labels == "annotations" else book.attribute
+    return [read(one, strict=strict) for one in sent]
+
+
+def _apply_common(body: dict[str, Any], private: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Set status, priority, tags and people; a 422 for values the API does not know."""
+    if changes.get("status") is not None:
+        body["status"] = _checked(changes["status"], "status", STATUSES)
+    if changes.get("externalStatus") is not None:
+        body["externalStatus"] = _checked(changes["externalStatus"], "externalStatus", EXTERNAL_STATUSES)
+    if changes.get("priority") is not None:
+        body["priority"] = _checked(changes["priority"], "priority", PRIORITIES)
+    if changes.get("tags") is not None:
+        body["tags"] = checked_tags(changes["tags"])
+    for key in PEOPLE:
+        if key in changes:
+            person = changes[key]
+            if person is not None and not isinstance(person, str):
+                raise invalid(f"{key} must be a user's slug")
+            body[key] = USERS.get(person, person) if person else None
+    for key in _PRIVATE:
+        if key in changes:
+            private[key] = changes[key]
+
+
+def _checked(value: Any, name: str, known: Sequence[Any]) -> Any:
+    if value is not None and (isinstance(value, bool) or value not in known):
+        raise invalid(f"{name} must be one of the following values: {', '.join(map(str, known))}")
+    return value
