@@ -108,6 +108,7 @@ def _words(answer: object) -> str:
 
 def failed_answer(
     response: requests.Response,
+    *,
     method: str,
     path: str,
     message: str,

@@ -134,7 +134,8 @@ def _refused(transport: Transport, response: requests.Response, where: str) -> F
         return Failure(NotFound(said, status=status, method="GET", path=where), Again.NEVER)
     wait = transport.retry.begin().seconds_in(response.headers.get("Retry-After"))
     # Storage services answer 500 for passing trouble, and reading once more does no harm.
-    return failed_answer(response, "GET", where, said, wait, transport.retry.statuses | {500})
+    repeatable = transport.retry.statuses | {500}
+    return failed_answer(response, method="GET", path=where, message=said, retry_after=wait, repeatable=repeatable)
 
 
 def _bytes_to_skip(response: requests.Response, state: _Progress, where: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastlabel_dagster.api.answers import NeverSent
-from fastlabel_dagster.api.errors import FastLabelError, ServerError, TransportError
+from fastlabel_dagster.api.errors import FastLabelError, RateLimited, ServerError, TransportError
 from fastlabel_dagster.api.wire import Json
 
 log = logging.getLogger("fastlabel_dagster.api")
@@ -50,11 +50,44 @@ def job_id(job: Json) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class JobSearch:
+    """How the job that was asked for is recognised among all jobs.
+
+    Attributes:
+        list_jobs: all jobs there are now, in any order.
+        could_be: whether a job contradicts nothing of what was asked for.
+        likely: whether its details confirm it; chooses between several that could be.
+    """
+
+    list_jobs: Callable[[], Iterable[Json]]
+    could_be: Callable[[Json], bool]
+    likely: Callable[[Json], bool]
+
+    def ids(self) -> set[str]:
+        """The ids of all jobs there are."""
+        return {job_id(job) for job in self.list_jobs()}
+
+    def new_since(self, known: Collection[str]) -> Json | None:
+        """The job that fits and whose id is not among the known ones, or None.
+
+        Raises:
+            UnclearSubmission: when several fit equally well.
+        """
+        found = [job for job in self.list_jobs() if job_id(job) and job_id(job) not in known and self.could_be(job)]
+        if len(found) > 1:
+            found = [job for job in found if self.likely(job)] or found
+        if len(found) > 1:
+            raise UnclearSubmission(
+                "the answer to the submit was lost, and several new jobs could be the one",
+                candidates=[job_id(job) for job in found],
+            )
+        return found[0] if found else None
+
+
 def submit_once(
     send: Callable[[], Any],
-    list_jobs: Callable[[], Iterable[Json]],
-    could_be: Callable[[Json], bool],
-    likely: Callable[[Json], bool],
+    search: JobSearch,
     *,
     policy: SubmissionPolicy,
     known_ids: Collection[str] | None = None,
@@ -66,9 +99,6 @@ def submit_once(
 
     Args:
         send: sends the request once and returns its answer.
-        list_jobs: all jobs, in any order.
-        could_be: whether a job contradicts nothing of what was asked for.
-        likely: whether its details confirm it; chooses between several that could be.
         known_ids: the ids from an earlier attempt at the same submission (of a process that died, say). Jobs that are
             new since then are looked at before anything is sent.
 
@@ -80,84 +110,57 @@ def submit_once(
         FastLabelError: when the request was refused, or failed each time it was sent.
     """
     if known_ids is None:
-        known = {job_id(job) for job in list_jobs()}
+        known: Collection[str] = search.ids()
     else:
-        known = set(known_ids)
-        if (running := _ours(list_jobs(), known, could_be, likely)) is not None:
+        known = frozenset(known_ids)
+        if (running := search.new_since(known)) is not None:
             log.info("job %s was submitted before; it is taken up again", job_id(running))
             return running
     for left in reversed(range(policy.sends)):
         try:
-            return _started(send(), list_jobs, known, could_be, likely)
+            answer = send()
         except NeverSent:
             raise  # the transport has tried as often as it should; nothing runs
         except (TransportError, ServerError) as error:
-            found = _look_for_it(list_jobs, known, could_be, likely, policy, error)
+            found = _look(search, known, policy, error)
             if found is not None:
                 log.warning("%s; the job runs nevertheless, as %s", error, job_id(found))
                 return found
             if not left:
                 raise
             log.warning("%s; no such job was started, so it is submitted again", error)
+        else:
+            return _started(answer, search, known)
     raise AssertionError("unreachable: the last send returns or raises")
 
 
-def _started(
-    answer: Any,
-    list_jobs: Callable[[], Iterable[Json]],
-    known: Collection[str],
-    could_be: Callable[[Json], bool],
-    likely: Callable[[Json], bool],
-) -> Json | str:
+def _started(answer: Any, search: JobSearch, known: Collection[str]) -> Json | str:
     """The job in the server's answer, whose shape nobody documents: a job, a list with one, an id, or nothing."""
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
     if isinstance(answer, dict) and job_id(answer):
         return answer
-    if isinstance(answer, (str, int)) and str(answer):
-        return str(answer)
-    found = _ours(list_jobs(), known, could_be, likely)
+    if isinstance(answer, str) and answer:
+        return answer
+    found = search.new_since(known)
     if found is None:
         raise UnclearSubmission("the server accepted the job, but named no id and lists no new job")
     return found
 
 
-def _look_for_it(
-    list_jobs: Callable[[], Iterable[Json]],
-    known: Collection[str],
-    could_be: Callable[[Json], bool],
-    likely: Callable[[Json], bool],
-    policy: SubmissionPolicy,
-    lost: FastLabelError,
-) -> Json | None:
-    unseen: FastLabelError | None = None
+def _look(search: JobSearch, known: Collection[str], policy: SubmissionPolicy, lost: FastLabelError) -> Json | None:
+    unseen = False
     for _ in range(policy.looks):
         policy.sleep(policy.look_seconds)
         try:
-            jobs = list(list_jobs())
-        except (TransportError, ServerError) as error:
-            unseen = error
+            found = search.new_since(known)
+        except (TransportError, ServerError, RateLimited):
+            unseen = True
             continue
-        unseen = None
-        if (found := _ours(jobs, known, could_be, likely)) is not None:
+        unseen = False
+        if found is not None:
             return found
-    if unseen is not None:
+    if unseen:
         # Without a look at the jobs, sending again would be a gamble with the user's money.
-        raise UnclearSubmission(
-            f"the answer to the submit was lost ({lost.message}), and so is the list of jobs"
-        ) from None
+        raise UnclearSubmission(f"the answer to the submit was lost ({lost.message}), and so is the list of jobs")
     return None
-
-
-def _ours(
-    jobs: Iterable[Json], known: Collection[str], could_be: Callable[[Json], bool], likely: Callable[[Json], bool]
-) -> Json | None:
-    candidates = [job for job in jobs if job_id(job) and job_id(job) not in known and could_be(job)]
-    if len(candidates) > 1:
-        candidates = [job for job in candidates if likely(job)] or candidates
-    if len(candidates) > 1:
-        raise UnclearSubmission(
-            "the answer to the submit was lost, and several new jobs could be the one",
-            candidates=[job_id(job) for job in candidates],
-        )
-    return candidates[0] if candidates else None

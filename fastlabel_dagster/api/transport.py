@@ -205,7 +205,14 @@ class Transport:
         if not 200 <= response.status_code < 300:
             message = self._auth.hide_in(message_in(response))
             retry_after = self.retry.begin().seconds_in(response.headers.get("Retry-After"))
-            return failed_answer(response, method, path, message, retry_after, self.retry.statuses)
+            return failed_answer(
+                response,
+                method=method,
+                path=path,
+                message=message,
+                retry_after=retry_after,
+                repeatable=self.retry.statuses,
+            )
         if method == "DELETE" or response.status_code == 204:
             return (None,)
         if not response.content.strip() and method != "GET":

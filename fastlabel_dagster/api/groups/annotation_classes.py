@@ -1,5 +1,6 @@
 """Annotation classes: what a project's annotations can be."""
 
+# ruff: noqa: PLR0917 - the order of arguments is the SDK's, and part of the interface
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence

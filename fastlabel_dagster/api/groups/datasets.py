@@ -1,5 +1,6 @@
 """Datasets, FastLabel's own home of training data, and the objects in them."""
 
+# ruff: noqa: PLR0917 - the order of arguments is the SDK's, and part of the interface
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

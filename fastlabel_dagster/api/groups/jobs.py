@@ -1,5 +1,6 @@
 """Training, evaluation and auto-annotation jobs on FastLabel's machines."""
 
+# ruff: noqa: PLR0917 - the order of arguments is the SDK's, and part of the interface
 from __future__ import annotations
 
 import re
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 from fastlabel_dagster.api.errors import Invalid, NotFound
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
-from fastlabel_dagster.api.submission import SubmissionPolicy, job_id, submit_once
+from fastlabel_dagster.api.submission import JobSearch, SubmissionPolicy, job_id, submit_once
 from fastlabel_dagster.api.waiting import wait_until_done
 from fastlabel_dagster.api.wire import OBJECT_BYTES, Json, Jsons, check_limit, file_to_send, given, path_to
 
@@ -73,12 +74,10 @@ class Jobs(Group):
             clock=clock,
         )
 
-    def _submit(self, body: Json, asked: Mapping[str, Any], **how: Any) -> Json:
+    def _submit(self, body: Json, **how: Any) -> Json:
         started = submit_once(
             lambda: self._transport.call("POST", self.path, body=body),
-            self.iter,
-            lambda job: _contradicts_nothing(job, asked),
-            lambda job: _confirms_model(job, asked),
+            _search(self.iter, body),
             **how,
         )
         return self.find(started) if isinstance(started, str) else started
@@ -143,7 +142,7 @@ class TrainingJobs(Jobs):
             config_file=None if config is None else file_to_send(config, what="config", max_bytes=OBJECT_BYTES),
             annotation_value=annotation_value or None,
         )
-        return self._submit(body, body, policy=policy or SubmissionPolicy(), known_ids=known_ids)
+        return self._submit(body, policy=policy or SubmissionPolicy(), known_ids=known_ids)
 
 
 class EvaluationJobs(Jobs):
@@ -179,7 +178,7 @@ class EvaluationJobs(Jobs):
             dataset_revision_id=dataset_revision_id,
             use_dataset_test=use_dataset_test,
         )
-        return self._submit(body, body, policy=policy or SubmissionPolicy(), known_ids=known_ids)
+        return self._submit(body, policy=policy or SubmissionPolicy(), known_ids=known_ids)
 
 
 class AutoAnnotationJobs(Group):
@@ -250,9 +249,7 @@ class AutoAnnotationJobs(Group):
         )
         started = submit_once(
             lambda: self._transport.call("POST", self.path, body=body),
-            lambda: self.iter(project),
-            lambda job: _contradicts_nothing(job, body),
-            lambda job: _confirms_model(job, body),
+            _search(lambda: self.iter(project), body),
             policy=policy or SubmissionPolicy(),
             known_ids=known_ids,
         )
@@ -278,6 +275,10 @@ class AutoAnnotationJobs(Group):
             sleep=sleep,
             clock=clock,
         )
+
+
+def _search(list_jobs: Callable[[], Iterator[Json]], asked: Json) -> JobSearch:
+    return JobSearch(list_jobs, lambda job: _contradicts_nothing(job, asked), lambda job: _confirms_model(job, asked))
 
 
 def _id_of(job: Json | str) -> str:

@@ -1,5 +1,6 @@
 """Projects, their tags, import histories and S3 storage."""
 
+# ruff: noqa: PLR0917 - the order of arguments is the SDK's, and part of the interface
 from __future__ import annotations
 
 import time

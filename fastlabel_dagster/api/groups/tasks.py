@@ -1,5 +1,6 @@
 """Tasks: what all modalities have in common, and image tasks."""
 
+# ruff: noqa: PLR0917 - the order of arguments is the SDK's, and part of the interface
 from __future__ import annotations
 
 import unicodedata
