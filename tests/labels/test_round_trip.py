@@ -6,14 +6,12 @@ import json
 import math
 from typing import Any
 
-import pyarrow as pa
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import labels
 from fastlabel_dagster.labels.digest import task_digest
-from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
+from fastlabel_dagster.labels.schema import CLASSES, TASKS
 
 # --------------------------------------------------------------------- an equality of its own
 
@@ -103,8 +101,8 @@ frames = st.dictionaries(
 points = st.one_of(flat, lists_of(lists_of(flat)), frames)
 annotations = objects(
     {
-        **{key: texts for key in ["id", "type", "value", "title", "color", "content", "contentId", "text"]},
-        **{key: numbers for key in ["rotation", "confidenceScore", "start", "end"]},
+        **dict.fromkeys(["id", "type", "value", "title", "color", "content", "contentId", "text"], texts),
+        **dict.fromkeys(["rotation", "confidenceScore", "start", "end"], numbers),
         "points": points,
         "keypoints": keypoints,
         "attributes": attributes,
@@ -114,9 +112,9 @@ annotations = objects(
 contents = lists_of(objects({"name": texts, "url": texts, "width": numbers, "height": numbers}, ["extra", "size"]))
 tasks = objects(
     {
-        **{key: texts for key in ["id", "name", "status", "externalStatus", "assignee", "reviewer", "approver", "url"]},
-        **{key: texts for key in ["externalAssignee", "externalReviewer", "externalApprover"]},
-        **{key: numbers for key in ["priority", "width", "height", "fps", "frameCount", "duration"]},
+        **dict.fromkeys(["id", "name", "status", "externalStatus", "assignee", "reviewer", "approver", "url"], texts),
+        **dict.fromkeys(["externalAssignee", "externalReviewer", "externalApprover"], texts),
+        **dict.fromkeys(["priority", "width", "height", "fps", "frameCount", "duration"], numbers),
         "tags": lists_of(texts),
         "createdAt": times,
         "updatedAt": times,
@@ -129,8 +127,8 @@ tasks = objects(
 options = lists_of(objects({"title": texts, "value": texts}, ["extra", "order"]))
 classes = objects(
     {
-        **{key: texts for key in ["id", "type", "value", "title", "color"]},
-        **{key: numbers for key in ["order", "vertex"]},
+        **dict.fromkeys(["id", "type", "value", "title", "color"], texts),
+        **dict.fromkeys(["order", "vertex"], numbers),
         "createdAt": times,
         "updatedAt": times,
         "attributes": lists_of(
