@@ -1,1 +1,106 @@
-"""."""
+"""The assets of a FastLabel project, from the project people label in to the model trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.exports import build_export_asset
+from fastlabel_dagster.assets.images import build_images_asset
+from fastlabel_dagster.assets.mirror import build_mirror_asset
+from fastlabel_dagster.assets.plan import ExportLike, ExportPlan, ProjectPlan, TrainingPlan
+from fastlabel_dagster.assets.tables import build_tables_asset
+from fastlabel_dagster.assets.training import build_dataset_asset, build_training_asset
+from fastlabel_dagster.checks import build_remote_checks
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import S3Options
+    from fastlabel_dagster.translator import FastLabelTranslator
+
+__all__ = ["ExportPlan", "ProjectPlan", "TrainingPlan", "build_fastlabel_project_assets"]
+
+
+def build_fastlabel_project_assets(
+    project: str,
+    *,
+    store: str | Path,
+    exports: Iterable[ExportLike] = ("coco", "yolo"),
+    dataset: str | None = None,
+    training: TrainingPlan | Mapping[str, Any] | None = None,
+    publish_status: str = "approved",
+    empty_share: float = 0.1,
+    translator: FastLabelTranslator | None = None,
+    group_name: str | None = None,
+    resource_key: str = "fastlabel",
+    s3: S3Options | None = None,
+    pool: str | None = "fastlabel",
+) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
+    """All assets of one project, ready for ``dg.Definitions(assets=[*street])``. Builds; asks nobody and opens nothing.
+
+    The lineage, with keys below the slug::
+
+        fastlabel/<slug> (external) -> labels -> classes, tasks, annotations
+                                       labels -> images -> coco, yolo, …
+                                       labels, images -> dataset -> training -> model (external)
+
+    Data versions follow the content: as long as nobody changes the project, running everything again makes nothing stale
+    and rewrites nothing. Every asset made from labels records ``labels_version`` and ``labels_digest``.
+
+    Args:
+        project: slug of an image project.
+        store: where everything is written: a folder or ``s3://bucket/prefix``; one store for each project.
+        exports: names of formats (``coco``, ``coco_parquet``, ``yolo``), or mappings with ``format``, and optionally
+            ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False: labels only) and options of
+            the format. The label tables are written as plain Parquet in any case.
+        dataset: name of the FastLabel dataset that approved tasks are published to; None publishes nothing.
+        training: ``{"base_model": …, "epoch": …, …}``, further keys as ``client.training_jobs.submit`` takes them.
+        publish_status: the status of the tasks to publish.
+        empty_share: largest share of labeled tasks without annotations before the check ``few_empty_tasks`` warns.
+        translator: names and describes the assets; see :class:`~fastlabel_dagster.translator.FastLabelTranslator`.
+        group_name: the assets' group; default made from the slug.
+        resource_key: under which key the code location holds its ``FastLabelResource``.
+        s3: endpoint, region and profile for an ``s3://`` store, where the environment does not decide.
+        pool: Dagster pool of the steps that call the API; set its limit with ``dagster instance concurrency``.
+
+    Raises:
+        ValueError: something is named that does not exist, or two exports have one name.
+    """
+    from fastlabel_dagster.translator import FastLabelTranslator
+
+    plan = ProjectPlan.of(
+        project,
+        exports,
+        store,
+        dataset=dataset,
+        training=training,
+        publish_status=publish_status,
+        empty_share=empty_share,
+        translator=translator or FastLabelTranslator(),
+        group_name=group_name,
+        resource_key=resource_key,
+        s3=s3,
+        pool=pool,
+    )
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        plan.spec("project"),
+        build_mirror_asset(plan),
+        build_tables_asset(plan),
+        build_images_asset(plan),
+        *(build_export_asset(plan, export) for export in plan.exports),
+    ]
+    trained = plan.training is not None
+    if plan.dataset is not None:
+        assets.append(build_dataset_asset(plan))
+    if trained:
+        assets += [build_training_asset(plan), plan.spec("model", [plan.key("training")])]
+    assets += build_remote_checks(
+        project,
+        project_key=plan.key("project"),
+        training_key=plan.key("training") if trained else None,
+        model_key=plan.key("model") if trained else None,
+        resource_key=resource_key,
+    )
+    return assets

@@ -1,0 +1,62 @@
+"""``<slug>/coco``, ``<slug>/yolo`` …: the labels in a training format, one asset for each export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.plan import ExportPlan, ProjectPlan
+from fastlabel_dagster.assets.tables import read_labels
+from fastlabel_dagster.metadata.tables import counts_table, export_notes_table, labels_origin
+
+
+def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefinition:
+    """Writes the folder ``<store>/<name>`` unless it already is what the labels and options would give."""
+    deps = [plan.key("labels"), *([plan.key("images")] if export.images else [])]
+    spec = plan.spec("export", deps, name=export.name, format=export.format, options=dict(export.options))
+
+    def write_export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from fastlabel_dagster import formats
+        from fastlabel_dagster.store import ImageFolder
+
+        store = plan.open_store()
+        labels, version = read_labels(plan)
+        report = formats.write(
+            labels,
+            format=export.format,
+            target=store.at(export.name),
+            images=ImageFolder(store.at("images")) if export.images else None,
+            status=export.status,
+            skip_unchanged=True,
+            **export.options,
+        )
+        context.log.info("%s", report)
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            data_version=dg.DataVersion(report.digest or version.digest),
+            metadata=export_metadata(report, labels),
+        )
+
+    return dg.multi_asset(name=f"{plan.name}_{export.name.replace('-', '_')}_export", specs=[spec])(write_export)
+
+
+def export_metadata(report: Any, labels: Any) -> dict[str, Any]:
+    """What a person wants to know of an export: how much, where, and what did not come through and why."""
+    metadata: dict[str, Any] = {
+        "dagster/row_count": report.written,
+        "dagster/uri": report.target,
+        "summary": str(report),
+        "tasks": report.tasks,
+        "images": report.images,
+        "files": report.files,
+        "bytes": report.bytes,
+        "dropped": report.dropped_count,
+        "altered": report.altered_count,
+        "report": export_notes_table(report),
+        "unchanged": report.unchanged,
+        **labels_origin(labels),
+    }
+    if report.splits:
+        metadata["splits"] = counts_table(report.splits, "split")
+    return metadata

@@ -1,0 +1,46 @@
+"""``<slug>/images``: the pictures beside the labels, downloaded once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.plan import ProjectPlan
+from fastlabel_dagster.assets.tables import read_labels
+from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quarantine_table
+from fastlabel_dagster.resource import FastLabelResource, resource_named
+
+
+def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
+    """Downloads what is not there yet, verifies it, and keeps the rest; its data version is the digest of the folder."""
+    key = plan.key("images")
+
+    def images(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
+        from fastlabel_dagster.store import ImageFolder
+        from fastlabel_dagster.sync import download_images
+
+        store = plan.open_store()
+        labels, _ = read_labels(plan)
+        with fastlabel.dagster_errors(context) as client:
+            before = client.statistics.snapshot()
+            report = download_images(client, plan.project, store, labels)
+            usage = client.statistics.snapshot() - before
+        folder = ImageFolder(store.at("images"))
+        metadata: dict[str, Any] = {
+            "dagster/row_count": folder.table.num_rows,
+            "dagster/uri": folder.store.uri,
+            "downloaded": report.downloaded,
+            "kept": report.kept,
+            "bytes": report.bytes,
+            **labels_origin(labels),
+            **api_usage(usage),
+        }
+        if report.quarantined:
+            metadata["quarantined"] = quarantine_table(report.quarantined)
+            context.log.warning("%d pictures could not be used; see the metadata.", len(report.quarantined))
+        return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(folder.digest()), metadata=metadata)
+
+    return dg.multi_asset(
+        name=f"{plan.name}_images", specs=[plan.spec("images", [plan.key("labels")])], pool=plan.pool
+    )(resource_named(plan.resource_key, images))

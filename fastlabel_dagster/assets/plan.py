@@ -1,0 +1,169 @@
+"""``ProjectPlan``: everything the assets of one project need to know, checked when the code location loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import dagster as dg
+
+from fastlabel_dagster.translator import FastLabelAssetProps, FastLabelTranslator, safe_name
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import S3Options, Store
+
+#: The formats an export may have; the label tables are always written as plain Parquet besides.
+EXPORT_FORMATS = ("coco", "coco_parquet", "yolo")
+#: Names of folders in a store that are taken.
+_TAKEN = (
+    "labels",
+    "classes",
+    "tasks",
+    "annotations",
+    "images",
+    "dataset",
+    "training",
+    "model",
+    "parquet",
+    "quarantine",
+)
+
+#: ``"coco"``, or ``{"format": "yolo", "task": "segment", …}``.
+ExportLike: TypeAlias = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """One export: folder and asset ``name``, ``format``, whose tasks (``status``), with pictures or not, format options."""
+
+    name: str
+    format: str
+    status: str | tuple[str, ...] | None = None
+    images: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, export: ExportLike) -> ExportPlan:
+        """Read an entry of ``exports``. Raises ValueError for an unknown format or a taken name."""
+        given = {"format": export} if isinstance(export, str) else dict(export)
+        kind = given.pop("format", None)
+        if kind not in EXPORT_FORMATS:
+            raise ValueError(f"unknown export format {kind!r}; known are {', '.join(EXPORT_FORMATS)}")
+        name = str(given.pop("name", kind))
+        if name in _TAKEN or not name.replace("_", "").replace("-", "").isalnum():
+            raise ValueError(f"an export cannot be called {name!r}; use letters, digits, - and _, and none of {_TAKEN}")
+        status = given.pop("status", None)
+        if status is not None and not isinstance(status, str):
+            status = tuple(status)
+        return cls(name, kind, status, bool(given.pop("images", True)), given)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What to train: a base model, for how many epochs, and any further argument of ``client.training_jobs.submit``."""
+
+    base_model_name: str
+    epoch: int
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, training: TrainingPlan | Mapping[str, Any]) -> TrainingPlan:
+        """Read ``{"base_model": …, "epoch": …, …}``. Raises ValueError when one of the two is missing or unusable."""
+        if isinstance(training, TrainingPlan):
+            return training
+        given = dict(training)
+        model = given.pop("base_model", None) or given.pop("base_model_name", None)
+        epoch = given.pop("epoch", None)
+        if not isinstance(model, str) or not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 1:
+            raise ValueError("training needs base_model (its name in FastLabel) and epoch (a whole number, at least 1)")
+        unknown = sorted(set(given) - _TRAINING_OPTIONS)
+        if unknown:
+            raise ValueError(
+                f"training has no option {', '.join(unknown)}; it has {', '.join(sorted(_TRAINING_OPTIONS))}"
+            )
+        return cls(model, epoch, given)
+
+
+_TRAINING_OPTIONS = {
+    "annotation_value",
+    "batch_size",
+    "config_file_path",
+    "dataset_revision_id",
+    "instance_type",
+    "learning_rate",
+    "resize_dimension",
+    "resize_option",
+    "use_dataset_train_val",
+}
+
+
+@dataclass(frozen=True)
+class ProjectPlan:
+    """See :func:`fastlabel_dagster.assets.build_fastlabel_project_assets` for the meaning of the fields."""
+
+    project: str
+    store: str
+    exports: tuple[ExportPlan, ...] = ()
+    dataset: str | None = None
+    training: TrainingPlan | None = None
+    publish_status: str = "approved"
+    empty_share: float = 0.1
+    translator: FastLabelTranslator = field(default_factory=FastLabelTranslator)
+    group_name: str | None = None
+    resource_key: str = "fastlabel"
+    s3: S3Options | None = None
+    pool: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        project: str,
+        exports: Iterable[ExportLike],
+        store: str | Path,
+        *,
+        training: TrainingPlan | Mapping[str, Any] | None,
+        **rest: Any,
+    ) -> ProjectPlan:
+        """Check and gather. Raises ValueError with what is wrong; touches neither network nor disk."""
+        if not project or "/" in project:
+            raise ValueError(f"{project!r} is no project slug")
+        # the plain Parquet tables are there anyway: naming them among the exports changes nothing
+        plans = tuple(ExportPlan.of(one) for one in exports if one not in ("parquet", {"format": "parquet"}))
+        names = [plan.name for plan in plans]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"two exports are called {', '.join(doubled)}; give one of them a name of its own")
+        if training is not None and not rest.get("dataset"):
+            raise ValueError("training needs a dataset to train on: give dataset= too")
+        trained = None if training is None else TrainingPlan.of(training)
+        return cls(project=project, store=str(store), exports=plans, training=trained, **rest)
+
+    @property
+    def name(self) -> str:
+        """The slug as part of an op's name."""
+        return safe_name(self.project)
+
+    def props(self, part: str, **more: Any) -> FastLabelAssetProps:
+        """What the translator is told about ``part``."""
+        name = more.pop("name", self.project if part == "project" else part)
+        return FastLabelAssetProps(project=self.project, part=part, name=name, store=self.store, **more)
+
+    def spec(self, part: str, deps: Iterable[dg.AssetKey] = (), **more: Any) -> dg.AssetSpec:
+        """The asset's spec from the translator, with ``deps`` added and ``group_name`` applied."""
+        spec = self.translator.get_asset_spec(self.props(part, **more))
+        known = {dep.asset_key for dep in spec.deps}
+        added = [dg.AssetDep(key) for key in deps if key not in known]
+        spec = spec.replace_attributes(deps=[*spec.deps, *added])
+        return spec.replace_attributes(group_name=self.group_name) if self.group_name else spec
+
+    def key(self, part: str) -> dg.AssetKey:
+        """The key of ``part`` (any but an export) as the translator names it."""
+        return self.translator.get_asset_spec(self.props(part)).key
+
+    def open_store(self) -> Store:
+        """The store; opened when a step runs, never at load."""
+        from fastlabel_dagster.store import open_store
+
+        return open_store(self.store, self.s3)

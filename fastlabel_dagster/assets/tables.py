@@ -1,0 +1,102 @@
+"""``<slug>/classes``, ``/tasks`` and ``/annotations``: the labels as plain Parquet, with pictures and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.enrichment import enrichment, label_pictures
+from fastlabel_dagster.assets.plan import ProjectPlan
+from fastlabel_dagster.checks import LabelFindings, label_check_specs
+from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
+from fastlabel_dagster.resource import FastLabelResource, resource_named
+
+TABLES = ("classes", "tasks", "annotations")
+
+
+def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
+    """One step that writes the three tables as one snapshot folder, which appears whole or not at all."""
+    labels_key, annotations_key = plan.key("labels"), plan.key("annotations")
+
+    def tables(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> Iterator[dg.MaterializeResult[Any]]:
+        from fastlabel_dagster import formats
+        from fastlabel_dagster.metadata.summary import LabelSummary
+        from fastlabel_dagster.store import ImageFolder
+
+        store = plan.open_store()
+        labels, version = read_labels(plan)
+        report = formats.write(labels, format="parquet", target=store.at("parquet"), skip_unchanged=True)
+        summary = LabelSummary()
+        findings = LabelFindings(
+            frozenset(value or "" for value in labels.classes["value"].to_pylist()), plan.empty_share
+        )
+        for batch in labels.batches():
+            summary.add(batch)
+            findings.add(batch)
+        pictures: dict[str, Any] = {}
+        with enrichment(context.log, "Class histogram and contact sheet"):
+            client = fastlabel.client
+            before = client.statistics.snapshot()
+            pictures = label_pictures(context.log, summary, labels.classes, ImageFolder(store.at("images")), client)
+            pictures |= api_usage(client.statistics.snapshot() - before)
+        rows = {"classes": labels.classes.num_rows, "tasks": summary.tasks, "annotations": summary.annotations}
+        versions = {"classes": version.classes_digest, "tasks": version.digest, "annotations": version.digest}
+        details: dict[str, dict[str, Any]] = {
+            "classes": {},
+            "tasks": {"statuses": counts_table(summary.status_counts(), "status"), "empty_tasks": summary.empty_tasks},
+            "annotations": {**pictures, "types": counts_table(dict(summary.types.most_common()), "type")},
+        }
+        for name in TABLES:
+            yield dg.MaterializeResult(
+                asset_key=plan.key(name),
+                data_version=dg.DataVersion(versions[name]),
+                metadata={
+                    "dagster/row_count": rows[name],
+                    **_place(store, name),
+                    "unchanged": report.unchanged,
+                    **labels_origin(labels),
+                    **details[name],
+                },
+                check_results=list(findings.results(annotations_key)) if name == "annotations" else [],
+            )
+
+    return dg.multi_asset(
+        name=f"{plan.name}_tables",
+        specs=[plan.spec(name, [labels_key]) for name in TABLES],
+        check_specs=label_check_specs(annotations_key),
+        pool=plan.pool,
+    )(resource_named(plan.resource_key, tables))
+
+
+def read_labels(plan: ProjectPlan) -> tuple[Any, Any]:
+    """The newest labels of the mirror and the facts of their version.
+
+    Raises:
+        dagster.Failure: there is no mirror yet.
+    """
+    from fastlabel_dagster.sync import LabelMirror
+
+    mirror = LabelMirror(plan.open_store().at("labels"))
+    if not mirror.exists:
+        raise dg.Failure(
+            description=f"The mirror {mirror.store.uri} does not exist yet; materialize {plan.key('labels').to_user_string()} first.",
+            allow_retries=False,
+        )
+    version = mirror.versions()[-1]
+    return mirror.read(version.version), version
+
+
+def _place(store: Any, name: str) -> dict[str, Any]:
+    """Where the table lies and what its columns are, read from the written files themselves."""
+    import pyarrow.parquet as pq
+
+    files = [one.path for one in store.list("parquet/") if one.path.endswith(".parquet")]
+    own = [path for path in files if path.split("/")[1].split(".")[0] == name]
+    if not own:
+        return {"dagster/uri": store.uri_of("parquet")}
+    with store.open_read(own[0]) as file:
+        schema = pq.read_schema(file)
+    whole = own[0] if own[0].count("/") == 1 else f"parquet/{name}"
+    return {"dagster/uri": store.uri_of(whole), "dagster/column_schema": column_schema(schema)}

@@ -1,0 +1,103 @@
+"""Numbers and tables for the Dagster UI, from reports and Arrow schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fastlabel_dagster.api import RequestStatistics
+    from fastlabel_dagster.formats import ExportReport
+    from fastlabel_dagster.labels import Labels
+
+#: Metadata lives in Dagster's database: a table shows this many rows and says how many there are.
+MOST_ROWS = 50
+
+
+def without_query(url: str) -> str:
+    """``url`` without query, fragment and user: a signed link is a secret, its address is not."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.port:
+        host = f"{host}:{parts.port}"
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def column_schema(schema: pa.Schema) -> dg.TableSchema:
+    """An Arrow schema as the table schema the Dagster UI shows; nested types in Arrow's own words."""
+    columns = [
+        dg.TableColumn(
+            name=one.name,
+            type=str(one.type),
+            constraints=dg.TableColumnConstraints(nullable=one.nullable),
+        )
+        for one in schema
+    ]
+    return dg.TableSchema(columns=columns)
+
+
+def records_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> dg.TableMetadataValue:
+    """``rows`` as a table with ``columns`` of (name, ``string`` | ``int`` | ``float``), at most 50 rows."""
+    records = []
+    for number, row in enumerate(rows):
+        if number == MOST_ROWS:
+            break
+        records.append(dg.TableRecord({name: _cell(row.get(name)) for name, _ in columns}))
+    schema = dg.TableSchema(columns=[dg.TableColumn(name=name, type=kind) for name, kind in columns])
+    return dg.MetadataValue.table(records=records, schema=schema)
+
+
+def counts_table(counts: Mapping[str, int], what: str) -> dg.TableMetadataValue:
+    """``{thing: how many}`` as a table with the columns ``what`` and ``count``."""
+    rows = [{what: name or "(none)", "count": count} for name, count in counts.items()]
+    return records_table(rows, [(what, "string"), ("count", "int")])
+
+
+def export_notes_table(report: ExportReport) -> dg.TableMetadataValue:
+    """What an export dropped, altered or noticed, and why, as a table; empty when every annotation came through."""
+    rows = [
+        {"what": fate, "type": note.type, "count": note.count, "reason": note.reason, "tasks": ", ".join(note.examples)}
+        for fate, notes in (("dropped", report.dropped), ("altered", report.altered), ("noticed", report.noticed))
+        for note in notes
+    ]
+    columns = [("what", "string"), ("type", "string"), ("count", "int"), ("reason", "string"), ("tasks", "string")]
+    return records_table(rows, columns)
+
+
+def quarantine_table(entries: Iterable[Any]) -> dg.TableMetadataValue:
+    """Quarantined tasks or pictures with the reason; takes mappings and dataclasses with ``task_id``, ``name``, ``reason``."""
+    rows = [
+        {name: entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None) for name in _QUARANTINE}
+        for entry in entries
+    ]
+    return records_table(rows, [(name, "string") for name in _QUARANTINE])
+
+
+_QUARANTINE = ("task_id", "name", "reason")
+
+
+def api_usage(usage: RequestStatistics) -> dict[str, Any]:
+    """What a step asked of the API: requests (retries included), retries, seconds spent waiting."""
+    return {
+        "api/requests": usage.requests,
+        "api/retries": usage.retries,
+        "api/waited_seconds": round(float(usage.waited_seconds), 3),
+    }
+
+
+def labels_origin(labels: Labels) -> dict[str, Any]:
+    """``labels_version`` and ``labels_digest``: which labels something was made from."""
+    origin = labels.origin
+    return {
+        "labels_version": int(origin.get("version", -1)),
+        "labels_digest": str(origin.get("digest", "")),
+    }
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

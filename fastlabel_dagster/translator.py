@@ -1,0 +1,119 @@
+"""How the parts of a FastLabel project are named and described as Dagster assets; override one method to change it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+#: What an asset holds. ``project`` is the external FastLabel project, ``model`` the external trained model.
+PARTS = ("project", "labels", "classes", "tasks", "annotations", "images", "export", "dataset", "training", "model")
+
+_PLAIN_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def safe_name(slug: str) -> str:
+    """``slug`` as a name Dagster accepts for ops, jobs, sensors and groups: letters, digits and underscores.
+
+    Different slugs give different names: ``street-scenes`` becomes ``street_scenes``; a slug of another form
+    (upper case, underscores, Japanese …) gets a short hash of itself at its end.
+    """
+    if _PLAIN_SLUG.fullmatch(slug):
+        return slug.replace("-", "_")
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", slug).strip("_").lower()[:40]
+    mark = hashlib.blake2b(slug.encode(), digest_size=4).hexdigest()
+    return f"{readable or 'project'}_{mark}"
+
+
+def project_tag(slug: str) -> str:
+    """``slug`` as the value of an asset tag: itself where Dagster allows it (ASCII letters, digits, ``-_.``, at most
+    63), else its :func:`safe_name`."""
+    return slug if re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", slug) else safe_name(slug)
+
+
+@dataclass(frozen=True)
+class FastLabelAssetProps:
+    """What a translator is told about an asset.
+
+    Attributes:
+        project: the project's slug.
+        part: one of :data:`PARTS`.
+        name: last part of the asset's key (``labels``, ``coco``, …; the slug for ``project``).
+        store: the store's address as configured.
+        format: name of the export format, for ``export``.
+        options: options of the export, dataset or training.
+    """
+
+    project: str
+    part: str
+    name: str
+    store: str = ""
+    format: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_DESCRIPTIONS = {
+    "project": "The project **{project}** in FastLabel, where people label. Observed by every sync of its mirror.",
+    "labels": "Versioned mirror of every task of **{project}** with its annotations: a Delta table (`tasks`, `classes`). "
+    "An unchanged project commits nothing and keeps its version; any earlier version can be read again.",
+    "classes": "Annotation classes of **{project}** as Parquet, one row per class.",
+    "tasks": "Tasks of **{project}** as Parquet, one row per task, without the annotations.",
+    "annotations": "Annotations of **{project}** as Parquet, one row per annotation, flat and ready for SQL.",
+    "images": "Image files of **{project}**, downloaded once and verified, with an index (`index.parquet`).",
+    "export": "**{project}** in the {format} format, with a report of what was dropped or altered and why.",
+    "dataset": "Approved tasks of **{project}** published as the FastLabel dataset training reads.",
+    "training": "Training job submitted to FastLabel on the published dataset: one per change of the approved labels.",
+    "model": "The trained model. Reported by a sensor when FastLabel has finished the training.",
+}
+
+_KINDS: dict[str, set[str]] = {
+    "project": {"fastlabel"},
+    "labels": {"deltalake"},
+    "classes": {"parquet"},
+    "tasks": {"parquet"},
+    "annotations": {"parquet"},
+    "images": {"image"},
+    "dataset": {"fastlabel"},
+    "training": {"fastlabel"},
+    "model": {"fastlabel"},
+}
+
+
+class FastLabelTranslator:
+    """Decides key, group, description, kinds, owners and tags of each asset. Override :meth:`get_asset_spec`.
+
+    Example:
+        >>> class Ours(FastLabelTranslator):
+        ...     def get_asset_spec(self, props):
+        ...         spec = super().get_asset_spec(props)
+        ...         return spec.replace_attributes(owners=["team:perception"])
+    """
+
+    def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
+        """The spec of one asset; dependencies are added by the caller, unless the spec already names some."""
+        text = _DESCRIPTIONS[props.part].format(project=props.project, format=props.format or "")
+        return dg.AssetSpec(
+            key=self.get_asset_key(props),
+            description=text,
+            group_name=safe_name(props.project),
+            kinds=set(_KINDS.get(props.part, {props.format or "folder"})),
+            tags={"fastlabel/part": props.part, "fastlabel/project": project_tag(props.project)},
+            metadata={"fastlabel/project": props.project},
+        )
+
+    def get_asset_key(self, props: FastLabelAssetProps) -> dg.AssetKey:
+        """``fastlabel/<slug>`` for the project itself, ``<slug>/<name>`` for what is made of it."""
+        if props.part == "project":
+            return dg.AssetKey(["fastlabel", props.project])
+        return dg.AssetKey([props.project, props.name])
+
+
+def asset_key(project: str, part: str, translator: FastLabelTranslator | None = None) -> dg.AssetKey:
+    """Key of a project's asset ``part`` (any of :data:`PARTS` but ``export``), as ``translator`` names it."""
+    name = project if part == "project" else part
+    props = FastLabelAssetProps(project=project, part=part, name=name)
+    return (translator or FastLabelTranslator()).get_asset_spec(props).key
