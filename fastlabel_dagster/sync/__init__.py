@@ -1,1 +1,25 @@
-"""."""
+"""FastLabel to the store (the mirror of a project's labels, its images) and back (publishing to a FastLabel dataset).
+
+>>> report = sync_project(client, "street-scenes", "data/street")     # doctest: +SKIP
+>>> LabelMirror("data/street/labels").read(version=report.version)    # doctest: +SKIP
+"""
+
+from fastlabel_dagster.sync.delta import ConcurrentSync
+from fastlabel_dagster.sync.images import ImagesReport, download_images
+from fastlabel_dagster.sync.mirror import LabelMirror, MirrorVersion
+from fastlabel_dagster.sync.project_sync import SyncReport, sync_project
+from fastlabel_dagster.sync.publish import PublishReport, publish_dataset
+from fastlabel_dagster.sync.quarantine import Quarantined
+
+__all__ = [
+    "ConcurrentSync",
+    "ImagesReport",
+    "LabelMirror",
+    "MirrorVersion",
+    "PublishReport",
+    "Quarantined",
+    "SyncReport",
+    "download_images",
+    "publish_dataset",
+    "sync_project",
+]
