@@ -90,7 +90,7 @@ class Classes:
             )
         return class_id
 
-    def list(
+    def listed(
         self, project: str, *, value: str | None = None, offset: int = 0, limit: int = 1000
     ) -> list[dict[str, Any]]:
         """The classes of a project in the order of their creation."""

@@ -60,7 +60,7 @@ class Datasets:
                 raise invalid(f"Dataset name already exists: {name}") from error
         return body
 
-    def list(
+    def listed(
         self,
         *,
         keyword: str | None = None,

@@ -216,7 +216,7 @@ class Jobs:
             raise missing("History is not found." if kind == "import" else "Job is not found.")
         return self._answer(kind, row, link)
 
-    def list(
+    def listed(
         self,
         kind: str,
         *,

@@ -65,7 +65,7 @@ class Projects:
             )
         return project_id
 
-    def list(self, *, slug: str | None = None, offset: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+    def listed(self, *, slug: str | None = None, offset: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Projects in the order of their creation."""
         condition, values = ("WHERE slug = ?", [slug]) if slug is not None else ("", [])
         with self._database.read() as connection:
@@ -86,7 +86,7 @@ class Projects:
 
     def by_slug(self, slug: str) -> dict[str, Any]:
         """One project; a 404 when there is none with this slug."""
-        found = self.list(slug=slug, limit=1)
+        found = self.listed(slug=slug, limit=1)
         if not found:
             raise missing(f"Project is not found: {slug}")
         return found[0]

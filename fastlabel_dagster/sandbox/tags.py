@@ -26,7 +26,7 @@ class Tags:
         self._clock = clock
         self._projects = projects
 
-    def list(
+    def listed(
         self, project: str, *, keyword: str | None = None, offset: int = 0, limit: int = 100
     ) -> list[dict[str, Any]]:
         """The tags of a project; ``keyword`` keeps those whose name contains it."""

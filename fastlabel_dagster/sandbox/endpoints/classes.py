@@ -15,7 +15,7 @@ def _project(call: Call) -> str:
 
 
 def _list(call: Call) -> Any:
-    return call.state.classes.list(_project(call), value=call.text("value"), **call.page(10, 1000))
+    return call.state.classes.listed(_project(call), value=call.text("value"), **call.page(10, 1000))
 
 
 def _create(call: Call) -> Any:

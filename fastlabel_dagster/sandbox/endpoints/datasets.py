@@ -10,7 +10,7 @@ _OBJECT = "dataset-revision-objects/datasets/{dataset_id}/objects/{object_name:p
 
 
 def _list(call: Call) -> Any:
-    return call.state.datasets.list(
+    return call.state.datasets.listed(
         keyword=call.text("keyword"),
         tags=call.texts("tags"),
         license=call.text("license"),
@@ -34,7 +34,7 @@ def _delete(call: Call) -> Any:
     call.state.datasets.delete(call.path["dataset_id"])
 
 
-def _listed(call: Call) -> Any:
+def _page(call: Call) -> Any:
     return call.state.datasets.objects(
         call.text("datasetName"),
         version=call.text("version"),
@@ -47,11 +47,11 @@ def _listed(call: Call) -> Any:
 
 
 def _objects(call: Call) -> Any:
-    return [body for body, _, _ in _listed(call)]
+    return [body for body, _, _ in _page(call)]
 
 
 def _signed_urls(call: Call) -> Any:
-    return [{**body, "type": kind, "signedUrl": call.link(key)} for body, kind, key in _listed(call)]
+    return [{**body, "type": kind, "signedUrl": call.link(key)} for body, kind, key in _page(call)]
 
 
 def _create_object(call: Call) -> Any:

@@ -9,7 +9,7 @@ from fastlabel_dagster.sandbox.errors import invalid, missing
 
 
 def _histories(call: Call) -> Any:
-    return call.state.jobs.list("import", project=call.text("project") or "", **call.page(100, 1000))
+    return call.state.jobs.listed("import", project=call.text("project") or "", **call.page(100, 1000))
 
 
 def _history(call: Call) -> Any:
@@ -21,7 +21,7 @@ def _s3_import(call: Call) -> Any:
 
 
 def _s3_status(call: Call) -> Any:
-    found = call.state.jobs.list("import", project=call.path["project"], storage_type="awsS3", limit=1)
+    found = call.state.jobs.listed("import", project=call.path["project"], storage_type="awsS3", limit=1)
     if not found:
         raise missing("This project has no import from AWS S3.")
     return found[0]
@@ -32,7 +32,7 @@ def _s3_storage(call: Call) -> Any:
 
 
 def _trainings(call: Call) -> Any:
-    return call.state.jobs.list("training", link=call.link, **call.page(100, 1000))
+    return call.state.jobs.listed("training", link=call.link, **call.page(100, 1000))
 
 
 def _training(call: Call) -> Any:
@@ -44,7 +44,7 @@ def _train(call: Call) -> Any:
 
 
 def _evaluations(call: Call) -> Any:
-    return call.state.jobs.list("evaluation", **call.page(1000, 1000))
+    return call.state.jobs.listed("evaluation", **call.page(1000, 1000))
 
 
 def _evaluation(call: Call) -> Any:
@@ -56,7 +56,7 @@ def _evaluate(call: Call) -> Any:
 
 
 def _auto_annotations(call: Call) -> Any:
-    return call.state.jobs.list("auto_annotation", project=call.text("project") or "", **call.page(1000, 1000))
+    return call.state.jobs.listed("auto_annotation", project=call.text("project") or "", **call.page(1000, 1000))
 
 
 def _auto_annotate(call: Call) -> Any:

@@ -9,7 +9,7 @@ from fastlabel_dagster.sandbox.errors import invalid
 
 
 def _list(call: Call) -> Any:
-    return call.state.projects.list(slug=call.text("slug"), **call.page(100, 1000))
+    return call.state.projects.listed(slug=call.text("slug"), **call.page(100, 1000))
 
 
 def _create(call: Call) -> Any:

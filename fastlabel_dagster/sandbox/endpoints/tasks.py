@@ -86,7 +86,7 @@ def _change_tags(call: Call, *, remove: bool) -> Any:
 
 
 def _tags(call: Call) -> Any:
-    return call.state.tags.list(call.text("project") or "", keyword=call.text("keyword"), **call.page(100, 1000))
+    return call.state.tags.listed(call.text("project") or "", keyword=call.text("keyword"), **call.page(100, 1000))
 
 
 def _delete_tags(call: Call) -> Any:
