@@ -7,6 +7,7 @@ table, and nobody has seen what a merge would hold.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from fastlabel_dagster.store import Store
+from fastlabel_dagster.sync.inflight import in_flight
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -24,10 +26,12 @@ _CONFIGURATION: dict[str, str | None] = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
+    "delta.dataSkippingNumIndexedCols": "1",  # bounds of the task id; those of other columns only make the log long
 }
 
 #: Rows a writer gathers before it encodes them; keeps a first commit, which holds every partition open, small.
 _ROW_GROUP = 512
+_LOGS_IN_FLIGHT = 8
 
 
 class ConcurrentSync(RuntimeError):
@@ -82,22 +86,33 @@ class VersionedTable:
                 raise
             raise LookupError(f"{self.uri} has no version {version}") from error
 
-    def commits(self, table: DeltaTable) -> Iterator[Commit]:
-        """The commits that carry our facts, newest first, up to the version ``table`` is open at."""
-        limit = 8
-        done = 0
-        while True:
-            history = table.history(limit)
-            for entry in history[done:]:
-                if self.mark in entry:
-                    yield _commit(entry)
-            if len(history) < limit:
-                return
-            done, limit = len(history), limit * 8
-
     def newest(self, table: DeltaTable | None) -> Commit | None:
-        """The newest commit with our facts; None when there is none."""
-        return None if table is None else next(self.commits(table), None)
+        """The newest commit with our facts, up to the version ``table`` is open at; None when there is none."""
+        if table is None:
+            return None
+        found = map(self._commit, range(table.version(), -1, -1))
+        return next((commit for commit in found if commit is not None), None)
+
+    def commits(self) -> list[Commit]:
+        """All commits with our facts, oldest first."""
+        table = self.open()
+        versions = range(0 if table is None else table.version() + 1)
+        found = in_flight(self._commit, versions, workers=_LOGS_IN_FLIGHT)
+        return sorted((commit for commit in found if commit is not None), key=lambda commit: commit.version)
+
+    def _commit(self, version: int) -> Commit | None:
+        """What the log says of one version, read from the log itself: ``DeltaTable.history`` numbers the commits of a
+        table that is open at an earlier version wrongly (deltalake 1.6)."""
+        try:
+            with self.store.open_read(f"_delta_log/{version:020}.json") as log:
+                infos = (json.loads(line).get("commitInfo") for line in log)
+                entry: dict[str, Any] = next((info for info in infos if info is not None), {})
+        except FileNotFoundError:
+            return None
+        if self.mark not in entry:
+            return None
+        made = datetime.fromtimestamp(entry["timestamp"] / 1000, timezone.utc)
+        return Commit(version, made, {key: value for key, value in entry.items() if isinstance(value, str)})
 
     def create(
         self, schema: pa.Schema, batches: Iterator[pa.RecordBatch], facts: Mapping[str, str], **options: Any
@@ -173,9 +188,3 @@ def read_rows(table: DeltaTable, schema: pa.Schema, columns: Sequence[str] | Non
     """All rows of a small table, in our own types (Delta knows microseconds only, and names list items differently)."""
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     return table.to_pyarrow_dataset().to_table(columns=wanted.names).cast(wanted)
-
-
-def _commit(entry: Mapping[str, Any]) -> Commit:
-    made = datetime.fromtimestamp(entry["timestamp"] / 1000, timezone.utc)
-    facts = {key: value for key, value in entry.items() if isinstance(value, str)}
-    return Commit(int(entry["version"]), made, facts)

@@ -102,8 +102,7 @@ class LabelMirror:
 
     def versions(self) -> list[MirrorVersion]:
         """Every version, oldest first."""
-        table = self._tasks.open()
-        return [] if table is None else [_version(commit) for commit in self._tasks.commits(table)][::-1]
+        return [_version(commit) for commit in self._tasks.commits()]
 
     def at(self, version: int | None = None) -> MirrorVersion:
         """What is recorded of a version (default: the newest). Raises LookupError when there is none such."""
@@ -157,7 +156,7 @@ class LabelMirror:
             groups = [([bucket], [bucket]) for bucket in sorted(places[0] | places[1])]
         else:
             groups = [(sorted(places[0]), sorted(places[1]))]
-        changes = [diff_tasks(*self._differing(old, new, *group)) for group in groups]
+        changes = [diff_tasks(*self._differing(old, new, *group)).table for group in groups]
         return LabelDiff(pa.concat_tables(changes) if changes else CHANGES.empty_table())
 
     def _differing(
