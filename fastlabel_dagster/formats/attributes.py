@@ -59,6 +59,15 @@ def read_attributes(column: pa.Array) -> Attributes:
     return Attributes(crowd, stated, pc.if_else(pa.array(counts > 0), glued("{", members, "}"), None))
 
 
+def apply_stated_boxes(box: NDArray[np.float64], attributes: Attributes) -> None:
+    """Take over, in place, the stated boxes all of whose edges are within a pixel of ``box`` (float64[n, 4], x1 y1
+    x2 y2)."""
+    for row, (x, y, width, height) in attributes.stated_boxes.items():
+        stated = np.array([x, y, x + width, y + height])
+        if np.all(np.abs(box[row] - stated) <= 1 + 1e-6):
+            box[row] = stated
+
+
 def _equal(keys: pa.Array, name: str) -> NDArray[np.bool_]:
     equal: NDArray[np.bool_] = pc.fill_null(pc.equal(keys, name), False).to_numpy(zero_copy_only=False)
     return equal

@@ -37,6 +37,11 @@ class Category:
     """False when only annotations speak of it: the class is not in the project."""
 
     @property
+    def keypoint_count(self) -> int:
+        """How many keypoints an object of this class has."""
+        return len(self.keypoints)
+
+    @property
     def point_slot(self) -> int:
         """Where a single keypoint of this class stands in ``keypoints``; -1 when it has no place there."""
         return self.keypoints.index(self.value) if self.value in self.keypoints else -1

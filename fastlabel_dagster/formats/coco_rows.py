@@ -22,15 +22,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fastlabel_dagster.formats.attributes import Attributes, read_attributes
-from fastlabel_dagster.formats.categories import POSE, Categories, Met
+from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
+from fastlabel_dagster.formats.categories import POSE, Categories
+from fastlabel_dagster.formats.keypoints import keypoint_rows
+from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, outline_rings, regions_of
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, one_array, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, one_array, ranges
 
-CIRCLE_VERTICES = 64
 SHAPES = ("bbox", "polygon", "segmentation", "circle")
 POINTS = ("keypoint", POSE)
 
@@ -87,7 +88,8 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle") & ~masked)
     told.alter("a polygon with holes became a mask of pixels", holes & ~attributes.crowd)
     told.alter("a crowd became a mask of pixels", attributes.crowd & shape)
-    outside = (box[:, 0] < 0) | (box[:, 1] < 0) | (box[:, 2] > width) | (box[:, 3] > height)
+    limits = np.column_stack([width, height]) + SLACK
+    outside: Bools = np.logical_or.reduce(np.hstack([box[:, :2] < -SLACK, box[:, 2:] > limits]), axis=1)
     told.notice("reaches outside the image", outside & ~masked)
     told.alter("reached outside the image, its mask ends at the edge", outside & masked)
 
@@ -95,10 +97,10 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     counts = _masks(flat, masked & told.kept, width, height)
     crowd_area = {row: raster.rle_area(runs) for row, runs in counts.items() if attributes.crowd[row]}
     area[list(crowd_area)] = list(crowd_area.values())
-    points, offsets, placed = _keypoints(flat, keypoints, met, point_slot, told)
+    points, offsets, placed = keypoint_rows(flat, keypoints, met, point_slot, told)
+    apply_stated_boxes(box, attributes)
     extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
     area[pose] = (extent[:, 2] * extent[:, 3])[pose]  # keypoint scores are normalised by the area of the box
-    _state_boxes(extent, attributes)
     segmentation = _polygons(flat, kept, told.kept & shape & ~masked & ~_is_upright(flat))
     told.finish()
 
@@ -153,101 +155,18 @@ def _is_upright(flat: FlatAnnotations) -> Bools:
 
 def _polygons(flat: FlatAnnotations, kept: Ints, polygonal: Bools) -> pa.Array:
     """The ``segmentation`` column of the rows ``kept``: the rings of the annotations that are ``polygonal``."""
-    circle = polygonal & flat.is_type("circle")
-    ring_counts = np.where(polygonal, np.diff(flat.annotation_rings), 0)[kept]
-    ring = ranges(flat.annotation_rings[:-1][kept], ring_counts)
-    lengths = np.diff(flat.ring_offsets)[ring]
-    round_ring = circle[flat.ring_annotation[ring]]
-    counts = np.where(round_ring, CIRCLE_VERTICES, lengths)
-    offsets = offsets_of(counts)
-    coords = np.empty((offsets[-1], 2), np.float64)
-    straight = ~round_ring
-    coords[ranges(offsets[:-1][straight], counts[straight])] = flat.coords[
-        ranges(flat.ring_offsets[:-1][ring[straight]], lengths[straight])
-    ]
-    if round_ring.any():
-        angle = np.arange(CIRCLE_VERTICES) * (2 * np.pi / CIRCLE_VERTICES)
-        centre = flat.coords[flat.ring_offsets[:-1][ring[round_ring]]]
-        radius = flat.radius[flat.ring_annotation[ring[round_ring]]]
-        unit = np.column_stack([np.cos(angle), np.sin(angle)])
-        coords[ranges(offsets[:-1][round_ring], counts[round_ring])] = (
-            centre[:, None, :] + radius[:, None, None] * unit
-        ).reshape(-1, 2)
-    rings = _list(coords.reshape(-1), 2 * counts)
-    return pa.ListArray.from_arrays(pa.array(offsets_of(ring_counts).astype(np.int32)), rings)
+    rings = outline_rings(flat, polygonal[flat.ring_annotation])
+    counts = np.where(polygonal, np.diff(flat.annotation_rings), 0)[kept]
+    lists = _list(rings.coords.reshape(-1), 2 * np.diff(rings.offsets))
+    return pa.ListArray.from_arrays(pa.array(offsets_of(counts).astype(np.int32)), lists)
 
 
 def _masks(flat: FlatAnnotations, masked: Bools, width: Floats, height: Floats) -> dict[int, list[int]]:
     """Run lengths of the annotations that must be masks: row -> counts."""
     runs = {}
     for row in np.flatnonzero(masked).tolist():
-        runs[row] = raster.regions_to_rle(_regions(flat, row), int(width[row]), int(height[row]))
+        runs[row] = raster.regions_to_rle(regions_of(flat, row), int(width[row]), int(height[row]))
     return runs
-
-
-def _regions(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
-    """Region -> ring -> flat coordinates of one annotation."""
-    if flat.radius[row] > 0:
-        angle = np.arange(CIRCLE_VERTICES) * (2 * np.pi / CIRCLE_VERTICES)
-        centre = flat.coords[flat.annotation_vertices[row]]
-        return [[(centre + flat.radius[row] * np.column_stack([np.cos(angle), np.sin(angle)])).reshape(-1)]]
-    regions: dict[int, list[Floats]] = {}
-    for ring in range(flat.annotation_rings[row], flat.annotation_rings[row + 1]):
-        coords = flat.coords[flat.ring_offsets[ring] : flat.ring_offsets[ring + 1]]
-        regions.setdefault(int(flat.ring_region[ring]), []).append(coords.reshape(-1))
-    return list(regions.values())
-
-
-def _keypoints(
-    flat: FlatAnnotations, column: pa.Array, met: Met, point_slot: Ints, told: BatchTally
-) -> tuple[Floats, Ints, Ints]:
-    """``keypoints`` of all annotations: flat values, offsets into them, and how many are placed (visibility above
-    0)."""
-    slots = np.array([*(len(category.keypoints) for category in met.categories), 0], np.int64)[met.position]
-    pose, single = flat.is_type(POSE), flat.is_type("keypoint")
-    counts = np.where((pose | single) & told.kept, slots, 0)
-    offsets = offsets_of(counts)
-    values = np.zeros((offsets[-1], 3), np.float64)
-
-    lists = as_ragged(column)
-    lengths = np.where(pose & told.kept, lists.lengths, 0)
-    owner = np.repeat(np.arange(len(flat)), lengths)
-    rows = lists.values.take(pa.array(ranges(lists.starts, lengths)))
-    key = pc.cast(pc.struct_field(rows, "key"), pa.string())
-    slot = np.full(len(owner), -1, np.int64)
-    for number, category in enumerate(met.categories):
-        mine = np.flatnonzero(met.position[owner] == number)
-        if len(mine) and category.keypoints:
-            found = pc.index_in(key.take(pa.array(mine)), value_set=pa.array(category.keypoints, pa.string()))
-            slot[mine] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
-    point = as_ragged(pc.struct_field(rows, "value"))
-    has_place = point.lengths >= 2
-    stray = np.zeros(len(flat), np.bool_)
-    stray[owner[has_place & (slot < 0)]] = True
-    told.alter("a keypoint that its class does not have was left out", stray)
-    fits = np.flatnonzero(has_place & (slot >= 0))
-    numbers = floats(point.values)
-    start = point.starts[fits]
-    visible = np.ones(len(fits))
-    third = point.lengths[fits] > 2
-    visible[third] = numbers[start[third] + 2]
-    target = offsets[:-1][owner[fits]] + slot[fits]
-    values[target] = np.column_stack([numbers[start], numbers[start + 1], np.where(visible > 0, 2.0, 1.0)])
-
-    alone = np.flatnonzero(single & told.kept)
-    values[offsets[:-1][alone] + point_slot[alone], :2] = flat.coords[flat.annotation_vertices[:-1][alone]]
-    values[offsets[:-1][alone] + point_slot[alone], 2] = 2.0
-    placed = offsets_of(values[:, 2] > 0)[offsets]
-    return values.reshape(-1), 3 * offsets, np.diff(placed)
-
-
-def _state_boxes(extent: Floats, attributes: Attributes) -> None:
-    """Take over stated boxes whose every edge is within a pixel of the shape's own box."""
-    for row, stated in attributes.stated_boxes.items():
-        edges = np.concatenate([extent[row, :2], extent[row, :2] + extent[row, 2:]])
-        meant = np.concatenate([stated[:2], stated[:2] + stated[2:]])
-        if np.all(np.abs(edges - meant) <= 1 + 1e-6):
-            extent[row] = stated
 
 
 def _list(values: NDArray[np.float64], lengths: NDArray[np.int64]) -> pa.Array:

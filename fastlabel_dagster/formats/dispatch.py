@@ -49,7 +49,9 @@ _FORMATS: dict[str, Format] = {
         "data.yaml",
         options={"task": "detect", "split": {"train": 0.9, "val": 0.1}, "pose_boxes": False},
     ),
-    "parquet": Format(f"{_PLACE}.parquet", "write_parquet", f"{_PLACE}.parquet", "read_parquet", "labels.json"),
+    "parquet": Format(
+        f"{_PLACE}.parquet", "write_parquet", f"{_PLACE}.parquet", "read_parquet", "classes/part-00000.parquet"
+    ),
 }
 #: The names ``write`` and ``read`` know.
 FORMATS: tuple[str, ...] = tuple(_FORMATS)

@@ -96,9 +96,9 @@ def link_pictures(
 
     Tasks whose picture the image folder does not have are noted, and stay in the dataset.
     """
-    held = images.files()
     table = images.table
-    sizes = dict(zip(table["task_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
+    columns = (table[name].to_pylist() for name in ("task_id", "file", "bytes"))
+    held = {task_id: (file, size or 0) for task_id, file, size in zip(*columns, strict=True)}
     missing: list[str] = []
     files = total = 0
     for task_id, name, path in zip(pictures.task_ids, pictures.names, paths, strict=True):
@@ -107,9 +107,10 @@ def link_pictures(
         if task_id not in held:
             missing.append(name)
             continue
-        folder.link(images.store, held[task_id], path)
+        file, size = held[task_id]
+        folder.link(images.store, file, path)
         files += 1
-        total += sizes.get(task_id) or 0
+        total += size
     tally.note("dropped", _NO_PICTURE, IMAGE, len(missing), missing[:EXAMPLES])
     return files, total
 

@@ -126,7 +126,9 @@ class ExportReport:
 
 
 def _types(note: Note) -> str:
-    return note.type if note.count == 1 else f"{note.type}s" if not note.type.endswith("s") else note.type
+    if note.count == 1:
+        return note.type
+    return note.type + ("es" if note.type.endswith(("s", "x")) else "s")
 
 
 @dataclass

@@ -1,0 +1,81 @@
+"""Width and height of a picture, from the head of its file where that is enough."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+#: Endings of picture files, compared in lower case.
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".pgm", ".ppm"})
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_ORIENTATION = 0x0112
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Width and height in pixels as the picture is shown (a JPEG's EXIF orientation applied); None when unreadable."""
+    with path.open("rb") as file:
+        head = file.read(24)
+        if head.startswith(_PNG) and len(head) == 24:
+            width, height = struct.unpack(">II", head[16:24])
+            return int(width), int(height)
+        if head.startswith(b"\xff\xd8"):
+            file.seek(2)
+            size = _jpeg_size(file)
+            if size is not None:
+                return size
+    return _decoded_size(path)
+
+
+def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
+    """Walk the segments of a JPEG up to the one that holds the size. None when the file is not as it should be."""
+    turned = False
+    while True:
+        marker = file.read(2)
+        while marker == b"\xff\xff":
+            marker = b"\xff" + file.read(1)
+        if len(marker) < 2 or marker[0] != 0xFF:
+            return None
+        kind = marker[1]
+        if 0xD0 <= kind <= 0xD7 or kind == 0x01:
+            continue
+        length = int.from_bytes(file.read(2), "big") - 2
+        if length < 0 or kind in (0xD9, 0xDA):
+            return None
+        content = file.read(length)
+        if len(content) < length:
+            return None
+        if kind == 0xE1 and content.startswith(b"Exif\0\0"):
+            turned = _orientation(content[6:]) in _TURNED
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC) and length >= 5:
+            height, width = struct.unpack(">HH", content[1:5])
+            if not width or not height:
+                return None
+            return (height, width) if turned else (width, height)
+
+
+def _orientation(tiff: bytes) -> int:
+    """The orientation an EXIF block states; 1 (upright) when it states none."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, start)
+        for entry in range(entries):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * entry)
+            if tag == _ORIENTATION:
+                return int(value)
+    except struct.error:  # a damaged EXIF block says nothing about the pixels
+        return 1
+    return 1
+
+
+def _decoded_size(path: Path) -> tuple[int, int] | None:
+    import cv2
+    import numpy as np
+
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if picture is None else (int(picture.shape[1]), int(picture.shape[0]))

@@ -1,0 +1,55 @@
+"""Poses and single points as the keypoint triples of COCO and YOLO: every point of the class, in its order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.formats.categories import POSE, Met
+from fastlabel_dagster.formats.report import BatchTally
+from fastlabel_dagster.labels.geometry import FlatAnnotations
+from fastlabel_dagster.labels.ragged import Floats, Ints, as_ragged, floats, offsets_of, ranges
+
+
+def keypoint_rows(
+    flat: FlatAnnotations, column: pa.Array, met: Met, point_slot: Ints, told: BatchTally
+) -> tuple[Floats, Ints, Ints]:
+    """``keypoints`` of all annotations: flat values, offsets into them, and how many are placed (visibility above
+    0)."""
+    slots = np.array([*(len(category.keypoints) for category in met.categories), 0], np.int64)[met.position]
+    pose, single = flat.is_type(POSE), flat.is_type("keypoint")
+    counts = np.where((pose | single) & told.kept, slots, 0)
+    offsets = offsets_of(counts)
+    values = np.zeros((offsets[-1], 3), np.float64)
+
+    lists = as_ragged(column)
+    lengths = np.where(pose & told.kept, lists.lengths, 0)
+    owner = np.repeat(np.arange(len(flat)), lengths)
+    rows = lists.values.take(pa.array(ranges(lists.starts, lengths)))
+    key = pc.cast(pc.struct_field(rows, "key"), pa.string())
+    slot = np.full(len(owner), -1, np.int64)
+    for number, category in enumerate(met.categories):
+        mine = np.flatnonzero(met.position[owner] == number)
+        if len(mine) and category.keypoints:
+            found = pc.index_in(key.take(pa.array(mine)), value_set=pa.array(category.keypoints, pa.string()))
+            slot[mine] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    point = as_ragged(pc.struct_field(rows, "value"))
+    has_place = point.lengths >= 2
+    stray = np.zeros(len(flat), np.bool_)
+    stray[owner[has_place & (slot < 0)]] = True
+    told.alter("a keypoint that its class does not have was left out", stray)
+    fits = np.flatnonzero(has_place & (slot >= 0))
+    numbers = floats(point.values)
+    start = point.starts[fits]
+    visible = np.ones(len(fits))
+    third = point.lengths[fits] > 2
+    visible[third] = numbers[start[third] + 2]
+    target = offsets[:-1][owner[fits]] + slot[fits]
+    values[target] = np.column_stack([numbers[start], numbers[start + 1], np.where(visible > 0, 2.0, 1.0)])
+
+    alone = np.flatnonzero(single & told.kept)
+    values[offsets[:-1][alone] + point_slot[alone], :2] = flat.coords[flat.annotation_vertices[:-1][alone]]
+    values[offsets[:-1][alone] + point_slot[alone], 2] = 2.0
+    placed = offsets_of(values[:, 2] > 0)[offsets]
+    return values.reshape(-1), 3 * offsets, np.diff(placed)

@@ -1,0 +1,161 @@
+"""Write YOLO: ``data.yaml``, ``labels/<split>/….txt`` and ``images/<split>/…``, ready to train as it is.
+
+``data.yaml`` names its folders relative to itself (no ``path``), which ultralytics, labelformat and supervision all
+understand, so the dataset can be moved. Every image has a label file; one without objects is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+import yaml
+
+from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.categories import Categories
+from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
+from fastlabel_dagster.formats.report import IMAGE, Tally
+from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.formats.yolo_lines import NEEDS, yolo_texts
+from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.store import FolderWriter
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import ImageFolder
+
+DATA_FILE = "data.yaml"
+TASKS = ("detect", "segment", "pose")
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_TAGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_NO_SIZE = "the size of the image is not known, it was left out"
+
+
+def write_yolo(
+    labels: Labels,
+    folder: FolderWriter,
+    images: ImageFolder | None,
+    tally: Tally,
+    *,
+    task: str = "detect",
+    split: Mapping[str, float] | str | None = None,
+    pose_boxes: bool = False,
+) -> Written:
+    """Write a YOLO dataset into ``folder``.
+
+    Args:
+        labels: what to write.
+        folder: where to.
+        images: the pictures, when they shall lie beside the labels.
+        tally: told of everything left out or changed.
+        task: ``detect`` (the box around every shape), ``segment`` (a line per region) or ``pose``.
+        split: shares by name, such as ``{"train": 0.9, "val": 0.1}``: an image falls into its part by a hash of its
+        task
+            id and stays there whatever is added later, so the shares are met on average, not exactly; or ``"tags"``:
+            the part named by the task's tag (train, val, test; without one: train); None: all in train.
+        pose_boxes: in ``detect``, poses become the box around their keypoints.
+
+    Raises:
+        ValueError: for an unknown task or an impossible split.
+    """
+    if task not in TASKS:
+        raise ValueError(f"unknown YOLO task {task!r}; known are {', '.join(TASKS)}")
+    pictures = list_pictures(labels, images, tally, unique_stem=True, safe=_without_images_folder)
+    parts = _parts(pictures, split)
+    for row in np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist():
+        parts[row] = None
+        tally.note("dropped", _NO_SIZE, IMAGE, 1, [pictures.names[row]])
+    categories = Categories(labels.classes)
+    keypoint_count = max((category.keypoint_count for category in categories), default=0)
+    sizes = np.column_stack([pictures.width, pictures.height])
+    total = 0
+
+    def label_files() -> Iterator[tuple[str, bytes]]:
+        nonlocal total
+        for tasks in task_batches(labels, NEEDS):
+            rows = pictures.rows_of(tasks["task_id"])
+            texts = yolo_texts(
+                tasks,
+                sizes[rows],
+                categories,
+                tally,
+                task=task,
+                pose_boxes=pose_boxes,
+                keypoint_count=keypoint_count,
+            )
+            for row, text in zip(rows.tolist(), texts, strict=True):
+                if parts[row] is not None:
+                    total += len(text)
+                    yield f"labels/{parts[row]}/{_label_name(pictures.files[row])}", text
+
+    folder.write_many(label_files())
+    counts = {part: parts.count(part) for part in sorted({part for part in parts if part is not None})}
+    data = _data_yaml(categories, _names_of_parts(split, counts), keypoint_count if task == "pose" else 0)
+    folder.write_bytes(DATA_FILE, data)
+    listed = sum(counts.values())
+    if "val" not in counts and listed:
+        tally.note("noticed", "no image fell into val, so there is nothing to validate with", IMAGE, listed, [])
+    files, size = listed + 1, total + len(data)
+    if images is not None:
+        paths = [part and f"images/{part}/{file}" for part, file in zip(parts, pictures.files, strict=True)]
+        linked, linked_bytes = link_pictures(folder, pictures, paths, images, tally)
+        files, size = files + linked, size + linked_bytes
+    return Written(listed, files, size, counts)
+
+
+def _without_images_folder(name: str) -> str:
+    """Trainers find the labels by replacing the *last* folder ``images`` of a path, so an image's own path has none."""
+    parts = name.replace("\\", "/").split("/")
+    return "/".join([*("images_" if part == "images" else part for part in parts[:-1]), parts[-1]])
+
+
+def _label_name(file: str) -> str:
+    folder, slash, name = file.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{folder}{slash}{stem}.txt"
+
+
+def _parts(pictures: Pictures, split: Mapping[str, float] | str | None) -> list[str | None]:
+    """The part of the dataset each image belongs to."""
+    if split is None:
+        return ["train"] * len(pictures)
+    if isinstance(split, str):
+        if split != "tags":
+            raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
+        return [next((_TAGS[tag] for tag in tags if tag in _TAGS), "train") for tags in pictures.tags]
+    for name, share in split.items():
+        if not _SPLIT_NAME.fullmatch(name):
+            raise ValueError(f"a part of the dataset cannot be called {name!r}: letters, digits, - and _ only")
+        if not (share >= 0 and np.isfinite(share)):
+            raise ValueError(f"the share of {name!r} is a number from 0 on, not {share!r}")
+    whole = float(sum(split.values()))
+    if not whole > 0:
+        raise ValueError("the shares of the split add up to nothing")
+    names = list(split)
+    limits = np.cumsum([float(split[name]) / whole for name in names])
+    hashes = (
+        int.from_bytes(blake2b(task_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        for task_id in pictures.task_ids
+    )
+    points = np.fromiter(hashes, np.float64, len(pictures)) / 2.0**64
+    place = np.minimum(
+        np.searchsorted(limits, points, side="right"), max(i for i, name in enumerate(names) if split[name] > 0)
+    )
+    return [names[index] for index in place.tolist()]
+
+
+def _names_of_parts(split: Mapping[str, float] | str | None, counts: Mapping[str, int]) -> list[str]:
+    """The parts ``data.yaml`` names: train and val always (trainers insist), test and others when they exist."""
+    asked = [] if split is None or isinstance(split, str) else list(split)
+    return list(dict.fromkeys(["train", "val", *asked, *counts]))
+
+
+def _data_yaml(categories: Categories, parts: list[str], keypoint_count: int) -> bytes:
+    data: dict[str, object] = {part: f"images/{part}" for part in parts}
+    data["nc"] = len(categories)
+    data["names"] = [category.value for category in categories]
+    if keypoint_count:
+        data["kpt_shape"] = [keypoint_count, 3]
+    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False).encode()
