@@ -13,8 +13,8 @@ WINDOW_SECONDS = 600.0
 
 
 class Budget:
-    """Counts requests by ``time`` (seconds). The service documents the figure; 429 with Retry-After is our reading of what
-    follows when it is passed."""
+    """Counts requests by ``time`` (seconds). The service documents the figure; 429 with Retry-After is our reading of
+    what follows when it is passed."""
 
     def __init__(self, requests: int, time: Callable[[], float]) -> None:
         self._requests = requests

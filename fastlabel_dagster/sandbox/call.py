@@ -46,7 +46,7 @@ class Call:
         """A repeated query parameter (``tags=a&tags=b``)."""
         return [value for value in self.query.getlist(name) if value]
 
-    def page(self, default: int, most: int) -> dict[str, int]:
+    def page(self, default: int, most: int) -> dict[str, Any]:
         """``offset`` and ``limit``; a 422 for a limit over ``most`` and for what is not a number of 0 or more."""
         most = self.page_limit or most
         limit = self._whole("limit", min(default, most))

@@ -32,7 +32,7 @@ class Classes:
     def create(
         self,
         project: str,
-        type: str,  # noqa: A002 - the API's own word
+        type: str,
         value: str,
         title: str | None = None,
         *,
@@ -41,7 +41,7 @@ class Classes:
         attributes: Iterable[dict[str, Any]] = (),
         keypoints: Iterable[dict[str, Any]] = (),
         vertex: int = 0,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
     ) -> str:
         """Make a class; answers its id.
 
@@ -79,10 +79,10 @@ class Classes:
                 "order": taken[0] + 1 if order is None else order,
             }
             if type == "pose_estimation":
-                body["keypoints"] = _keypoints(keypoints)
+                body["keypoints"] = _keypoints(class_id, keypoints)
             else:
                 body["vertex"] = vertex
-            body["attributes"] = _attributes(attributes)
+            body["attributes"] = _attributes(class_id, attributes)
             body["createdAt"] = body["updatedAt"] = now
             connection.execute(
                 "INSERT INTO classes (id, project, type, value, body) VALUES (?, ?, ?, ?, ?)",
@@ -98,7 +98,7 @@ class Classes:
         condition, values = ("AND value = ?", [value]) if value is not None else ("", [])
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT body FROM classes WHERE project = ? {condition} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608
+                f"SELECT body FROM classes WHERE project = ? {condition} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608 - constant parts
                 [seq, *values, limit, offset],
             ).fetchall()
         return [orjson.loads(body) for (body,) in rows]
@@ -123,7 +123,7 @@ class Classes:
             if not _COLOR.fullmatch(str(body["color"])):
                 raise invalid(f"color must look like #FF0000, not {body['color']!r}")
             if changes.get("attributes") is not None:
-                body["attributes"] = _attributes(changes["attributes"], before["attributes"])
+                body["attributes"] = _attributes(class_id, changes["attributes"], before["attributes"])
             body["updatedAt"] = timestamp(self._clock.now())
             (project,) = connection.execute("SELECT project FROM classes WHERE id = ?", (class_id,)).fetchone()
             if body["value"] != before["value"]:
@@ -170,7 +170,7 @@ class ClassBook:
         if not isinstance(sent, dict):
             raise invalid("annotations must be objects")
         value = sent.get("value")
-        found = self._exact.get((sent.get("type"), value)) if isinstance(value, str) else None  # type: ignore[arg-type]
+        found = self._exact.get((sent.get("type"), value)) if isinstance(value, str) else None
         found = found or (self._by_value.get(value) if isinstance(value, str) else None)
         if found is None:
             if strict:
@@ -263,7 +263,9 @@ def _check_points(kind: str, points: Any) -> None:
         raise invalid(f"points are not valid for the annotation type {kind}")
 
 
-def _attributes(sent: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+def _attributes(
+    class_id: str, sent: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
     ids = {one["key"]: one["id"] for one in before}
     answer = []
     for index, one in enumerate(sent, start=1):
@@ -274,7 +276,7 @@ def _attributes(sent: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]
             raise invalid(f"The attribute {one['key']} needs options.")
         answer.append(
             {
-                "id": ids.get(one["key"]) or str(uuid.uuid4()),
+                "id": ids.get(one["key"]) or _part_id(class_id, one["key"]),
                 "key": one["key"],
                 "name": one.get("name") or one["key"],
                 "options": [{"title": o.get("title", o.get("value")), "value": o.get("value")} for o in options],
@@ -286,9 +288,9 @@ def _attributes(sent: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]
     return answer
 
 
-def _keypoints(sent: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _keypoints(class_id: str, sent: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     points = list(sent)
-    ids = {one["key"]: one.get("id") or str(uuid.uuid4()) for one in points}
+    ids = {one["key"]: _part_id(class_id, one["key"]) for one in points}
     return [
         {
             "id": ids[one["key"]],
@@ -300,6 +302,11 @@ def _keypoints(sent: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for index, one in enumerate(points)
     ]
+
+
+def _part_id(class_id: str, key: str) -> str:
+    """The id of an attribute or keypoint; follows from the class's, so that seeding twice gives the same ids."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{class_id}\n{key}"))
 
 
 def _only_type(project_type: str) -> str | None:

@@ -14,9 +14,9 @@ from fastlabel_dagster.sandbox.database import Database
 class Clock:
     """Seconds since 1970 as the sandbox counts them.
 
-    :meth:`now` runs ``speed`` times as fast as the wall and dates everything: tasks, jobs, their ends. Links and the request
-    budget go by :meth:`unscaled`, the wall plus what was advanced by hand, so that a fast clock does not turn an hour's
-    link into a second's.
+    :meth:`now` runs ``speed`` times as fast as the wall and dates everything: tasks, jobs, their ends. Links and the
+    request budget go by :meth:`unscaled`, the wall plus what was advanced by hand, so that a fast clock does not turn
+    an hour's link into a second's.
     """
 
     def __init__(

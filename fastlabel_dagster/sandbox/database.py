@@ -39,8 +39,8 @@ CREATE TABLE classes (
     UNIQUE (project, type, value)
 );
 
--- body is the task's answer as JSON text, ready to send but for the signed links ("url":null, filled from files in order).
-CREATE TABLE tasks (
+-- body is the task's answer as JSON text, ready to send but for the signed links ("url":null, filled from files in
+order). CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     project INTEGER NOT NULL REFERENCES projects ON DELETE CASCADE,
@@ -177,7 +177,8 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: committed when the block ends, rolled back when it raises. Nested blocks join the outer one."""
+        """A transaction: committed when the block ends, rolled back when it raises. Nested blocks join the outer
+        one."""
         if getattr(self._current, "connection", None) is not None:
             yield self._writer
             return

@@ -65,7 +65,7 @@ class Datasets:
         *,
         keyword: str | None = None,
         tags: Sequence[str] = (),
-        license: str | None = None,  # noqa: A002 - the API's own word
+        license: str | None = None,
         visibility: str | None = None,
     ) -> list[dict[str, Any]]:
         """Datasets in the order of their creation; ``tags`` keeps those that have any of them."""
@@ -168,7 +168,8 @@ class Datasets:
         offset: int = 0,
         limit: int = 1000,
     ) -> list[tuple[dict[str, Any], str, str]]:
-        """``(object, type, file key)`` in the order of creation; each filter keeps objects that have any of its values."""
+        """``(object, type, file key)`` in the order of creation; each filter keeps objects that have any of its
+        values."""
         if unknown := set(types) - set(OBJECT_TYPES):
             raise invalid(f"types must be some of {', '.join(OBJECT_TYPES)}, not {', '.join(sorted(unknown))}")
         seq, revision, _ = self.by_name(dataset)
@@ -179,13 +180,12 @@ class Datasets:
         for column, wanted in (("json_extract(body, '$.tags')", tags), ("licenses", licenses)):
             if wanted:
                 where.append(
-                    f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value IN ({','.join('?' * len(wanted))}))"
+                    f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value IN ({','.join('?' * len(wanted))}))"  # noqa: S608 - constant parts
                 )
                 values += wanted
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT body, type, file FROM objects WHERE {' AND '.join(where)} "  # noqa: S608 - constant parts
-                "ORDER BY seq LIMIT ? OFFSET ?",
+                f"SELECT body, type, file FROM objects WHERE {' AND '.join(where)} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608 - constant parts
                 [*values, limit, offset],
             ).fetchall()
         return [(orjson.loads(body), kind, key) for body, kind, key in rows]
@@ -226,7 +226,8 @@ class Datasets:
         return body
 
     def set_object_type(self, dataset_id: str, name: str, kind: str) -> None:
-        """Say whether an object is for ``train``, ``valid``, ``test`` or ``none``; the API itself has no call for it."""
+        """Say whether an object is for ``train``, ``valid``, ``test`` or ``none``; the API itself has no call for
+        it."""
         if kind not in OBJECT_TYPES:
             raise invalid(f"type must be one of {', '.join(OBJECT_TYPES)}")
         with self._database.write() as connection:

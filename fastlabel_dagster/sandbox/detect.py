@@ -1,7 +1,8 @@
 """The sandbox's auto-annotation: finds things by their colour. No model, but honest work on real pixels.
 
-A class is looked for by the hues the drawn scenes paint it in, else by the hue of its own colour; every large enough patch
-of it becomes an annotation of the class's type, with a confidence that grows with how well the patch fills its box.
+A class is looked for by the hues the drawn scenes paint it in, else by the hue of its own colour; every large enough
+patch of it becomes an annotation of the class's type, with a confidence that grows with how well the patch fills its
+box.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def encode(pixels: Pixels, quality: int = 88) -> bytes:
     return bytes(buffer.tobytes())
 
 
-# -- what stands still ---------------------------------------------------------------------------------------------------
+# -- what stands still -----------------------------------------------------------------------------------------------
 
 _SKIES: tuple[tuple[Color, Color], ...] = (
     ((196, 150, 106), (232, 216, 200)),  # a clear day, BGR from the top down to the horizon
@@ -209,9 +209,9 @@ def _clouds(pixels: Pixels, rng: np.random.Generator) -> None:
         for _ in range(4):
             offset = (x + int(rng.integers(-10, 10)), y + int(rng.integers(-2, 3)))
             cv2.ellipse(layer, offset, (int(rng.integers(6, 13)), int(rng.integers(2, 5))), 0, 0, 360, 0.8, -1)
-    layer = cv2.resize(cv2.GaussianBlur(layer, (0, 0), 2), (WIDTH, 400), interpolation=cv2.INTER_LINEAR)[:200, :, None]
-    sky = pixels[:200].astype(np.float32)
-    pixels[:200] = sky + (250 - sky) * layer
+    cover = cv2.resize(cv2.GaussianBlur(layer, (0, 0), 2), (WIDTH, 400), interpolation=cv2.INTER_LINEAR)[:200, :, None]
+    sky: NDArray[Any] = pixels[:200].astype(np.float32)
+    pixels[:200] = sky + (250 - sky) * cover
 
 
 def _tree(scene: Scene, rng: np.random.Generator, x: float) -> None:
@@ -288,7 +288,7 @@ def _marking(scene: Scene, rng: np.random.Generator) -> None:
     scene.label("bbox", "marking", [x, y, x + width, y + height], rotation=rotation)
 
 
-# -- what moves ----------------------------------------------------------------------------------------------------------
+# -- what moves ------------------------------------------------------------------------------------------------------
 
 
 def _car(scene: Scene, rng: np.random.Generator, x: float, base: float, length: float) -> None:
@@ -378,7 +378,7 @@ def _person(scene: Scene, rng: np.random.Generator, x: float) -> None:
     )
 
 
-# -- drawing -------------------------------------------------------------------------------------------------------------
+# -- drawing ---------------------------------------------------------------------------------------------------------
 
 
 def _spread(rng: np.random.Generator, count: int, low: float, high: float, apart: float) -> list[float]:

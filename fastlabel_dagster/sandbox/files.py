@@ -95,7 +95,8 @@ class Files:
         temporary.replace(target)
 
     def link(self, base: str, key: str, *, method: str = "GET", seconds: float = LINK_SECONDS) -> str:
-        """A link to ``key`` below ``base`` (``http://host:port``) that works for ``seconds`` and for ``method`` only."""
+        """A link to ``key`` below ``base`` (``http://host:port``) that works for ``seconds`` and for ``method``
+        only."""
         expires = int(self._clock.unscaled() + seconds)
         return f"{base}/files/{quote(key)}?expires={expires}&signature={self._sign(method, key, expires)}"
 

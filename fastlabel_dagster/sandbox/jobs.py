@@ -1,8 +1,8 @@
 """Imports, trainings, evaluations and auto-annotations: what they answer follows from the clock.
 
-A job is stored when it starts, with the moment it will end and how. Nothing runs meanwhile: whether it is in progress is
-computed when somebody asks, and its effects (new tasks, a model, annotations) are applied by :meth:`Jobs.settle`, which
-the server calls before every answer. A restart therefore changes nothing.
+A job is stored when it starts, with the moment it will end and how. Nothing runs meanwhile: whether it is in progress
+is computed when somebody asks, and its effects (new tasks, a model, annotations) are applied by :meth:`Jobs.settle`,
+which the server calls before every answer. A restart therefore changes nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Jobs:
         storage_type: str = "zip",
         request: dict[str, Any] | None = None,
     ) -> str:
-        """Start an import; answers the id of its history. A completed one brings ``tasks`` pictures the sandbox draws."""
+        """Start an import; answers the id of its history. A completed one brings ``tasks`` pictures the sandbox
+        draws."""
         if outcome not in {"completed", "failed"}:
             raise invalid("outcome must be completed or failed")
         seq = self._state.projects.seq(project)
@@ -59,8 +60,8 @@ class Jobs:
         return self._start("import", body, wanted, project=seq, seconds=seconds, outcome=outcome)
 
     def start_s3_import(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start an import from the project's S3 storage: the folder ``buckets/<bucket>/<prefix>`` of the data folder, where
-        one puts pictures by hand. Answers the history. A 422 when the project has no storage."""
+        """Start an import from the project's S3 storage: the folder ``buckets/<bucket>/<prefix>`` of the data folder,
+        where one puts pictures by hand. Answers the history. A 422 when the project has no storage."""
         project = str(request.get("project") or "")
         seq = self._state.projects.seq(project)
         if self._database.setting(f"storage {seq}") is None:
@@ -106,7 +107,7 @@ class Jobs:
 
     def start_evaluation(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start an evaluation of a model on a dataset; answers the job. A 404 for a dataset or model there is not."""
-        seq, revision, dataset = self._state.datasets.by_name(request.get("datasetName"))
+        _, revision, dataset = self._state.datasets.by_name(request.get("datasetName"))
         _check_dataset_revision(request, revision)
         name = request.get("modelName")
         model = self._model(name)
@@ -236,7 +237,7 @@ class Jobs:
             values.append(storage_type)
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT id, started, due, outcome, settled, body FROM jobs WHERE {' AND '.join(where)} "  # noqa: S608
+                f"SELECT id, started, due, outcome, settled, body FROM jobs WHERE {' AND '.join(where)} "  # noqa: S608 - constant parts
                 "ORDER BY seq DESC LIMIT ? OFFSET ?",
                 [*values, limit, offset],
             ).fetchall()
@@ -274,7 +275,8 @@ class Jobs:
             return int(connection.execute("SELECT COUNT(*) FROM objects WHERE dataset = ?", (dataset,)).fetchone()[0])
 
     def _model(self, name: Any) -> dict[str, Any] | None:
-        """The custom model of this name with the ``contentCount`` it was trained on; None for one of the service's own."""
+        """The custom model of this name with the ``contentCount`` it was trained on; None for one of the service's
+        own."""
         if not isinstance(name, str) or not name:
             raise invalid("modelName should not be empty")
         with self._database.read() as connection:
@@ -300,7 +302,8 @@ class Jobs:
         for (job_id,) in due:
             with self._database.write() as connection:
                 row = connection.execute(
-                    "SELECT kind, project, due - started, outcome, request, body FROM jobs WHERE id = ? AND settled = 0",
+                    "SELECT kind, project, due - started, outcome, request, body FROM jobs "
+                    "WHERE id = ? AND settled = 0",
                     (job_id,),
                 ).fetchone()
                 if row is None:
@@ -373,7 +376,7 @@ class Jobs:
             name = f"imported_{number:04}.jpg"
             if name not in known:
                 images[name] = encode(draw_scene(1_000_000 + number).pixels)
-        self._state.add_tasks(slug, [{"name": name} for name in images], images)  # type: ignore[arg-type]
+        self._state.add_tasks(slug, [{"name": name} for name in images], images)
 
     def _train(self, connection: sqlite3.Connection, request: dict[str, Any], body: dict[str, Any]) -> None:
         name = request["datasetName"]
@@ -398,7 +401,8 @@ class Jobs:
         if request.get("useDatasetTest"):
             objects = [one for one in objects if one[1] == "test"] or objects
         model = self._model(body["modelName"])
-        # More pictures make a better model, with ever smaller gains; enough for a quality gate to have something to judge.
+        # More pictures make a better model, with ever smaller gains; enough for a quality gate to have something to
+        # judge.
         learned = 0 if model is None else int(model["contentCount"])
         score = 0.35 + 0.5 * (1 - math.exp(-learned / 120))
         truths = sum(len(one["annotations"]) for one, _, _ in objects)

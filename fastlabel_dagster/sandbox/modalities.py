@@ -51,8 +51,8 @@ _PROJECT_FAMILIES = (
 class Modality:
     """One kind of task: its place in the API and what its answer holds besides the common keys.
 
-    ``fields`` are the keys between ``name`` and ``status``; ``measure`` reads them from the uploaded bytes and raises a 422
-    for bytes it cannot read. ``labels`` is ``annotations``, or ``attributes`` for classification.
+    ``fields`` are the keys between ``name`` and ``status``; ``measure`` reads them from the uploaded bytes and raises a
+    422 for bytes it cannot read. ``labels`` is ``annotations``, or ``attributes`` for classification.
     """
 
     name: str
@@ -73,7 +73,8 @@ class Modality:
 
 
 def measure_image(content: bytes) -> dict[str, Any]:
-    """``width`` and ``height`` of an image in pixels, as stored (EXIF rotation not applied). A 422 when it is corrupt."""
+    """``width`` and ``height`` of an image in pixels, as stored (EXIF rotation not applied). A 422 when it is
+    corrupt."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     import cv2
     import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from itertools import count
 from typing import Any
 
 import orjson
@@ -27,14 +28,14 @@ class Projects:
     def create(
         self,
         slug: str,
-        type: str,  # noqa: A002 - the API's own word
+        type: str,
         name: str | None = None,
         *,
         is_pixel: bool = False,
         job_size: int = 10,
         workflow: str | None = "two_step",
         external_workflow: str | None = "two_step",
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
     ) -> str:
         """Make a project; answers its id. A 422 for a slug that is taken or malformed and for an unknown type."""
         if not slug or not _SLUG.fullmatch(slug):
@@ -169,9 +170,8 @@ class Projects:
         with self._database.write() as connection:
             source = self.find(project_id)
             if slug is None:
-                number = 1
-                while self._seq(slug := f"{source['slug']}-copy-{number}") is not None:
-                    number += 1
+                numbered = (f"{source['slug']}-copy-{number}" for number in count(1))
+                slug = next(one for one in numbered if self._seq(one) is None)
             copied = self.create(
                 slug,
                 source["type"],

@@ -33,7 +33,8 @@ STATUS_SHARES = (
 
 @dataclass(frozen=True)
 class SeedReport:
-    """What seeding left in ``project``. ``created`` is False when the project was there already and was left as it is."""
+    """What seeding left in ``project``. ``created`` is False when the project was there already and was left as it
+    is."""
 
     project: str
     created: bool
@@ -45,7 +46,8 @@ class SeedReport:
     notes: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
-        counts = f"{self.tasks:,} tasks · {self.annotations:,} annotations · {self.classes} classes · {self.approved:,} approved"
+        labels = f"{self.annotations:,} annotations · {self.classes} classes"
+        counts = f"{self.tasks:,} tasks · {labels} · {self.approved:,} approved"
         state = "" if self.created else " · already there, left as it is"
         return "\n".join([f"{self.project} · {counts}{state}", *(f"  {note}" for note in self.notes)])
 
@@ -55,7 +57,8 @@ def seed_drawn(
 ) -> SeedReport:
     """Street scenes the sandbox draws: annotations of seven types, classes with Japanese titles and attributes.
 
-    The same ``seed`` gives the same pixels, annotations, ids and dates. A project that is there already is left as it is.
+    The same ``seed`` gives the same pixels, annotations, ids and dates. A project that is there already is left as it
+    is.
     """
     from fastlabel_dagster.sandbox.drawing import CLASSES, HEIGHT, WIDTH, draw_scene, encode
 
@@ -81,12 +84,13 @@ def seed_drawn(
             state.create_class(
                 project, one["type"], one["value"], one["title"], id=plan.id_of(f"class {one['value']}"), **more
             )
-        state.add_tasks(project, bodies, images)  # type: ignore[arg-type]
+        state.add_tasks(project, bodies, images)
     return _report(state, project, started, created=True)
 
 
 def seed_bulk(state: SandboxState, project: str, *, tasks: int = 20_000, boxes: int = 8, seed: int = 0) -> SeedReport:
-    """Very many tasks of ``boxes`` boxes each, over ten classes; all share one small grey picture. For benches and tests."""
+    """Very many tasks of ``boxes`` boxes each, over ten classes; all share one small grey picture. For benches and
+    tests."""
     import cv2
 
     started = time.monotonic()
@@ -125,10 +129,10 @@ def seed_dataset(
 ) -> SeedReport:
     """The pictures and annotations of a COCO or YOLO dataset folder.
 
-    COCO: every annotation JSON below ``folder`` with the pictures it names, wherever below they lie; YOLO: its ``data.yaml``.
-    Each split becomes a tag of its tasks, category ids become the classes' ``order``; ``tasks`` takes the first so many. Pictures
-    are hard links where the disk allows. Raises :class:`SandboxError` when there is nothing to seed from. A project that is
-    there already is left as it is.
+    COCO: every annotation JSON below ``folder`` with the pictures it names, wherever below they lie; YOLO: its
+    ``data.yaml``. Each split becomes a tag of its tasks, category ids become the classes' ``order``; ``tasks`` takes
+    the first so many. Pictures are hard links where the disk allows. Raises :class:`SandboxError` when there is nothing
+    to seed from. A project that is there already is left as it is.
     """
     from fastlabel_dagster.sandbox.dataset_folder import project_name, read_folder
 
@@ -136,25 +140,32 @@ def seed_dataset(
     slug = project or project_name(folder)
     if _exists(state, slug):
         return _report(state, slug, started, created=False)
-    content = read_folder(folder)
-    chosen = content.tasks[:tasks]
-    plan = _Plan(slug, len(chosen), seed)
-    bodies = [
-        {**plan.task(index, task["name"], task.get("annotations") or []), **_own(task)}
-        for index, task in enumerate(chosen)
-    ]
+    content = read_folder(folder, most=tasks)
+    plan = _Plan(slug, len(content), seed)
     with state.database.write():
         state.create_project(slug, type="image_all", name=slug, id=plan.id_of("project"))
+        class_ids: dict[str, list[str]] = {}
         for one in content.classes:
             more = {key: one[key] for key in ("color", "order", "attributes", "keypoints") if one.get(key) is not None}
             class_id = plan.id_of(f"class {one['type']} {one['value']}")
             state.create_class(slug, one["type"], one["value"], one.get("title"), id=class_id, **more)
-        state.add_tasks(slug, bodies, content.images, validate=False)
+            class_ids.setdefault(one["value"], []).append(class_id)
+        files: list[str | None] = []
+
+        def bodies() -> Iterator[dict[str, Any]]:
+            for index, (task, picture) in enumerate(content.tasks()):
+                files.append(state.files.add_file(picture))
+                planned = plan.task(index, task["name"], task.get("annotations") or [])
+                yield planned | {key: task[key] for key in ("width", "height", "tags") if task.get(key) is not None}
+
+        # zip asks for the task first, then for its file, which is the last one added by then
+        state.tasks.add(
+            state.projects.seq(slug), bodies(), files=(files[-1] for _ in range(len(content))), strict=False
+        )
+        for value, attributes in content.attributes.items():
+            for class_id in class_ids.get(value, []):
+                state.classes.update(class_id, {"attributes": list(attributes.values())})
     return _report(state, slug, started, created=True, notes=content.notes)
-
-
-def _own(task: dict[str, Any]) -> dict[str, Any]:
-    return {key: task[key] for key in ("width", "height", "tags") if task.get(key) is not None}
 
 
 class _Plan:

@@ -13,7 +13,7 @@ from fastlabel_dagster.sandbox.errors import SandboxError
 from fastlabel_dagster.sandbox.state import SandboxState
 from fastlabel_dagster.sandbox.web import Web
 
-DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - the sandbox holds nothing secret
+DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - it guards nothing
 REQUESTS_PER_10_MINUTES = 10_000
 
 
@@ -130,8 +130,8 @@ class Sandbox:
             listener.close()
             self.state.close()
             raise SandboxError(
-                f"cannot listen on {self.host} port {self._port}: {error.strerror or error}; choose another with --port, "
-                "or --port 0 for any free one"
+                f"cannot listen on {self.host} port {self._port}: {error.strerror or error}; "
+                "choose another with --port, or --port 0 for any free one"
             ) from error
         self._socket = listener
         self._port = int(listener.getsockname()[1])

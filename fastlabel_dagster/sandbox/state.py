@@ -1,4 +1,5 @@
-"""Everything the sandbox knows, kept in a data folder; what the HTTP server answers from, and open to tests directly."""
+"""Everything the sandbox knows, kept in a data folder; what the HTTP server answers from, and open to tests
+directly."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ from fastlabel_dagster.sandbox.tasks import Tasks
 
 
 class SandboxState:
-    """The content of a data folder: ``projects``, ``classes``, ``tasks``, ``tags``, ``datasets``, ``jobs``, ``files`` and
-    the ``clock``. Safe for threads; several processes may have the same folder open.
+    """The content of a data folder: ``projects``, ``classes``, ``tasks``, ``tags``, ``datasets``, ``jobs``, ``files``
+    and the ``clock``. Safe for threads; several processes may have the same folder open.
 
     The methods below are the ones tests, demos and ``/_sandbox`` use; they raise :class:`Refused` like the API does.
     """
@@ -68,11 +69,11 @@ class SandboxState:
 
     # -- a project and its tasks -------------------------------------------------------------------------------------
 
-    def create_project(self, slug: str, *, type: str = "image_all", name: str | None = None, **more: Any) -> str:  # noqa: A002
+    def create_project(self, slug: str, *, type: str = "image_all", name: str | None = None, **more: Any) -> str:
         """Make a project; answers its id."""
         return self.projects.create(slug, type, name, **more)
 
-    def create_class(self, project: str, type: str, value: str, title: str | None = None, **more: Any) -> str:  # noqa: A002
+    def create_class(self, project: str, type: str, value: str, title: str | None = None, **more: Any) -> str:
         """Make an annotation class; answers its id. See :meth:`Classes.create` for ``more``."""
         return self.classes.create(project, type, value, title, **more)
 
@@ -93,10 +94,10 @@ class SandboxState:
     ) -> list[str]:
         """Insert tasks in one transaction; answers their ids in order.
 
-        ``tasks`` are API objects: ``name`` and whatever else is wanted of ``id``, ``status``, ``annotations``, ``tags``,
-        ``assignee``, ``width``, ``height``, ``createdAt``, … ``images`` gives bytes or a file by task name; ``width`` and
-        ``height`` are read from it where the task names none (``"width": None`` keeps a task without a size).
-        ``validate=False`` stores annotations as they are, for trying bad data.
+        ``tasks`` are API objects: ``name`` and whatever else is wanted of ``id``, ``status``, ``annotations``,
+        ``tags``, ``assignee``, ``width``, ``height``, ``createdAt``, … ``images`` gives bytes or a file by task name;
+        ``width`` and ``height`` are read from it where the task names none (``"width": None`` keeps a task without a
+        size). ``validate=False`` stores annotations as they are, for trying bad data.
         """
         given = [dict(task) for task in tasks]
         keys: list[str | None] = []
@@ -122,7 +123,8 @@ class SandboxState:
     def set_status(
         self, tasks: str | Iterable[str], status: str | None = None, *, assignee: str | None = None, **more: Any
     ) -> list[str]:
-        """Set the status and/or people (``assignee``, ``reviewer``, ``externalStatus``, …) of tasks by id; answers the ids."""
+        """Set the status and/or people (``assignee``, ``reviewer``, ``externalStatus``, …) of tasks by id; answers the
+        ids."""
         ids = [tasks] if isinstance(tasks, str) else list(tasks)
         changes = {**more, **({"status": status} if status else {}), **({"assignee": assignee} if assignee else {})}
         with self.database.write():
@@ -131,7 +133,8 @@ class SandboxState:
         return ids
 
     def approve(self, project: str, count: int, *, status: str = "approved") -> list[str]:
-        """Give the status to the first ``count`` tasks that do not have it yet, those with annotations first; answers ids."""
+        """Give the status to the first ``count`` tasks that do not have it yet, those with annotations first; answers
+        ids."""
         return self.set_status(self.tasks.next_ids(project, status, count), status)
 
     def task_ids(self, project: str, *, status: str | None = None) -> list[str]:
@@ -155,7 +158,7 @@ class SandboxState:
         """Counts of what is there, and the clock; for people and health checks."""
         with self.database.read() as connection:
             counts = {
-                table: connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]  # noqa: S608 - constant names
+                table: connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]  # noqa: S608 - constant parts
                 for table in ("projects", "tasks", "datasets", "objects", "jobs")
             }
         return {"status": "ok", **counts, "time": self.clock.now(), "speed": self.clock.speed}

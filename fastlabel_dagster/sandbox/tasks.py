@@ -30,7 +30,8 @@ from fastlabel_dagster.sandbox.tags import Tags, checked_tags
 #: Fills the n-th ``"url":null`` of a task with a link to its n-th file.
 Linker = Callable[[str], str]
 
-#: The people of the sandbox's workspace: answers hold names where requests hold slugs. Unknown slugs stand for themselves.
+#: The people of the sandbox's workspace: answers hold names where requests hold slugs. Unknown slugs stand for
+#: themselves.
 USERS = {
     "sato": "佐藤 葵",
     "suzuki": "鈴木 蓮",
@@ -132,10 +133,10 @@ class Tasks:
         limit: int = 100,
     ) -> str:
         """A page of tasks as JSON text, in the order of their creation. ``tags`` keeps tasks that carry any of them."""
-        where, values = self._filter(project, modality, status, external_status, tags, task_name)
+        where, values = self._filter(project, modality, status, external_status, tags=tags, task_name=task_name)
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT files, body FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE {where} "  # noqa: S608
+                f"SELECT files, body FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE {where} "  # noqa: S608 - constant parts
                 "ORDER BY seq LIMIT ? OFFSET ?) ORDER BY seq",
                 [*values, limit, offset],
             ).fetchall()
@@ -150,27 +151,28 @@ class Tasks:
         tags: Sequence[str] = (),
     ) -> int:
         """How many tasks of any modality there are."""
-        where, values = self._filter(project, None, status, external_status, tags, None)
+        where, values = self._filter(project, None, status, external_status, tags=tags)
         with self._database.read() as connection:
-            row = connection.execute(f"SELECT COUNT(*) FROM tasks WHERE {where}", values).fetchone()  # noqa: S608
+            row = connection.execute(f"SELECT COUNT(*) FROM tasks WHERE {where}", values).fetchone()  # noqa: S608 - constant parts
         return int(row[0])
 
     def ids(
         self, project: str, *, status: str | None = None, offset: int = 0, limit: int = -1, empty: bool = False
     ) -> list[str]:
         """Ids in the order of creation; ``limit`` -1 is all, ``empty`` keeps tasks without annotations."""
-        where, values = self._filter(project, None, status, None, (), None)
+        where, values = self._filter(project, None, status)
         if empty:
             where += " AND annotations = 0"
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT id FROM tasks WHERE {where} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608
+                f"SELECT id FROM tasks WHERE {where} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608 - constant parts
                 [*values, limit, offset],
             ).fetchall()
         return [task_id for (task_id,) in rows]
 
     def next_ids(self, project: str, status: str, count: int) -> list[str]:
-        """Up to ``count`` tasks that do not have ``status``: those with annotations first, then in order of creation."""
+        """Up to ``count`` tasks that do not have ``status``: those with annotations first, then in order of
+        creation."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT id FROM tasks WHERE project = ? AND status != ? ORDER BY annotations = 0, seq LIMIT ?",
@@ -343,10 +345,11 @@ class Tasks:
         self,
         project: str,
         modality: str | None,
-        status: str | None,
-        external_status: str | None,
-        tags: Sequence[str],
-        task_name: str | None,
+        status: str | None = None,
+        external_status: str | None = None,
+        *,
+        tags: Sequence[str] = (),
+        task_name: str | None = None,
     ) -> tuple[str, list[Any]]:
         seq = self._projects.seq(project)
         where = ["project = ?"]

@@ -28,8 +28,8 @@ _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 class Web:
     """Builds the ASGI application around a state.
 
-    Every request goes through :meth:`_serve`: token, budget, body, then the endpoint in a worker thread (SQLite blocks).
-    ``page_limit`` lowers the largest page of every list.
+    Every request goes through :meth:`_serve`: token, budget, body, then the endpoint in a worker thread (SQLite
+    blocks). ``page_limit`` lowers the largest page of every list.
     """
 
     def __init__(
