@@ -39,8 +39,9 @@ CREATE TABLE classes (
     UNIQUE (project, type, value)
 );
 
--- body is the task's answer as JSON text, ready to send but for the signed links ("url":null, filled from files in
-order). CREATE TABLE tasks (
+-- body is the task's answer as JSON text, ready to send but for the signed links: every "url":null is filled in from
+-- files, in order.
+CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     project INTEGER NOT NULL REFERENCES projects ON DELETE CASCADE,
