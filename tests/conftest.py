@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,10 +49,9 @@ def moto_s3(_moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1,localhost")
 
-    import boto3
-
     bucket = f"labels-{uuid.uuid4().hex[:12]}"
-    boto3.session.Session().client("s3", endpoint_url=_moto_endpoint).create_bucket(Bucket=bucket)
+    # A bare PUT, which moto takes without a signature; a boto3 client costs a fifth of a second to make.
+    urllib.request.urlopen(urllib.request.Request(f"{_moto_endpoint}/{bucket}", method="PUT")).close()
     return S3Server(_moto_endpoint, bucket)
 
 

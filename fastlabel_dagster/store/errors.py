@@ -39,6 +39,7 @@ _SENTENCES = {
     codes.EEXIST: "cannot use {uri}: a part of the path is a file, not a folder; remove it or name another folder",
     codes.EISDIR: "cannot use {uri} as a file: it is a folder; remove the folder or choose another name",
     codes.ENAMETOOLONG: "cannot write {uri}: the name is too long for this file system; choose a shorter one",
+    codes.EFBIG: "cannot write {uri}: the file is larger than the system allows; raise the limit (ulimit -f)",
     codes.EMFILE: "cannot open {uri}: too many open files; raise the limit (ulimit -n)",
     codes.EIO: "cannot use {uri}: the disk answered with an input/output error; check the disk",
 }

@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from fastlabel_dagster.store.errors import StoreError, said_plainly
+from fastlabel_dagster.store.errors import StoreError, missing, said_plainly
 from fastlabel_dagster.store.interface import FolderWriter, Store, StoredObject
 from fastlabel_dagster.store.locks import is_abandoned, try_lock
 from fastlabel_dagster.store.paths import checked_path, is_safe_path, is_temporary, joined, temporary_name
 
 _COPY_BYTES = 1 << 20
+_QUIET_SECONDS = 60.0  # a hidden file may be seen before its writer has locked it, but not for this long
 
 
 class LocalStore(Store):
@@ -65,17 +66,21 @@ class LocalStore(Store):
         return {}
 
     def exists(self, path: str) -> bool:
-        return self.path_of(path).is_file()
-
-    def read_bytes(self, path: str) -> bytes:
         file = self.path_of(path)
         with said_plainly(str(file)):
-            return file.read_bytes()
+            return file.is_file()
+
+    def read_bytes(self, path: str) -> bytes:
+        with self.open_read(path) as file:
+            return file.read()
 
     def open_read(self, path: str) -> BinaryIO:
         file = self.path_of(path)
         with said_plainly(str(file)):
-            return file.open("rb")
+            try:
+                return file.open("rb")
+            except (IsADirectoryError, NotADirectoryError) as error:  # a folder is not an object, here as on S3
+                raise missing(str(file)) from error
 
     def write_bytes(self, path: str, data: bytes) -> None:
         target = self.path_of(path)
@@ -158,14 +163,18 @@ class _Replacement:
         return self._file
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        replaced = False
         try:
             if kind is None:
                 self._file.flush()  # errors such as a full disk come out here, before anything is replaced
                 self._temporary.replace(self._target)
+                replaced = True
         finally:
             with suppress(OSError):  # after a full disk, close() tries to write once more and fails again
                 self._file.close()
-            self._temporary.unlink(missing_ok=True)
+            if not replaced:
+                with suppress(OSError):  # whatever brought us here is the error to report
+                    self._temporary.unlink()
 
 
 def remove_abandoned_files(folder: Path) -> None:
@@ -174,7 +183,7 @@ def remove_abandoned_files(folder: Path) -> None:
         names = [entry.name for entry in entries if entry.name.startswith(".") and is_temporary(entry.name)]
     for name in names:
         file = folder / name
-        if file.is_file() and not file.is_symlink() and is_abandoned(file):
+        if is_abandoned(file, _QUIET_SECONDS):
             file.unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from fastlabel_dagster.store.errors import StoreError, said_plainly
 from fastlabel_dagster.store.interface import FolderWriter, Store
@@ -50,7 +50,7 @@ class LocalFolderWriter(FolderWriter):
     def open(self, path: str) -> BinaryIO:
         file = self._place(path)
         with said_plainly(str(self._target / path)):
-            stream = OutputStream(_CountedFile(file, self._count))
+            stream = OutputStream(_CountedFile(file, self._target / path, self._count))
         self._streams.append(stream)
         return cast(BinaryIO, stream)
 
@@ -133,12 +133,17 @@ class LocalFolderWriter(FolderWriter):
 class _CountedFile(io.FileIO):
     """A new file that reports its size when it is closed. Not seekable, as a stream to S3 is not."""
 
-    def __init__(self, path: Path, count: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, target: Path, count: Callable[[int], None]) -> None:
         super().__init__(path, "xb")
+        self._target = target  # where it will lie, for errors
         self._report = count
 
     def seekable(self) -> bool:
         return False
+
+    def write(self, data: Any, /) -> int:
+        with said_plainly(str(self._target)):
+            return super().write(data)
 
     def abandon(self) -> None:
         self._report = lambda _size: None

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,14 +26,15 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-def is_abandoned(path: Path) -> bool:
-    """Whether no living process holds the lock of this temporary file or folder."""
+def is_abandoned(path: Path, quiet_seconds: float = 0.0) -> bool:
+    """Whether no living process holds the lock of this temporary file or folder, untouched for so many seconds."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:  # gone meanwhile, or somebody else's
         return False
     try:
-        return try_lock(descriptor)
+        quiet = time.time() - os.fstat(descriptor).st_mtime >= quiet_seconds
+        return quiet and try_lock(descriptor)
     finally:
         os.close(descriptor)
 

@@ -26,6 +26,8 @@ def open_store(uri: str | Path | Store, s3: S3Options | None = None) -> Store:
     """
     if isinstance(uri, Store):
         return uri
+    if re.match(r"s3:/(?!/)", str(uri), re.IGNORECASE):
+        raise ValueError("s3:// lost a slash, as it does in a pathlib.Path; give the uri as a string")
     if isinstance(uri, Path):
         return LocalStore(uri)
     if not uri.strip() or "\0" in uri:

@@ -36,7 +36,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownObject:
     """What a listing says of an object: enough to tell whether it has some content already."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from typing import Any
@@ -104,6 +105,11 @@ class S3Connection:
         }
         if frozen.token:
             options["AWS_SESSION_TOKEN"] = str(frozen.token)
+        elif os.environ.get("AWS_SESSION_TOKEN"):  # deltalake would add it to keys it does not belong to
+            raise StoreError(
+                f"cannot use {uri}: AWS_SESSION_TOKEN is set, but the credentials in use come from elsewhere; unset it",
+                uri,
+            )
         endpoint = str(client.meta.endpoint_url)
         if self.options.endpoint_url or not _AMAZON.fullmatch(endpoint):
             options["AWS_ENDPOINT_URL"] = endpoint

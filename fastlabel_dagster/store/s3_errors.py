@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,12 +48,12 @@ def s3_said_plainly(uri: str, endpoint: str = "") -> Iterator[None]:
         yield
     except boto.ClientError as error:
         raise _refused(error, uri) from error
-    except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
+    except (boto.NoCredentialsError, boto.PartialCredentialsError):
         raise StoreError(
             f"cannot use {uri}: no complete AWS credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "choose a profile, or give the machine a role",
             uri,
-        ) from error
+        ) from None
     except (boto.ProfileNotFound, boto.ConfigParseError, boto.InvalidConfigError) as error:
         raise StoreError(f"cannot use {uri}: {_sentence(error)}; check the AWS configuration files", uri) from error
     except (boto.SSOError, boto.CredentialRetrievalError, boto.MetadataRetrievalError) as error:
@@ -60,15 +61,17 @@ def s3_said_plainly(uri: str, endpoint: str = "") -> Iterator[None]:
             f"cannot use {uri}: no credentials could be fetched; log in again (aws sso login)", uri
         ) from error
     except (boto.HTTPClientError, boto.ConnectionError) as error:
-        where = f" at {endpoint}" if endpoint else ""
+        # Not chained: what the HTTP library says can quote a header, and with it a session token.
+        server = f"the S3 server at {endpoint}" if endpoint else "the S3 server"
         reason = "answers with no valid certificate" if isinstance(error, boto.SSLError) else "cannot be reached"
         raise StoreError(
-            f"cannot use {uri}: the S3 server{where} {reason}; check the network and AWS_ENDPOINT_URL", uri
-        ) from error
+            f"cannot use {uri}: {server} {reason} ({type(error).__name__}); check the network and AWS_ENDPOINT_URL",
+            uri,
+        ) from None
     except (boto.ParamValidationError, boto.BotoCoreError, ValueError) as error:
         raise StoreError(
             f"cannot use {uri}: {_sentence(error)}; check the bucket, the region and the endpoint", uri
-        ) from error
+        ) from None
 
 
 def is_missing(error: BaseException) -> bool:
@@ -99,4 +102,4 @@ def _refused(error: BaseException, uri: str) -> OSError:
 
 
 def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+    return re.sub(r"//[^/@\s]*@", "//", " ".join(str(error).split())).rstrip(".")

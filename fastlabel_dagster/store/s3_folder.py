@@ -43,6 +43,8 @@ class S3FolderWriter(FolderWriter):
         self._added: set[str] = set()
         self._mark_lock = threading.Lock()
         self._marked = False
+        self._mark_found = False
+        self._replaced = False
 
     def write_bytes(self, path: str, data: bytes) -> None:
         self._claim(path)
@@ -114,7 +116,9 @@ class S3FolderWriter(FolderWriter):
                 with s3_said_plainly(self._store.uri, self._store.endpoint):
                     self._store.client.put_object(Bucket=self._store.bucket, Key=key, Body=b"")
                 self._marked = True
-            if path not in self._before:
+            if path in self._before:
+                self._replaced = True
+            else:
                 self._added.add(path)
 
     def _mark_key(self) -> str:
@@ -122,7 +126,7 @@ class S3FolderWriter(FolderWriter):
 
     def _begin(self) -> None:
         self._before = dict(self._store.known_objects())
-        self._marked = self._has_mark()
+        self._marked = self._mark_found = self._has_mark()
         if self._replace or not self._before or self._marked or any(path in self._before for path in self._last):
             self._remove_forgotten_uploads()
             return
@@ -166,12 +170,10 @@ class S3FolderWriter(FolderWriter):
         self._transfers.abandon()
         for stream in self._streams:
             stream.abandon()
-        if not self._marked:
-            return
         # The error that led here matters more than one of cleaning up; the mark lets the next writer finish the job.
         with suppress(OSError):
             self._store.delete(sorted(self._added))
-            if self._added.issuperset(self._files) or not self._before:
+            if self._marked and not self._mark_found and not self._replaced:  # all is as it was before
                 self._store.delete_keys([self._mark_key()])
 
 

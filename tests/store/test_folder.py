@@ -100,7 +100,7 @@ def test_links_between_all_kinds_of_stores(store: Store, first: str, tmp_path: P
     source = open_store(tmp_path / "source") if first == "local" else s3_store.at("source")
     for number in range(70):
         source.write_bytes(f"images/{number}.jpg", b"picture %d" % number)
-    for _ in range(2):
+    for _ in range(2):  # the second time over what is there; more than are looked up one by one on S3
         with store.new_folder("yolo", last=LAST) as folder:
             for number in range(70):
                 folder.link(source, f"images/{number}.jpg", f"train/{number:02d}.jpg")
