@@ -1,8 +1,8 @@
 """Asset checks: what must hold of a project's labels before anybody trains on them.
 
-The checks that come with the assets (:func:`label_check_specs`, :func:`mirror_check_specs`) are computed in the same step
-and the same pass as the asset. Two more (:func:`build_remote_checks`) belong to the external assets; the sensors report
-them, and they can be run by hand.
+The checks that come with the assets (:func:`label_check_specs`, :func:`mirror_check_specs`) are computed in the same
+step and the same pass as the asset. Two more (:func:`build_remote_checks`) belong to the external assets; the sensors
+report them, and they can be run by hand.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def label_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def parity_result(key: dg.AssetKey, *, mirrored: int, quarantined: int, counted: int) -> dg.AssetCheckResult:
     """Mirror against ``tasks/count``. A difference is an error: labels are missing, or gone tasks are still there.
 
-    In a project people are editing right now, tasks may come and go between the sync and the count; the next sync tells.
+    In a project people are editing right now, tasks may come and go between the sync and the count; the next sync
+    tells.
     """
     difference = counted - mirrored - quarantined
     return dg.AssetCheckResult(

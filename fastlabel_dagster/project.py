@@ -55,9 +55,10 @@ def build_fastlabel_project(
     Besides the assets and checks of
     :func:`~fastlabel_dagster.assets.build_fastlabel_project_assets` (same arguments, same meaning):
 
-    - job ``<slug>_sync``: mirror, tables, images, exports; schedule ``<slug>_nightly`` and sensor ``<slug>_imports`` run it;
-    - with ``training``: job ``<slug>_retrain`` (mirror, images, dataset, training), sensor ``<slug>_approvals`` that runs
-      it for every ``retrain_every`` newly approved tasks, and sensor ``<slug>_training`` that reports the model.
+    - job ``<slug>_sync``: mirror, tables, images, exports; schedule ``<slug>_nightly`` and sensor ``<slug>_imports``
+      run it;
+    - with ``training``: job ``<slug>_retrain`` (mirror, images, dataset, training), sensor ``<slug>_approvals`` that
+      runs it for every ``retrain_every`` newly approved tasks, and sensor ``<slug>_training`` that reports the model.
 
     Args:
         nightly_at: cron expression of the nightly sync in ``time_zone``; None for no schedule.

@@ -3,7 +3,6 @@ Dagster's."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import threading
 import time
@@ -64,7 +63,7 @@ class FastLabelResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # g
     requests_per_10_minutes: int = Field(
         default=10_000,
         ge=1,
-        description="Request budget of this process. The service allows 10,000 in 10 minutes for all processes together.",
+        description="Request budget of this process. The service allows 10,000 in 10 minutes, all processes together.",
     )
     step_retries: int = Field(
         default=2, ge=0, description="How often a step is tried again after all request attempts failed."
@@ -184,21 +183,19 @@ def resource_named(key: str, step: _Step) -> _Step:
     """``step``, its parameter ``fastlabel`` renamed to ``key``, so that Dagster hands it the resource of that name.
 
     Dagster finds a step's resources by parameter name; a code location with two FastLabel workspaces holds two
-    resources under two names, and the same asset, op or sensor body serves both.
+    resources under two names, and the same asset, op or sensor body serves both. Annotations become real types on the
+    way: Dagster reads them as they are, and does not evaluate those a module has postponed.
     """
-    if key == "fastlabel":
-        return step
     parameters = [
         parameter.replace(name=key) if parameter.name == "fastlabel" else parameter
         for parameter in inspect.signature(step, eval_str=True).parameters.values()
     ]
 
-    @functools.wraps(step)
     def renamed(*args: Any, **given: Any) -> Any:
         return step(*args, **{"fastlabel" if name == key else name: value for name, value in given.items()})
 
-    # inspect.signature follows __wrapped__ first, and would find the original name again
-    del renamed.__wrapped__
+    renamed.__name__, renamed.__qualname__, renamed.__doc__ = step.__name__, step.__qualname__, step.__doc__
+    renamed.__module__ = step.__module__
     vars(renamed)["__signature__"] = inspect.Signature(parameters)
     renamed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return cast("_Step", renamed)

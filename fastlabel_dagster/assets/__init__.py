@@ -46,15 +46,15 @@ def build_fastlabel_project_assets(
                                        labels -> images -> coco, yolo, …
                                        labels, images -> dataset -> training -> model (external)
 
-    Data versions follow the content: as long as nobody changes the project, running everything again makes nothing stale
-    and rewrites nothing. Every asset made from labels records ``labels_version`` and ``labels_digest``.
+    Data versions follow the content: as long as nobody changes the project, running everything again makes nothing
+    stale and rewrites nothing. Every asset made from labels records ``labels_version`` and ``labels_digest``.
 
     Args:
         project: slug of an image project.
         store: where everything is written: a folder or ``s3://bucket/prefix``; one store for each project.
         exports: names of formats (``coco``, ``coco_parquet``, ``yolo``), or mappings with ``format``, and optionally
-            ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False: labels only) and options of
-            the format. The label tables are written as plain Parquet in any case.
+            ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False: labels only) and options
+            of the format. The label tables are written as plain Parquet in any case.
         dataset: name of the FastLabel dataset that approved tasks are published to; None publishes nothing.
         training: ``{"base_model": …, "epoch": …, …}``, further keys as ``client.training_jobs.submit`` takes them.
         publish_status: the status of the tasks to publish.

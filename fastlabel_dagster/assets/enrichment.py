@@ -57,8 +57,8 @@ def label_pictures(
 
 
 class _Pictures:
-    """Reads a task's picture from the image folder, or else from FastLabel, until FastLabel does not answer once: a server
-    that is down is not asked a dozen times, each with all its retries."""
+    """Reads a task's picture from the image folder, or else from FastLabel, until FastLabel does not answer once: a
+    server that is down is not asked a dozen times, each with all its retries."""
 
     def __init__(self, images: ImageFolder, client: FastLabelClient | None) -> None:
         self._images, self._files, self._client = images, images.files(), client

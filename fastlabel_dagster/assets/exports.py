@@ -9,6 +9,7 @@ import dagster as dg
 from fastlabel_dagster.assets.plan import ExportPlan, ProjectPlan
 from fastlabel_dagster.assets.tables import read_labels
 from fastlabel_dagster.metadata.tables import counts_table, export_notes_table, labels_origin
+from fastlabel_dagster.resource import resource_named
 
 
 def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefinition:
@@ -38,7 +39,9 @@ def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefini
             metadata=export_metadata(report, labels),
         )
 
-    return dg.multi_asset(name=f"{plan.name}_{export.name.replace('-', '_')}_export", specs=[spec])(write_export)
+    return dg.multi_asset(name=f"{plan.name}_{export.name.replace('-', '_')}_export", specs=[spec])(
+        resource_named(plan.resource_key, write_export)
+    )
 
 
 def export_metadata(report: Any, labels: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fastlabel_dagster.resource import FastLabelResource, resource_named
 
 
 def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
-    """Downloads what is not there yet, verifies it, and keeps the rest; its data version is the digest of the folder."""
+    """Downloads what is not there yet, verifies it, keeps the rest; its data version is the digest of the folder."""
     key = plan.key("images")
 
     def images(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:

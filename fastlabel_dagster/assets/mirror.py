@@ -18,7 +18,7 @@ _LISTED_CHANGES = 20_000
 
 
 def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
-    """The asset ``<slug>/labels`` with its checks. Each run observes ``fastlabel/<slug>`` with the digest it has read."""
+    """The asset ``<slug>/labels`` with its checks; each run observes ``fastlabel/<slug>`` with the digest it read."""
     project_key, key = plan.key("project"), plan.key("labels")
 
     def labels(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:

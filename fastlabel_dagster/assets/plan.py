@@ -36,7 +36,7 @@ ExportLike: TypeAlias = str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """One export: folder and asset ``name``, ``format``, whose tasks (``status``), with pictures or not, format options."""
+    """One export: name of folder and asset, format, tasks of which status, with pictures or not, format options."""
 
     name: str
     format: str

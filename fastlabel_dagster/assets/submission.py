@@ -61,7 +61,8 @@ def submit_training(
         record: called with the new job's id at once, before anything else happens.
 
     Raises:
-        FastLabelError: the API refused or cannot be reached; ``UnclearSubmission`` when nobody can tell whether a job runs.
+        FastLabelError: the API refused or cannot be reached; ``UnclearSubmission`` when nobody can tell whether a job
+        runs.
     """
     ledger = _read(store)
     same = ledger.get("dataset_version") == dataset_version and ledger.get("dataset") == dataset

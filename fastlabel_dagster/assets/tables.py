@@ -79,12 +79,13 @@ def read_labels(plan: ProjectPlan) -> tuple[Any, Any]:
     from fastlabel_dagster.sync import LabelMirror
 
     mirror = LabelMirror(plan.open_store().at("labels"))
-    if not mirror.exists:
+    try:
+        version = mirror.at()
+    except LookupError as error:
+        first = plan.key("labels").to_user_string()
         raise dg.Failure(
-            description=f"The mirror {mirror.store.uri} does not exist yet; materialize {plan.key('labels').to_user_string()} first.",
-            allow_retries=False,
-        )
-    version = mirror.versions()[-1]
+            description=f"There is no mirror at {mirror.store.uri} yet; materialize {first} first.", allow_retries=False
+        ) from error
     return mirror.read(version.version), version
 
 

@@ -59,7 +59,8 @@ def class_histogram(classes: Sequence[ClassCount]) -> str:
         name = shortened(one.title or one.value or "(no class)", 24) + ("" if one.known else " ?")
         rows.append(
             f'<text x="{left - 8}" y="{top + 15}" text-anchor="end">{name}</text>'
-            f'<rect x="{left}" y="{top + 3}" width="{length:.1f}" height="{_ROW - 8}" rx="2" fill="{colour(one.color)}"/>'
+            f'<rect x="{left}" y="{top + 3}" width="{length:.1f}" height="{_ROW - 8}" rx="2" '
+            f'fill="{colour(one.color)}"/>'
             f'<text x="{left + length + 6:.1f}" y="{top + 15}" fill="#444b55">{one.count:,}</text>'
         )
     height = 56 + max(len(shown), 1) * _ROW

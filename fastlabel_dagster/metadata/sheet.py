@@ -100,7 +100,8 @@ def thumbnail(data: bytes) -> tuple[bytes, tuple[int, int]]:
 
 def _photo(jpeg: bytes, size: tuple[Any, Any]) -> str:
     coded = base64.b64encode(jpeg).decode()
-    return f'<image width="{size[0]}" height="{size[1]}" preserveAspectRatio="none" href="data:image/jpeg;base64,{coded}"/>'
+    place = f'width="{size[0]}" height="{size[1]}" preserveAspectRatio="none"'
+    return f'<image {place} href="data:image/jpeg;base64,{coded}"/>'
 
 
 def _cell(number: int, name: str, photo: str, shapes: str, size: tuple[Any, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``LabelSummary``: what one pass over a project's labels tells: counts by class, type and status, and a few tasks to show."""
+"""``LabelSummary``: what one pass over a project's labels tells: counts, and a few tasks to show."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def export_notes_table(report: ExportReport) -> dg.TableMetadataValue:
 
 
 def quarantine_table(entries: Iterable[Any]) -> dg.TableMetadataValue:
-    """Quarantined tasks or pictures with the reason; takes mappings and dataclasses with ``task_id``, ``name``, ``reason``."""
+    """Quarantined tasks or pictures: mappings or dataclasses with ``task_id``, ``name`` and ``reason``."""
     rows = [
         {name: entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None) for name in _QUARANTINE}
         for entry in entries

@@ -38,8 +38,8 @@ def build_approval_sensor(
     The first tick after the sensor is switched on (or its cursor is reset) only remembers and never fires:
     ``first_tick="from_now"`` counts from the present number, ``"backfill"`` counts tasks approved earlier as new.
 
-    Each batch has a ``run_key`` made of the cursor's birth mark and the batch number, so a batch that is evaluated twice
-    (daemon restarted before it stored the cursor) still launches one run.
+    Each batch has a ``run_key`` made of the cursor's birth mark and the batch number, so a batch that is evaluated
+    twice (daemon restarted before it stored the cursor) still launches one run.
 
     Args:
         project: slug of the project.

@@ -13,8 +13,8 @@ MAX_CURSOR_CHARACTERS = 60_000
 def load_cursor(text: str | None, kind: str, log: logging.Logger) -> dict[str, Any] | None:
     """The state stored by :func:`dump_cursor`, or None: no cursor yet, or one this sensor cannot read.
 
-    An unreadable cursor (edited by hand, or of a newer release) is reported in the tick's log and treated as a first tick,
-    so a sensor never gets stuck on it.
+    An unreadable cursor (edited by hand, or of a newer release) is reported in the tick's log and treated as a first
+    tick, so a sensor never gets stuck on it.
     """
     if not text:
         return None

@@ -40,10 +40,10 @@ def build_import_sensor(
 ) -> dg.SensorDefinition:
     """A sensor that watches the import histories of one or several projects.
 
-    An import that finished requests one run of the project's sync; several that finished between two ticks share one run.
-    An import that failed is reported as a failed evaluation of the check ``imports_succeeded`` on ``fastlabel/<slug>``
-    (a later finished import turns the check green). Each history is acted on once, also across restarts: the cursor keeps
-    what was settled.
+    An import that finished requests one run of the project's sync; several that finished between two ticks share one
+    run. An import that failed is reported as a failed evaluation of the check ``imports_succeeded`` on
+    ``fastlabel/<slug>`` (a later finished import turns the check green). Each history is acted on once, also across
+    restarts: the cursor keeps what was settled.
 
     Projects are visited in turn, starting where the last tick stopped, until ``time_budget_seconds`` are used up, so a
     slow project never starves the others. A project that cannot be read (deleted, forbidden) is named in the tick's log
@@ -51,8 +51,8 @@ def build_import_sensor(
 
     Args:
         projects: slugs.
-        job: the sync job, by name or object; for several projects a mapping of slug to job *object*. None: the assets of
-            the project, from its mirror to its exports.
+        job: the sync job, by name or object; for several projects a mapping of slug to job *object*. None: the assets
+            of the project, from its mirror to its exports.
         first_tick: ``from_now`` takes imports finished before the first tick for settled; ``backfill`` acts on them.
         time_budget_seconds: Dagster ends a tick after 60 s, some proxies after 15 s.
 
@@ -128,7 +128,8 @@ class _Watch:
 
     def settle(self, histories: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The histories that newly finished and newly failed; remembers them as settled."""
-        finished, failed = [], []
+        finished: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
         running: list[str] = []
         dates: dict[str, str] = {}
         for history in _by_date(histories):

@@ -34,7 +34,7 @@ def target_of(
     *,
     name: str,
     description: str,
-    job: JobLike | None | Mapping[str, JobLike],
+    job: JobLike | Mapping[str, JobLike] | None,
     projects: Sequence[str],
     training: bool,
     resource_key: str,

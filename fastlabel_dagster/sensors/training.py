@@ -1,4 +1,4 @@
-"""The training sensor: a finished training is reported as a materialization of the model, once; a failed one as a check."""
+"""The training sensor: a finished training is reported as the model, once; a failed one as a failed check."""
 
 from __future__ import annotations
 
