@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,11 +59,65 @@ class MirrorVersion:
     committed_at: datetime
 
 
-class StoredDigests(NamedTuple):
-    """The ids (in ascending order) and digests of the tasks of one bucket."""
+class Snapshot:
+    """The ``tasks`` table at one version, as it was when it was opened: commits that follow do not show."""
 
-    task_ids: list[str]
-    digests: list[bytes]
+    def __init__(self, table: DeltaTable, version: MirrorVersion) -> None:
+        self.table = table
+        self.version = version
+
+    @cached_property
+    def buckets(self) -> list[int]:
+        """The buckets that hold tasks, in ascending order."""
+        return sorted({int(partition["bucket"]) for partition in self.table.partitions()})
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """The data files, each with the bucket it belongs to."""
+        actions = pa.table(self.table.get_add_actions(flatten=True))
+        return dict(zip(actions["path"].to_pylist(), actions["partition.bucket"].to_pylist(), strict=True))
+
+    @cached_property
+    def _rows(self) -> Any:
+        return self.table.to_pyarrow_dataset()
+
+    def bucket(self, bucket: int, columns: Sequence[str], *, only: pa.ChunkedArray | None = None) -> pa.Table:
+        """The rows of one bucket in the order of their ids: these columns, all tasks or only those with these ids.
+
+        Raises:
+            LookupError: a vacuum gave up the files of this version.
+        """
+        import pyarrow.dataset as ds
+
+        names = list(dict.fromkeys([*columns, "task_id"]))
+        schema = pa.schema([STORED_TASKS.field(name) for name in names])
+        condition = ds.field("bucket") == bucket
+        if only is not None:
+            condition &= ds.field("task_id").isin(only.combine_chunks())
+        try:
+            rows = self._rows.to_table(columns=names, filter=condition)
+        except FileNotFoundError as error:
+            raise LookupError(f"the files of version {self.version.version} were given up by a vacuum") from error
+        rows = rows.cast(schema).combine_chunks()
+        ids = rows["task_id"]
+        if rows.num_rows > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+            rows = rows.take(pc.sort_indices(ids))
+        return rows.select(list(columns))
+
+    def rows(self, buckets: Sequence[int], columns: Sequence[str], *, only: pa.ChunkedArray | None = None) -> pa.Table:
+        """The rows of several buckets, as :meth:`bucket` gives them, one bucket after the other."""
+        empty = pa.schema([STORED_TASKS.field(name) for name in columns]).empty_table()
+        if only is not None and not len(only):
+            return empty
+        present = set(self.buckets)
+        return pa.concat_tables(
+            [empty, *(self.bucket(each, columns, only=only) for each in buckets if each in present)]
+        )
+
+    def digests(self, bucket: int) -> dict[str, bytes]:
+        """The digest of every task of one bucket, by id."""
+        rows = self.rows([bucket], ("task_id", "digest"))
+        return dict(zip(rows["task_id"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
 
 class LabelMirror:
@@ -88,12 +143,12 @@ class LabelMirror:
     @property
     def version(self) -> int:
         """The newest version. Raises LookupError when nothing was ever synced here."""
-        return self._at(None)[1].version
+        return self.at().version
 
     @property
     def digest(self) -> str:
         """The digest of the newest version. Raises LookupError when nothing was ever synced here."""
-        return self._at(None)[1].digest
+        return self.at().digest
 
     def newest(self) -> MirrorVersion | None:
         """The newest version, or None when nothing was ever synced here."""
@@ -106,7 +161,7 @@ class LabelMirror:
 
     def at(self, version: int | None = None) -> MirrorVersion:
         """What is recorded of a version (default: the newest). Raises LookupError when there is none such."""
-        return self._at(version)[1]
+        return self.open(version).version
 
     def read(self, version: int | None = None) -> Labels:
         """The labels of a version (default: the newest), streamed bucket by bucket in an order that never changes.
@@ -116,29 +171,25 @@ class LabelMirror:
         Raises:
             LookupError: no such version, or its files were given up by :meth:`vacuum`.
         """
-        table, state = self._at(version)
+        snapshot = self.open(version)
 
         def stream(columns: Sequence[str] | None) -> Iterator[pa.Table]:
-            for bucket in _bucket_numbers(table):
-                rows = self._bucket(table, bucket, TASKS.names if columns is None else columns)
+            for bucket in snapshot.buckets:
+                rows = snapshot.bucket(bucket, TASKS.names if columns is None else columns)
                 if rows.num_rows:
                     yield rows
 
         origin: dict[str, str | int] = {
             "mirror": self.store.uri,
-            "project": state.project,
-            "version": state.version,
-            "digest": state.digest,
+            "project": snapshot.version.project,
+            "version": snapshot.version.version,
+            "digest": snapshot.version.digest,
         }
-        return Labels(stream, self.classes(state.version), origin=origin)
+        return Labels(stream, self._classes_of(snapshot.version), origin=origin)
 
     def classes(self, version: int | None = None) -> pa.Table:
         """The annotation classes (schema ``CLASSES``) as they were at a version of the mirror (default: the newest)."""
-        state = self._at(version)[1]
-        table = self._classes.open(state.classes_version)
-        if table is None:
-            raise LookupError(f"{self.store.uri}: the annotation classes of version {state.version} are gone")
-        return read_rows(table, CLASSES)
+        return self._classes_of(self.at(version))
 
     def diff(self, before: int, after: int | None = None) -> LabelDiff:
         """What changed in the labels from one version to another (default: to the newest).
@@ -149,29 +200,15 @@ class LabelMirror:
         Raises:
             LookupError: there is no such version.
         """
-        (old, was), (new, became) = self._at(before), self._at(after)
-        shared = _files(old).keys() & _files(new).keys()
-        places = [{bucket for file, bucket in _files(table).items() if file not in shared} for table in (old, new)]
-        if was.buckets == became.buckets:  # a task is in the same bucket in both, so one bucket at a time will do
+        old, new = self.open(before), self.open(after)
+        shared = old.files.keys() & new.files.keys()
+        places = [{bucket for file, bucket in each.files.items() if file not in shared} for each in (old, new)]
+        if old.version.buckets == new.version.buckets:  # a task keeps its bucket, so one bucket at a time will do
             groups = [([bucket], [bucket]) for bucket in sorted(places[0] | places[1])]
         else:
             groups = [(sorted(places[0]), sorted(places[1]))]
-        changes = [diff_tasks(*self._differing(old, new, *group)).table for group in groups]
+        changes = [diff_tasks(*_differing(old, new, *group)).table for group in groups]
         return LabelDiff(pa.concat_tables(changes) if changes else CHANGES.empty_table())
-
-    def _differing(
-        self, old: DeltaTable, new: DeltaTable, old_buckets: Sequence[int], new_buckets: Sequence[int]
-    ) -> tuple[pa.Table, pa.Table]:
-        """The tasks of these buckets that differ between two versions, as they are in each."""
-        keys = ("task_id", "digest")
-        was, is_now = self._rows(old, old_buckets, keys), self._rows(new, new_buckets, keys)
-        contents = _contents(was), _contents(is_now)
-        before = was.filter(pc.invert(pc.is_in(contents[0], value_set=contents[1])))["task_id"]
-        after = is_now.filter(pc.invert(pc.is_in(contents[1], value_set=contents[0])))["task_id"]
-        return (
-            self._rows(old, old_buckets, TASKS.names, only=before),
-            self._rows(new, new_buckets, TASKS.names, only=after),
-        )
 
     def vacuum(self, keep_versions: Iterable[int], *, older_than_hours: int = 168) -> int:
         """Delete the files only other versions need, and what killed syncs left behind; return how many files went.
@@ -182,21 +219,37 @@ class LabelMirror:
         Raises:
             LookupError: one of the versions to keep does not exist.
         """
-        table, newest = self._at(None)
-        keep = sorted({newest.version, table.version(), *(self._at(version)[1].version for version in keep_versions)})
-        deleted = table.vacuum(
+        newest = self.open()
+        keep = {
+            newest.version.version,
+            newest.table.version(),
+            *(self.at(version).version for version in keep_versions),
+        }
+        deleted = newest.table.vacuum(
             retention_hours=older_than_hours,
             dry_run=False,
             enforce_retention_duration=False,
             full=True,
-            keep_versions=keep,
+            keep_versions=sorted(keep),
         )
         return len(deleted)
 
     # What sync_project needs -------------------------------------------------------------------------------------
 
-    def base(self) -> tuple[DeltaTable | None, MirrorVersion | None]:
-        """The table as it is now, to be committed on top of, and its newest version.
+    def open(self, version: int | None = None) -> Snapshot:
+        """A version (default: the newest), to read from and to commit on top of.
+
+        Raises:
+            LookupError: there is no such version, or no mirror yet.
+        """
+        table = self._tasks.open(version)
+        commit = self._tasks.newest(table)
+        if table is None or commit is None:
+            raise LookupError(f"there is no mirror at {self.store.uri} yet; sync the project first")
+        return Snapshot(table, _version(commit))
+
+    def base(self) -> Snapshot | None:
+        """The newest version, or None when there is none yet.
 
         Raises:
             ValueError: a Delta table lies here that no sync made.
@@ -205,19 +258,7 @@ class LabelMirror:
         commit = self._tasks.newest(table)
         if table is not None and commit is None:
             raise ValueError(f"{self._tasks.uri} is a Delta table that no sync made; choose another store")
-        return table, None if commit is None else _version(commit)
-
-    def stored_digests(self, table: DeltaTable) -> Callable[[int], StoredDigests]:
-        """A function that reads the ids and digests of one bucket of ``table``."""
-        present = set(_bucket_numbers(table))
-
-        def of_bucket(bucket: int) -> StoredDigests:
-            if bucket not in present:
-                return StoredDigests([], [])
-            rows = self._bucket(table, bucket, ("task_id", "digest"))
-            return StoredDigests(rows["task_id"].to_pylist(), rows["digest"].to_pylist())
-
-        return of_bucket
+        return None if table is None or commit is None else Snapshot(table, _version(commit))
 
     def commit_classes(self, classes: pa.Table, digest: str) -> int:
         """Make ``classes`` the newest version of the classes table, unless they are; return that version."""
@@ -233,7 +274,7 @@ class LabelMirror:
 
     def commit_tasks(
         self,
-        base: DeltaTable | None,
+        base: Snapshot | None,
         batches: Iterator[pa.RecordBatch],
         facts: Mapping[str, str | int | bool],
         *,
@@ -248,63 +289,33 @@ class LabelMirror:
         if base is None:
             return self._tasks.create(STORED_TASKS, batches, told, partition_by=["bucket"])
         if buckets is None:
-            return self._tasks.commit(base, STORED_TASKS, batches, told, replace=None, everything=True)
+            return self._tasks.commit(base.table, STORED_TASKS, batches, told, replace=None, everything=True)
         replace = f"bucket IN ({', '.join(map(str, buckets))})" if buckets else None
-        return self._tasks.commit(base, STORED_TASKS, batches, told, replace=replace)
+        return self._tasks.commit(base.table, STORED_TASKS, batches, told, replace=replace)
 
-    def _at(self, version: int | None) -> tuple[DeltaTable, MirrorVersion]:
-        table = self._tasks.open(version)
-        commit = self._tasks.newest(table)
-        if table is None or commit is None:
-            raise LookupError(f"there is no mirror at {self.store.uri} yet; sync the project first")
-        return table, _version(commit)
+    def _classes_of(self, version: MirrorVersion) -> pa.Table:
+        table = self._classes.open(version.classes_version)
+        if table is None:
+            raise LookupError(f"{self.store.uri}: the annotation classes of version {version.version} are gone")
+        return read_rows(table, CLASSES)
 
-    def _rows(
-        self, table: DeltaTable, buckets: Sequence[int], columns: Sequence[str], *, only: pa.ChunkedArray | None = None
-    ) -> pa.Table:
-        empty = pa.schema([STORED_TASKS.field(name) for name in columns]).empty_table()
-        if only is not None and not len(only):
-            return empty
-        return pa.concat_tables([empty, *(self._bucket(table, bucket, columns, only=only) for bucket in buckets)])
 
-    def _bucket(
-        self, table: DeltaTable, bucket: int, columns: Sequence[str], *, only: pa.ChunkedArray | None = None
-    ) -> pa.Table:
-        """The rows of one bucket in the order of their ids: these columns, all tasks or only those with these ids."""
-        import pyarrow.dataset as ds
-
-        names = list(dict.fromkeys([*columns, "task_id"]))
-        schema = pa.schema([STORED_TASKS.field(name) for name in names])
-        condition = ds.field("bucket") == bucket
-        if only is not None:
-            condition &= ds.field("task_id").isin(only.combine_chunks())
-        try:
-            rows = table.to_pyarrow_dataset(partitions=[("bucket", "=", str(bucket))]).to_table(
-                columns=names, filter=condition
-            )
-        except FileNotFoundError as error:
-            raise LookupError(f"version {table.version()} of {self.store.uri} was given up by a vacuum") from error
-        rows = rows.cast(schema).combine_chunks()
-        ids = rows["task_id"]
-        if rows.num_rows > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
-            rows = rows.take(pc.sort_indices(ids))
-        return rows.select(list(columns))
+def _differing(
+    old: Snapshot, new: Snapshot, old_buckets: Sequence[int], new_buckets: Sequence[int]
+) -> tuple[pa.Table, pa.Table]:
+    """The tasks of these buckets that differ between two versions, as they are in each."""
+    keys = ("task_id", "digest")
+    was, is_now = old.rows(old_buckets, keys), new.rows(new_buckets, keys)
+    contents = _contents(was), _contents(is_now)
+    before = was.filter(pc.invert(pc.is_in(contents[0], value_set=contents[1])))["task_id"]
+    after = is_now.filter(pc.invert(pc.is_in(contents[1], value_set=contents[0])))["task_id"]
+    return old.rows(old_buckets, TASKS.names, only=before), new.rows(new_buckets, TASKS.names, only=after)
 
 
 def _contents(rows: pa.Table) -> pa.Array:
     """One value per task that is equal only for the same task with the same content."""
     ids = pc.cast(rows["task_id"], pa.binary())
     return pc.binary_join_element_wise(ids, rows["digest"], b"\x00").combine_chunks()
-
-
-def _files(table: DeltaTable) -> dict[str, int]:
-    """The data files of a version, each with the bucket it belongs to."""
-    actions = pa.table(table.get_add_actions(flatten=True))
-    return dict(zip(actions["path"].to_pylist(), actions["partition.bucket"].to_pylist(), strict=True))
-
-
-def _bucket_numbers(table: DeltaTable) -> list[int]:
-    return sorted({int(partition["bucket"]) for partition in table.partitions()})
 
 
 def _version(commit: Commit) -> MirrorVersion:

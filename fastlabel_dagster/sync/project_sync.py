@@ -19,15 +19,13 @@ from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_tab
 from fastlabel_dagster.store import S3Options, Store, open_store
 from fastlabel_dagster.sync.buckets import buckets_for, checked_buckets, outgrown
 from fastlabel_dagster.sync.delta import ConcurrentSync
-from fastlabel_dagster.sync.mirror import STORED_TASKS, LabelMirror, MirrorVersion
+from fastlabel_dagster.sync.mirror import STORED_TASKS, LabelMirror, Snapshot
 from fastlabel_dagster.sync.progress import progress_bar
 from fastlabel_dagster.sync.quarantine import Quarantined, write_quarantine
 from fastlabel_dagster.sync.scan import Scan, scan_project
 from fastlabel_dagster.sync.spill import SpilledTask, TaskSpill
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
-
     from fastlabel_dagster.api import FastLabelClient
 
 _ATTEMPTS = 3
@@ -140,7 +138,8 @@ def sync_project(
     mirror = LabelMirror(root.at("labels"))
     found = _project(client, project)
     for attempt in range(1, _ATTEMPTS + 1):
-        table, before = mirror.base()
+        base = mirror.base()
+        before = None if base is None else base.version
         if before is not None and before.project != project:
             raise ValueError(f"{root.uri} mirrors the project {before.project!r}; give {project!r} a store of its own")
         with TaskSpill() as spill:
@@ -158,8 +157,7 @@ def sync_project(
             classes = list(client.annotation_classes.iter(project))
             update = _Update(
                 mirror=mirror,
-                table=table,
-                before=before,
+                base=base,
                 project=project,
                 spill=spill,
                 scan=scan,
@@ -218,15 +216,15 @@ class _Update:
         self,
         *,
         mirror: LabelMirror,
-        table: DeltaTable | None,
-        before: MirrorVersion | None,
+        base: Snapshot | None,
         project: str,
         spill: TaskSpill,
         scan: Scan,
         classes: Sequence[dict[str, Any]],
         buckets: int | None,
     ) -> None:
-        self._mirror, self._table, self._before = mirror, table, before
+        self._mirror, self._base = mirror, base
+        self._before = None if base is None else base.version
         self._project, self._spill, self._scan = project, spill, scan
         self._classes = list(classes)
         self._classes_digest = classes_digest(self._classes)
@@ -273,14 +271,13 @@ class _Update:
         if before is not None and self.digest == before.digest:
             return
         wanted = spill.by_bucket(self.buckets)
-        stored = None if self._table is None or before is None else self._mirror.stored_digests(self._table)
         upcoming = next(wanted, None)
         for bucket in range(self.buckets):
             now: list[SpilledTask] = []
             if upcoming is not None and upcoming[0] == bucket:
                 now = upcoming[1]
                 upcoming = next(wanted, None)
-            was = {} if stored is None else dict(zip(*stored(bucket), strict=True))
+            was = {} if self._base is None else self._base.digests(bucket)
             kept = sum(task_id in was for task_id, _ in now)
             updated = sum(was.get(task_id, digest) != digest for task_id, digest in now)
             added, removed = len(now) - kept, len(was) - kept
@@ -310,7 +307,7 @@ class _Update:
             "synced_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
         rewritten = None if self._again or self._before is None else sorted(self.changed_buckets)
-        self.version = self._mirror.commit_tasks(self._table, batches, facts, buckets=rewritten)
+        self.version = self._mirror.commit_tasks(self._base, batches, facts, buckets=rewritten)
         self.changed = True
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
