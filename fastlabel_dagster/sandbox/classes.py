@@ -68,7 +68,7 @@ class Classes:
             ).fetchone()
             if taken[1]:
                 raise invalid(f"Annotation value already exists: {value}")
-            if color is not None and not _COLOR.fullmatch(color):
+            if color is not None and not _COLOR.fullmatch(str(color)):
                 raise invalid(f"color must look like #FF0000, not {color!r}")
             body: dict[str, Any] = {
                 "id": class_id,
@@ -119,6 +119,8 @@ class Classes:
             body = dict(before)
             for key in ("value", "title", "color", "order"):
                 if changes.get(key) is not None:
+                    if key != "order" and not isinstance(changes[key], str):
+                        raise invalid(f"{key} must be a text")
                     body[key] = changes[key]
             if not _COLOR.fullmatch(str(body["color"])):
                 raise invalid(f"color must look like #FF0000, not {body['color']!r}")
@@ -144,6 +146,14 @@ class Classes:
         with self._database.write() as connection:
             self.find(class_id)
             connection.execute("DELETE FROM classes WHERE id = ?", (class_id,))
+
+    def of(self, project: int, value: str) -> list[dict[str, Any]]:
+        """The classes of a project (by the database's number) that have this value, one for each type."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT body FROM classes WHERE project = ? AND value = ? ORDER BY seq", (project, value)
+            ).fetchall()
+        return [orjson.loads(body) for (body,) in rows]
 
     def book(self, project: int) -> ClassBook:
         """The classes of a project (by the database's number), to read many annotations with."""

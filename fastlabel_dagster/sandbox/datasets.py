@@ -91,6 +91,8 @@ class Datasets:
 
     def by_name(self, name: Any) -> tuple[int, str, dict[str, Any]]:
         """The database's number, the revision id and the dataset; a 404 when there is none with this name."""
+        if not isinstance(name, str) or not name:
+            raise invalid("datasetName should not be empty")
         with self._database.read() as connection:
             row = connection.execute("SELECT seq, revision, body FROM datasets WHERE name = ?", (name,)).fetchone()
         if row is None:

@@ -66,7 +66,7 @@ class Files:
             try:
                 os.link(source, target)
             except FileExistsError:
-                pass  # another thread kept the same bytes first
+                return key  # another thread kept the same bytes first
             except OSError:  # another disk, or one without hard links
                 temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
                 shutil.copyfile(source, temporary)

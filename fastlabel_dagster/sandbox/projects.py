@@ -38,7 +38,7 @@ class Projects:
         id: str | None = None,
     ) -> str:
         """Make a project; answers its id. A 422 for a slug that is taken or malformed and for an unknown type."""
-        if not slug or not _SLUG.fullmatch(slug):
+        if not isinstance(slug, str) or not _SLUG.fullmatch(slug):
             raise invalid("Project slug must consist of letters, digits, hyphen and underscore.")
         if not type or family(type) is None:
             raise invalid(f"Project type is not supported: {type!r}")
@@ -94,7 +94,7 @@ class Projects:
 
     def seq(self, slug: str | None) -> int:
         """The database's number of the project with this slug; a 422 without a slug, a 404 for an unknown one."""
-        if not slug:
+        if not isinstance(slug, str) or not slug:
             raise invalid("project should not be empty")
         found = self._seq(slug)
         if found is None:

@@ -73,6 +73,10 @@ class SandboxState:
         """Make a project; answers its id."""
         return self.projects.create(slug, type, name, **more)
 
+    def find_project(self, slug: str) -> dict[str, Any] | None:
+        """The project with this slug, None when there is none."""
+        return next(iter(self.projects.listed(slug=slug, limit=1)), None)
+
     def create_class(self, project: str, type: str, value: str, title: str | None = None, **more: Any) -> str:
         """Make an annotation class; answers its id. See :meth:`Classes.create` for ``more``."""
         return self.classes.create(project, type, value, title, **more)

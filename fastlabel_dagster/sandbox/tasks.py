@@ -290,6 +290,7 @@ class Tasks:
     def follow_class(self, project: int, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Give annotations the new value, title, colour and attribute names of a class that was changed."""
         keys = ("value", "title", "color")
+        others = {one["type"] for one in self._classes.of(project, after["value"]) if one["id"] != after["id"]}
         names = {one["key"]: one["name"] for one in after["attributes"]}
         if all(before[key] == after[key] for key in keys) and before["attributes"] == after["attributes"]:
             return
@@ -301,7 +302,8 @@ class Tasks:
                 body = orjson.loads(text)
                 touched = False
                 for annotation in body.get("annotations", []):
-                    if annotation["value"] == before["value"] and annotation["color"] == before["color"]:
+                    same = annotation["value"] == before["value"] and annotation["type"] not in others
+                    if same and annotation["color"] == before["color"]:
                         annotation.update({key: after[key] for key in keys})
                         for attribute in annotation.get("attributes") or []:
                             attribute["name"] = names.get(attribute["key"], attribute.get("name"))

@@ -49,7 +49,8 @@ class Web:
                 Route("/files/{key:path}", self._download, methods=["GET"]),
                 Route("/files/{key:path}", self._upload, methods=["PUT"]),
                 Route("/{rest:path}", self._lost, methods=list(_METHODS)),
-            ]
+            ],
+            exception_handlers={Exception: _broken},
         )
 
     def _routes(self, prefix: str, endpoints: Iterable[Endpoint], *, counted: bool) -> list[Route]:
@@ -104,6 +105,11 @@ class Web:
 
     async def _lost(self, request: Request) -> Response:
         return _refusal(Refused(404, f"Cannot {request.method} {request.url.path}"))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """A defect of the sandbox itself; Starlette lets the server log it after this answer."""
+    return _refusal(Refused(500, f"The sandbox failed: {type(error).__name__}"))
 
 
 def _base(request: Request) -> str:

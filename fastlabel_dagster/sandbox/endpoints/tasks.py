@@ -79,7 +79,7 @@ def _clear(call: Call) -> Any:
 
 def _change_tags(call: Call, *, remove: bool) -> Any:
     ids = call.required("taskIds")
-    if not isinstance(ids, list) or not ids or len(ids) > 5000:
+    if not isinstance(ids, list) or not 0 < len(ids) <= 5000 or not all(isinstance(one, str) for one in ids):
         raise invalid("taskIds must be a list of 1 to 5000 ids")
     changed = call.state.tasks.change_tags(call.required("project"), ids, call.required("tags"), remove=remove)
     return {"updatedTaskCount": changed}
@@ -91,8 +91,8 @@ def _tags(call: Call) -> Any:
 
 def _delete_tags(call: Call) -> Any:
     ids = call.required("tagIds")
-    if not isinstance(ids, list):
-        raise invalid("tagIds must be a list")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise invalid("tagIds must be a list of ids")
     call.state.tasks.delete_tags(ids)
     return {}
 
