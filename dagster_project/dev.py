@@ -38,12 +38,8 @@ def dev(
     here = Surroundings(project=slug, store=store or f"out/{slug}")
     here.make()
     with Sandbox(here.sandbox, port=sandbox_port, speed=speed) as sandbox:
-        if sandbox.state.find_project(slug) is None:
-            click.echo(f"seeding {slug} …")
-            report = (
-                seed_dataset(sandbox.state, data, project=slug) if data else seed_drawn(sandbox.state, project=slug)
-            )
-            click.echo(f"  {report}")
+        seeded = seed_dataset(sandbox.state, data, project=slug) if data else seed_drawn(sandbox.state, project=slug)
+        click.echo(f"project   {seeded}")
         here.enter(sandbox.url)
         click.echo(f"sandbox   {sandbox.base}  (token {sandbox.token})")
         click.echo(f"dagster   http://127.0.0.1:{port}")
