@@ -100,7 +100,7 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     points, offsets, placed = keypoint_rows(flat, keypoints, met, point_slot, told)
     apply_stated_boxes(box, attributes)
     extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
-    area[pose] = (extent[:, 2] * extent[:, 3])[pose]  # keypoint scores are normalised by the area of the box
+    area[pose] = np.prod(extent[pose, 2:], axis=1)  # keypoint scores are normalised by the area of the box
     segmentation = _polygons(flat, kept, told.kept & shape & ~masked & ~_is_upright(flat))
     told.finish()
 
