@@ -146,6 +146,9 @@ class FolderWriter(ABC):
       are deleted: who starts from the index sees the old folder or the new one, as long as files of different content
       have different names. Objects that are already there with the same content are not sent again. Work is done by a
       bounded number of threads; an error of one comes out of a later call, or of leaving the block.
+
+    Several writers of one folder do not disturb each other locally: the last to finish wins. Call one writer from one
+    thread.
     """
 
     def __init__(self, last: Collection[str] = ()) -> None:
@@ -235,6 +238,10 @@ class FolderWriter(ABC):
             above = above.rpartition("/")[0]
         self._files[path] = None
         return path
+
+    def _forget(self, path: str) -> None:
+        """Take back a claim: the file was abandoned."""
+        self._files.pop(path, None)
 
     def _count(self, size: int) -> None:
         self._bytes += size

@@ -50,7 +50,8 @@ class LocalFolderWriter(FolderWriter):
     def open(self, path: str) -> BinaryIO:
         file = self._place(path)
         with said_plainly(str(self._target / path)):
-            stream = OutputStream(_CountedFile(file, self._target / path, self._count))
+            sink = _CountedFile(file, self._target / path, self._count)
+        stream = OutputStream(sink, lambda: self._forget(path))
         self._streams.append(stream)
         return cast(BinaryIO, stream)
 
@@ -135,6 +136,7 @@ class _CountedFile(io.FileIO):
 
     def __init__(self, path: Path, target: Path, count: Callable[[int], None]) -> None:
         super().__init__(path, "xb")
+        self._path = path
         self._target = target  # where it will lie, for errors
         self._report = count
 
@@ -147,6 +149,7 @@ class _CountedFile(io.FileIO):
 
     def abandon(self) -> None:
         self._report = lambda _size: None
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         if not self.closed:

@@ -152,7 +152,8 @@ class S3Store(Store):
     def open_read(self, path: str) -> BinaryIO:
         from fastlabel_dagster.store.s3_streams import READ_BYTES, S3Reader
 
-        reader = S3Reader(self.client, self._bucket, self.key_of(path), self.endpoint)
+        key = self.key_of(path)
+        reader = S3Reader(self.client, self._bucket, key, self.endpoint)
         return cast(BinaryIO, io.BufferedReader(reader, READ_BYTES))
 
     def write_bytes(self, path: str, data: bytes) -> None:

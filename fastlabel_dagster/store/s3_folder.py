@@ -45,6 +45,7 @@ class S3FolderWriter(FolderWriter):
         self._marked = False
         self._mark_found = False
         self._replaced = False
+        self._publishing = False
 
     def write_bytes(self, path: str, data: bytes) -> None:
         self._claim(path)
@@ -57,7 +58,7 @@ class S3FolderWriter(FolderWriter):
         destination = _Destination(self, path)
         target = {"Bucket": store.bucket, "Key": store.key_of(path)}
         sink = S3Sink(store.client, target, content_type(path), store.endpoint, destination)
-        stream = OutputStream(sink)
+        stream = OutputStream(sink, lambda: self._forget(path))
         self._streams.append(stream)
         return cast(BinaryIO, stream)
 
@@ -157,6 +158,7 @@ class S3FolderWriter(FolderWriter):
         for finish in self._finishing:
             self._transfers.submit(finish)
         self._transfers.finish()
+        self._publishing = True
         for path in self._last:
             if path in self._held:
                 self._held[path]()
@@ -170,6 +172,8 @@ class S3FolderWriter(FolderWriter):
         self._transfers.abandon()
         for stream in self._streams:
             stream.abandon()
+        if self._publishing:  # an index that names the new data may be in place: nothing may be taken from under it
+            return
         # The error that led here matters more than one of cleaning up; the mark lets the next writer finish the job.
         with suppress(OSError):
             self._store.delete(sorted(self._added))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, cast
@@ -19,11 +20,13 @@ class Sink(Protocol):
 class OutputStream(io.BufferedWriter):
     """A buffer before a sink. An exception inside its ``with`` block abandons the sink instead of completing it."""
 
-    def __init__(self, sink: io.RawIOBase) -> None:
+    def __init__(self, sink: io.RawIOBase, forget: Callable[[], object]) -> None:
         super().__init__(sink, _BUFFER_BYTES)
+        self._forget = forget  # tells the folder that the file is not part of it after all
 
     def abandon(self) -> None:
         """Throw away what was written. Safe to call at any time, also after closing."""
+        self._forget()
         cast(Sink, self.raw).abandon()
         with suppress(OSError, ValueError):  # what the buffer still holds is not wanted, nor is its failure to arrive
             self.close()

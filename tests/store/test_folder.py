@@ -80,6 +80,17 @@ def test_streams_hold_what_was_written(store: Store) -> None:
         assert file.read(5) == data[20_000_000:20_000_005]
 
 
+def test_an_abandoned_file_is_no_part_of_the_folder(store: Store) -> None:
+    write(store, {"index.json": b"1", "big.bin": b"old"})
+    with store.new_folder("coco", last=LAST) as folder:
+        with pytest.raises(RuntimeError), folder.open("big.bin") as stream:
+            stream.write(b"half of it")
+            raise RuntimeError
+        assert (folder.files, folder.bytes_written) == ([], 0)
+        folder.write_bytes("index.json", b"2")
+    assert content(store) == {"coco/index.json": b"2"}
+
+
 def test_text_and_tables_can_be_streamed(store: Store) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -183,6 +183,20 @@ def test_an_object_that_changes_while_it_is_read_is_noticed(s3_store: Store) -> 
             file.read(10)
 
 
+def test_an_index_in_place_keeps_its_data_when_the_next_file_fails(s3_store: Any) -> None:
+    def refuse(params: Any, **_: Any) -> None:
+        if params["url_path"].endswith("report.json"):
+            raise ConnectionError
+
+    with s3_store.new_folder("coco", last=["index.json", "report.json"]) as folder:
+        folder.write_many([("1.txt", b"1"), ("index.json", b"1.txt"), ("report.json", b"1")])
+    s3_store.client.meta.events.register("before-call.s3.PutObject", refuse)
+    with pytest.raises(ConnectionError), s3_store.new_folder("coco", last=["index.json", "report.json"]) as folder:
+        folder.write_many([("2.txt", b"2"), ("index.json", b"2.txt"), ("report.json", b"2")])
+    s3_store.client.meta.events.unregister("before-call.s3.PutObject", refuse)
+    assert s3_store.read_bytes("coco/" + s3_store.read_bytes("coco/index.json").decode()) == b"2"
+
+
 def every_call(store: Store) -> list[Callable[[], object]]:
     return [
         lambda: store.read_bytes("a"),
@@ -234,7 +248,7 @@ def answering(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> I
             return
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
