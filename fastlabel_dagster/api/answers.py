@@ -177,14 +177,15 @@ def _reasons(error: BaseException) -> list[BaseException]:
 
 def _said_by(chain: list[BaseException]) -> str:
     """What happened, in the words of the innermost cause: the outer layers print the whole URL with its query."""
-    if any(isinstance(e, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)) for e in chain):
-        connecting = any(isinstance(e, urllib3.exceptions.ConnectTimeoutError) for e in chain)
-        return "timed out while connecting" if connecting else "timed out while waiting for the answer"
     for e in chain:
         if isinstance(e, urllib3.exceptions.IncompleteRead):
             return f"the answer broke off after {e.partial} bytes, {e.expected} more were announced"
     for e in reversed(chain):
         if isinstance(e, OSError) and e.strerror:
             return e.strerror
+    # Asked last: for urllib3 a refused connection is a kind of timeout as well.
+    if any(isinstance(e, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)) for e in chain):
+        connecting = any(isinstance(e, urllib3.exceptions.ConnectTimeoutError) for e in chain)
+        return "timed out while connecting" if connecting else "timed out while waiting for the answer"
     kinds = [type(e).__name__ for e in chain]
     return "the connection failed: " + " < ".join(dict.fromkeys(kinds))

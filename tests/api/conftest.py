@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+
 from fastlabel_dagster.api import FastLabelClient, RetryPolicy
 
 TOKEN = "tok-3f9a1c-very-secret"
@@ -70,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.drop:
             # SO_LINGER 0 turns the close into a reset, as a crashing server does.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
+            socket.close(self.connection.detach())  # close() would wait for rfile and wfile
             return
         content = reply.content()
         self.send_response(reply.status)
@@ -157,6 +158,14 @@ class Naps:
 
 @pytest.fixture
 def server() -> Iterator[Recorder]:
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Recorder]:
+    """A second server: another port is another origin."""
     recorder = Recorder()
     yield recorder
     recorder.close()

@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 import pytest
+
 from fastlabel_dagster.api import FastLabelClient, Invalid
 from fastlabel_dagster.api.sdk_names import SdkNames
 
@@ -491,7 +492,7 @@ def test_signature_is_the_sdks(name: str, official: Any) -> None:
 
 
 def test_every_method_is_compared() -> None:
-    assert OURS == {name for name, _ in CASES}
+    assert {name for name, _ in CASES} == OURS
 
 
 def test_the_callers_lists_are_not_changed(client: FastLabelClient, server: Any, picture: Any) -> None:
