@@ -73,6 +73,17 @@ def test_several_pages_are_in_flight_and_no_more() -> None:
     assert sorted(gate.asked) == [0, 10, 20, 30, 40]
 
 
+def test_pages_do_not_pile_up_before_a_slow_reader() -> None:
+    gate = Gate()
+    gate.open.set()
+    pages = iter_pages(gate.fetch, page_size=10, in_flight=3)
+    next(pages)
+    for _ in range(4):
+        assert gate.all_asked.acquire(timeout=10)
+    assert not gate.all_asked.acquire(timeout=0.2)  # all have arrived, and yet no further one is asked for
+    assert sorted(gate.asked) == [0, 10, 20, 30]
+
+
 def test_pages_that_arrive_out_of_order_are_handed_on_in_order() -> None:
     later_is_here = threading.Event()
 
