@@ -60,6 +60,7 @@ CHANGES = pa.schema(
 
 # What an annotation shows of its class; with another class it changes as a matter of course.
 _CLASS_LOOKS = frozenset(["title", "color"])
+_NONE = type(None)
 _NOT_OTHER = frozenset(["id", "type", "value", "attributes", *GEOMETRY_KEYS])
 _NOUNS = {
     "task": ("task", "tasks"),
@@ -205,6 +206,8 @@ def _annotation_changes(before: State, after: State) -> Iterator[_Row]:
         if index not in new_of:
             yield (REMOVED, *_about_annotation(annotation, None), index, None, None)
     for old_index, new_index in pairs:
+        if before.contents[old_index] == after.contents[new_index]:
+            continue
         old, new = before.annotations[old_index], after.annotations[new_index]
         for kind, detail in _differences(old, new, before.boxes[old_index], after.boxes[new_index]):
             yield (kind, *_about_annotation(old, new), old_index, new_index, detail)
@@ -218,8 +221,6 @@ def _annotation_changes(before: State, after: State) -> Iterator[_Row]:
 
 def _differences(old: Json, new: Json, old_box: Floats, new_box: Floats) -> Iterator[tuple[str, str | None]]:
     """In which ways two states of one annotation differ: kind and detail."""
-    if _same(old, new):
-        return
     reclassified = any(not _same(old.get(key), new.get(key)) for key in ("type", "value"))
     if reclassified:
         yield RECLASSIFIED, None if old.get("type") == new.get("type") else _arrow(old.get("type"), new.get("type"))
@@ -269,6 +270,9 @@ def _field_change(key: str, old: Json, new: Json) -> str:
 
 
 def _same(old: Any, new: Any) -> bool:
+    """Equal as JSON: 1 is 1.0 but not True."""
+    if type(old) is type(new) and isinstance(old, (str, int, _NONE)):
+        return bool(old == new)
     return canonical_json({"": old}) == canonical_json({"": new})
 
 

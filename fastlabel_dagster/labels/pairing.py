@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,15 @@ class State:
     annotations: list[Json]
     boxes: Floats
 
+    @cached_property
+    def contents(self) -> list[bytes]:
+        """All of each annotation but its id, in a form that can be compared."""
+        return [canonical_json({key: a[key] for key in a if key != "id"}) for a in self.annotations]
+
+
+#: What identifies the annotation at a position of a state; None: nothing does.
+_Key: TypeAlias = Callable[[State, int], Hashable]
+
 
 def pair(before: State, after: State) -> list[tuple[int, int]]:
     """Positions (before, after) of the annotations that are the same one, in order; every position at most once.
@@ -38,11 +48,11 @@ def pair(before: State, after: State) -> list[tuple[int, int]]:
     earlier positions first, so the same states always give the same pairs.
     """
     free = _Free(before, after)
-    free.match(lambda annotation: annotation["id"] if isinstance(annotation.get("id"), str) else None)
+    free.match(_id)
     kept_ids = bool(free.pairs)
-    free.match(lambda annotation: canonical_json({key: annotation[key] for key in annotation if key != "id"}))
-    free.match(lambda annotation: (_class(annotation), geometry_of(annotation)))
-    free.match(lambda annotation: (str(annotation.get("type")), geometry_of(annotation)))
+    free.match(lambda state, position: state.contents[position])
+    free.match(lambda state, position: (_class(state, position), geometry_of(state.annotations[position])))
+    free.match(lambda state, position: (_class(state, position)[0], geometry_of(state.annotations[position])))
     free.match_nearest(without_ids=kept_ids)
     return sorted(free.pairs)
 
@@ -71,7 +81,7 @@ class _Free:
         self._free = (dict.fromkeys(range(len(before.annotations))), dict.fromkeys(range(len(after.annotations))))
         self.pairs: list[tuple[int, int]] = []
 
-    def match(self, key: Callable[[Json], Hashable]) -> None:
+    def match(self, key: _Key) -> None:
         """Pair what has the same key (None: no key), first with first."""
         if not all(self._free):
             return
@@ -87,19 +97,19 @@ class _Free:
         if not all(self._free):
             return
 
-        def key(annotation: Json) -> Hashable:
-            return None if without_ids and "id" in annotation else _class(annotation)
+        def key(state: State, position: int) -> Hashable:
+            return None if without_ids and "id" in state.annotations[position] else _class(state, position)
 
         before, after = (self._by_key(side, key) for side in (0, 1))
         for wanted, positions in before.items():
             if wanted in after:
                 self._take(self._nearest(positions, after[wanted]))
 
-    def _by_key(self, side: int, key: Callable[[Json], Hashable]) -> dict[Hashable, list[int]]:
-        annotations = self._states[side].annotations
+    def _by_key(self, side: int, key: _Key) -> dict[Hashable, list[int]]:
+        state = self._states[side]
         found: dict[Hashable, list[int]] = defaultdict(list)
         for position in self._free[side]:
-            if (wanted := key(annotations[position])) is not None:
+            if (wanted := key(state, position)) is not None:
                 found[wanted].append(position)
         return found
 
@@ -110,6 +120,9 @@ class _Free:
             self.pairs.append((old, new))
 
     def _nearest(self, before: list[int], after: list[int]) -> Iterator[tuple[int, int]]:
+        if len(before) == len(after) == 1:
+            yield before[0], after[0]
+            return
         olds, news = dict.fromkeys(before), dict.fromkeys(after)
         if len(before) * len(after) <= _MOST_CANDIDATES:
             boxes = self._states[0].boxes[before], self._states[1].boxes[after]
@@ -130,5 +143,11 @@ class _Free:
         yield from zip(list(olds), list(news), strict=False)
 
 
-def _class(annotation: Json) -> tuple[str, str]:
+def _id(state: State, position: int) -> Hashable:
+    found = state.annotations[position].get("id")
+    return found if isinstance(found, str) else None
+
+
+def _class(state: State, position: int) -> tuple[str, str]:
+    annotation = state.annotations[position]
     return str(annotation.get("type")), str(annotation.get("value"))
