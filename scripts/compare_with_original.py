@@ -73,7 +73,7 @@ def compare_coco(before: list[COCO], after: COCO, problems: list[str]) -> None:
                 print(f"  note  {name}: annotation {a['id']} area {a['area']} -> {other['area']}")
     images, kinds = len(after.dataset["images"]), len(new_categories)
     print(
-        f"coco  {images} images, {kinds} categories, {boxes} boxes, {polygons} polygon lists, {crowds} crowd masks compared"
+        f"coco  {images} images, {kinds} categories, {boxes} boxes, {polygons} polygon lists, {crowds} crowds compared"
     )
     missing = [i["file_name"] for i in after.dataset["images"] if not resolve(after, i["file_name"]).is_file()]
     if missing:
