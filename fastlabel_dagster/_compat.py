@@ -21,7 +21,7 @@ def add_run_tags(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, s
 def input_version_tag(key: dg.AssetKey) -> str:
     """The tag with which a materialization remembers the data version of its upstream asset ``key``.
 
-    Dagster reads the upstream version when a step starts. A sync learns the project's version only while it runs, so it
-    states what it has really read; without this every sync of a changed project would leave the mirror marked stale.
+    Dagster looks at the upstream version when a step starts. A sync learns the project's version only while it runs, so
+    it states what it has really read; without this every sync of a changed project would leave the mirror marked stale.
     """
     return f"dagster/input_data_version/{key.to_user_string()}"

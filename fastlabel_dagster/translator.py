@@ -58,7 +58,8 @@ class FastLabelAssetProps:
 
 _DESCRIPTIONS = {
     "project": "The project **{project}** in FastLabel, where people label. Observed by every sync of its mirror.",
-    "labels": "Versioned mirror of every task of **{project}** with its annotations, as Delta tables. An unchanged project commits nothing and keeps its version; any earlier version can be read again.",
+    "labels": "Versioned mirror of every task of **{project}** with its annotations, as Delta tables. "
+    "An unchanged project commits nothing and keeps its version; any earlier version can be read again.",
     "classes": "Annotation classes of **{project}** as Parquet, one row per class.",
     "tasks": "Tasks of **{project}** as Parquet, one row per task, without the annotations.",
     "annotations": "Annotations of **{project}** as Parquet, one row per annotation, flat and ready for SQL.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -12,6 +13,9 @@ from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import mirror_check_specs, parity_result, quarantine_result
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table, records_table
 from fastlabel_dagster.resource import FastLabelResource, resource_named
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.sync import SyncReport
 
 #: A difference of two versions with more tasks than this is counted, not listed.
 _LISTED_CHANGES = 20_000
@@ -59,21 +63,9 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         if report.changed and report.previous_version is not None and touched <= _LISTED_CHANGES:
             with enrichment(context.log, "The list of changes"):
                 metadata.update(_changes(mirror, report.previous_version, report.version))
-        context.log_event(
-            dg.AssetObservation(
-                asset_key=project_key,
-                description=f"{report.tasks:,} tasks, {report.annotations:,} annotations",
-                metadata={
-                    "tasks": report.tasks,
-                    "annotations": report.annotations,
-                    "classes": report.classes,
-                    "project_id": report.project_id,
-                    "project_type": report.project_type,
-                    **{f"tasks/{status or 'none'}": count for status, count in statuses.items()},
-                },
-                tags={"dagster/data_version": report.digest},
-            )
-        )
+        known = _known_version(context.instance, project_key)
+        for event in _project_events(project_key, report, statuses, changed=known != report.digest):
+            context.log_event(event)
         return dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,
@@ -91,6 +83,38 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         check_specs=mirror_check_specs(key),
         pool=plan.pool,
     )(resource_named(plan.resource_key, labels))
+
+
+def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
+    """The data version with which the external project was last reported as changed."""
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event is not None else None
+    return None if materialization is None else (materialization.tags or {}).get("dagster/data_version")
+
+
+def _project_events(
+    key: dg.AssetKey, report: SyncReport, statuses: Mapping[str, int], *, changed: bool
+) -> Iterator[dg.AssetObservation | dg.AssetMaterialization]:
+    """Every sync observes the project; one that found new content also reports it as materialized.
+
+    Dagster takes the current data version of an external asset from its materializations (observations count only for
+    assets with an observation function of their own), and marks as stale by it.
+    """
+    said: dict[str, Any] = {
+        "description": f"{report.tasks:,} tasks, {report.annotations:,} annotations",
+        "metadata": {
+            "tasks": report.tasks,
+            "annotations": report.annotations,
+            "classes": report.classes,
+            "project_id": report.project_id,
+            "project_type": report.project_type,
+            **{f"tasks/{status or 'none'}": count for status, count in statuses.items()},
+        },
+        "tags": {"dagster/data_version": report.digest},
+    }
+    yield dg.AssetObservation(asset_key=key, **said)
+    if changed:
+        yield dg.AssetMaterialization(asset_key=key, **said)
 
 
 def _statuses(mirror: Any) -> dict[str, int]:
