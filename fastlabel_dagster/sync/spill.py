@@ -26,6 +26,10 @@ CREATE TABLE listed (task_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
+#: What JSON nested beyond reason makes writing it raise.
+_UNWRITABLE = (ValueError, TypeError, RecursionError)
+
+
 class Unreadable(NamedTuple):
     """Something in the API's answer that is not a task: why, and how it begins."""
 
@@ -42,6 +46,15 @@ class SpilledTask(NamedTuple):
     digest: bytes
 
 
+class _Known(NamedTuple):
+    """What is kept of a task: its digest now and at the end of the pass before, and when it was read."""
+
+    digest: bytes
+    prior: bytes | None
+    updated_at: str
+    seen: int
+
+
 class TaskSpill:
     """The tasks of one project as the scan saw them last, keyed by task id.
 
@@ -55,6 +68,7 @@ class TaskSpill:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.executescript("PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;" + _SCHEMA)
         self._unreadable: dict[int, list[Unreadable]] = {}
+        self._unreadable_ids: dict[int, set[str]] = {}
         self._dropped: dict[int, int] = {}
 
     def __enter__(self) -> TaskSpill:
@@ -81,29 +95,39 @@ class TaskSpill:
         rows: list[tuple[object, ...]] = []
         bodies: list[tuple[str, str]] = []
         for task_id, task in incoming.items():
-            digest, updated_at = task_digest(dict(task)), _updated_at(task)
-            prior: bytes | None = None
-            if task_id in known:
-                old_digest, old_prior, old_updated_at, old_seen = known[task_id]
-                if old_seen == seen and old_updated_at > updated_at:
-                    continue
-                prior = old_prior if old_seen == seen else old_digest
-                if old_digest != digest:
+            old, updated_at = known.get(task_id), _updated_at(task)
+            if old is not None and old.seen == seen and old.updated_at > updated_at:
+                continue
+            try:
+                digest = task_digest(dict(task))
+                if old is None or old.digest != digest:
                     bodies.append((task_id, _packed(task)))
-            else:
-                bodies.append((task_id, _packed(task)))
+            except _UNWRITABLE as error:
+                self._refuse(task_id, task, error, seen=seen)
+                continue
+            prior = None if old is None else old.prior if old.seen == seen else old.digest
             rows.append((task_id, slot_of(task_id), digest, prior, _annotation_count(task), updated_at, seen))
         with self._db:
             self._db.execute("BEGIN")
             self._db.executemany("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._db.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?)", bodies)
 
-    def _known(self, task_ids: Iterable[str]) -> dict[str, tuple[bytes, bytes | None, str, int]]:
+    def _refuse(self, task_id: str, task: Mapping[str, Any], error: Exception, *, seen: int) -> None:
+        refused = self._unreadable_ids.setdefault(seen, set())
+        if task_id not in refused:
+            refused.add(task_id)
+            name = task.get("name")
+            reason = f"cannot be written as JSON: {type(error).__name__}: {error}"[:300]
+            problem = Unreadable(reason, task_id, name if isinstance(name, str) else None, _keys(task))
+            self._unreadable.setdefault(seen, []).append(problem)
+        self.drop(task_id, seen=seen)
+
+    def _known(self, task_ids: Iterable[str]) -> dict[str, _Known]:
         query = (
             "SELECT task_id, digest, prior, updated_at, seen FROM tasks "
             "WHERE task_id IN (SELECT value FROM json_each(?))"
         )
-        return {row[0]: row[1:] for row in self._db.execute(query, (json.dumps(list(task_ids)),))}
+        return {row[0]: _Known(*row[1:]) for row in self._db.execute(query, (json.dumps(list(task_ids)),))}
 
     def drop(self, task_id: str, *, seen: int) -> None:
         """Forget a task that pass ``seen`` found gone."""
@@ -129,7 +153,8 @@ class TaskSpill:
             UNION
             SELECT task_id FROM tasks WHERE NOT EXISTS (SELECT 1 FROM listed WHERE listed.task_id = tasks.task_id)
         """
-        return [row[0] for row in self._db.execute(query, (seen,))]
+        refused = self._unreadable_ids.get(seen, set())
+        return [row[0] for row in self._db.execute(query, (seen,)) if row[0] not in refused]
 
     def differences(self, *, seen: int) -> int:
         """How many tasks pass ``seen`` found new, changed or gone, compared with the end of the pass before."""
@@ -181,7 +206,6 @@ def _problem(answer: object) -> Unreadable | None:
     if isinstance(task_id, str) and task_id and task_id.isprintable():
         return None
     name = answer.get("name")
-    keys = ", ".join(sorted(str(key) for key in answer))
     if task_id is None or task_id == "":
         reason = "a task without an id"
     elif isinstance(task_id, str):
@@ -192,8 +216,13 @@ def _problem(answer: object) -> Unreadable | None:
         reason,
         None,
         name if isinstance(name, str) else None,
-        f"keys: {keys}"[:200],  # the keys only: values hold signed links
+        _keys(answer),
     )
+
+
+def _keys(task: Mapping[str, Any]) -> str:
+    """What a task looks like, for a person: its keys only, as values hold signed links."""
+    return f"keys: {', '.join(sorted(str(key) for key in task))}"[:200]
 
 
 def _updated_at(task: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ given = globals()
 given["tell"].send("begin")
 with FastLabelClient(given["token"], given["url"], budget=None) as client:
     if given["work"] == "sync":
-        confirm = given.get("confirm", True)
-        sync_project(client, given["project"], given["store"], page_size=50, buckets=16, confirm=confirm)
+        sync_project(client, given["project"], given["store"], page_size=50, buckets=16)
     else:
         download_images(client, given["project"], given["store"], workers=2)

@@ -1,8 +1,9 @@
 """Kill a process at a random instant of its work, again and again.
 
 Run it by itself for more rounds than the suite makes: ``python tests/sync/kill_at_random.py 50``. It starts a sandbox,
-lets a child process sync a project that keeps changing, kills the child (SIGKILL) at a random instant, and checks after
-each kill that the last committed version can be read whole and that the next sync arrives where an undisturbed one does.
+lets a child process sync a project that keeps changing, kills the child (SIGKILL) at a random instant, and checks
+after each kill that the last committed version can be read whole and that the next sync arrives where an undisturbed
+one does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,17 @@ class Victims:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["fastlabel_dagster.sync", "deltalake", "pyarrow.dataset", "cv2", "tqdm"])
 
-    def run(self, seconds: float | None, **what: Any) -> tuple[bool, float]:
-        """Let a child do ``child_work.py`` with these names set; kill it after ``seconds``, None: never. Answers whether
-        it was killed and how long it was let alone."""
+    def run(self, seconds: float | None, *, since: Callable[[], bool] | None = None, **what: Any) -> tuple[bool, float]:
+        """Let a child do ``child_work.py`` with these names set; kill it after ``seconds``, None: never. They count
+        from the moment that ``since()`` is true. Answers whether it was killed, and how long it was let alone."""
         started, tell = self._context.Pipe(duplex=False)
         child = self._context.Process(target=runpy.run_path, args=(str(CHILD), {**what, "tell": tell}, "child"))
         child.start()
         tell.close()
         started.recv()
         begun = time.monotonic()
+        while since is not None and child.is_alive() and not since():
+            time.sleep(0.0005)
         child.join(seconds)
         spent = time.monotonic() - begun
         child.kill()
@@ -76,17 +80,25 @@ def sync_under_kills(rounds: int, folder: Path, seed: int = 0) -> Counter[str]:
         _, whole = victims.run(None, **what)  # the first sync of all, undisturbed, tells how long one takes
         known = {0: readable(0)}
         assert known[0] == expected()
+        _, again = victims.run(None, **what)  # nothing to commit, so all but the commit
+        whole = max(whole, again)
         for each in range(rounds):
             before = mirror.version
+            files = set(store.rglob("*"))
             for task_id in dice.sample(ids, 60):
                 points = [dice.randrange(30), 2, 31 + dice.randrange(30), 40]
                 sandbox.state.update_task(task_id, annotations=[{**box, "points": points}])
             if each % 3 == 0:
                 sandbox.state.create_class(PROJECT, "bbox", f"class-{each}", "Another")
             target = expected()
-            # One pass makes the commit a larger part of the whole, so that more kills meet it.
-            killed, _ = victims.run(dice.uniform(0, whole), **what, confirm=bool(each % 2))
+            if each % 2:
+                killed, _ = victims.run(dice.uniform(0, whole), **what)
+            else:  # the instants that matter most are few: while the commit is being written
+                killed, _ = victims.run(
+                    dice.uniform(0, 0.03), since=lambda files=files: set(store.rglob("*")) != files, **what
+                )
             counts["killed"] += killed
+            counts["killed while writing"] += killed and set(store.rglob("*")) != files and mirror.version == before
             counts["committed before the kill"] += killed and mirror.version > before
             assert mirror.version in (before, before + 1)
             if mirror.version > before:

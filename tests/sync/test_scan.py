@@ -19,7 +19,7 @@ PROJECT = "street"
 
 @pytest.fixture
 def scanned(client):
-    """A scan in small pages that calls ``at[n]()`` after page n of all passes together; answers it and its tasks by id."""
+    """A scan in small pages that calls ``at[n]()`` after page n of all passes together; and its tasks by id."""
 
     def scan(at=None, **options):
         pages = 0
@@ -179,7 +179,7 @@ def test_sync_that_is_overtaken_again_and_again_gives_up_clearly(sandbox, client
     session.hooks["response"].append(overtake)
     with (
         FastLabelClient(sandbox.token, sandbox.url, session=session, budget=None) as slow,
-        pytest.raises(ConcurrentSync, match="at the same time|just made"),
+        pytest.raises(ConcurrentSync, match=r"at the same time|just made"),
     ):
         sync_project(slow, PROJECT, tmp_path)
     assert LabelMirror(tmp_path / "labels").digest == busy[-1].digest
