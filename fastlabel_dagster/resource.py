@@ -157,13 +157,19 @@ def failure(error: FastLabelError, *, attempts: int | None = None) -> dg.Failure
     """``error`` as a Dagster failure that no retry policy repeats, its parts as metadata."""
     tried = f" (tried {attempts} times)" if attempts and attempts > 1 else ""
     return dg.Failure(
-        description=f"{type(error).__name__}: {error}{tried}", metadata=error_metadata(error), allow_retries=False
+        description=f"{error_kind(error)}: {error}{tried}", metadata=error_metadata(error), allow_retries=False
     )
+
+
+def error_kind(error: FastLabelError) -> str:
+    """The name of the error's kind in the documented tree (``TransportError``, ``NotFound``, …)."""
+    tree = FastLabelError.__module__
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == tree)
 
 
 def error_metadata(error: FastLabelError) -> dict[str, Any]:
     """What a reader of the UI needs to know about an API error. Never the token: the errors do not carry it."""
-    metadata: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
+    metadata: dict[str, Any] = {"error": error_kind(error), "message": error.message}
     if error.hint:
         metadata["what to do"] = error.hint
     if error.status is not None:

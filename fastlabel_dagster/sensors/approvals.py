@@ -8,7 +8,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from fastlabel_dagster.api.errors import FastLabelError
-from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.resource import FastLabelResource, error_kind
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
 from fastlabel_dagster.sensors.target import JobLike, target_of
 from fastlabel_dagster.translator import safe_name
@@ -59,7 +59,7 @@ def build_approval_sensor(
         try:
             count = int(fastlabel.client.tasks.count(project, status=status))
         except FastLabelError as error:
-            return dg.SkipReason(f"{project}: {type(error).__name__}: {error}. Nothing is lost; next tick tries again.")
+            return dg.SkipReason(f"{project}: {error_kind(error)}: {error}. Nothing is lost; next tick tries again.")
         if state is None:
             baseline = count if first_tick == "from_now" else 0
             return _quiet(

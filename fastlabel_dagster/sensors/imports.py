@@ -12,7 +12,7 @@ import dagster as dg
 
 from fastlabel_dagster.api import FastLabelError, Unauthorized, job_state
 from fastlabel_dagster.checks import IMPORTS_CHECK
-from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.resource import FastLabelResource, error_kind
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
 from fastlabel_dagster.sensors.target import JobLike, project_selection, target_of
 from fastlabel_dagster.translator import FastLabelTranslator, asset_key, safe_name
@@ -80,10 +80,10 @@ def build_import_sensor(
             try:
                 histories = list(fastlabel.client.import_histories.iter(slug))
             except Unauthorized as error:
-                return dg.SkipReason(f"{type(error).__name__}: {error}. The cursor is kept.")
+                return dg.SkipReason(f"{error_kind(error)}: {error}. The cursor is kept.")
             except FastLabelError as error:
-                context.log.warning("%s: %s: %s", slug, type(error).__name__, error)
-                notes.append(f"{slug}: {type(error).__name__}: {error}")
+                context.log.warning("%s: %s: %s", slug, error_kind(error), error)
+                notes.append(f"{slug}: {error_kind(error)}: {error}")
                 continue
             watch = _Watch.load(seen.get(slug), first_tick)
             finished, failed = watch.settle(histories)

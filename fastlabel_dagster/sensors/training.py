@@ -12,7 +12,7 @@ import dagster as dg
 from fastlabel_dagster.api import FastLabelError, NotFound, job_state
 from fastlabel_dagster.checks import TRAINING_CHECK
 from fastlabel_dagster.metadata.tables import without_query
-from fastlabel_dagster.resource import FastLabelResource, resource_named
+from fastlabel_dagster.resource import FastLabelResource, error_kind, resource_named
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
 from fastlabel_dagster.translator import FastLabelTranslator, asset_key, safe_name
 
@@ -73,7 +73,7 @@ def build_training_sensor(
                 settled.append(job_id)
                 continue
             except FastLabelError as error:
-                notes.append(f"{job_id}: {type(error).__name__}: {error}")
+                notes.append(f"{job_id}: {error_kind(error)}: {error}")
                 continue
             outcome = job_state(job)
             if outcome == "running":
