@@ -12,7 +12,8 @@ why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,11 @@ class _Reader:
         self._name_classes()
         repeated = self._repeated_names()
         for file in self._files:
-            try:
+            with _said_of(file.path):
                 self._read(file, repeated)
-            except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-                raise ValueError(f"{file.path} is not COCO as it should be: {type(error).__name__}: {error}") from error
         colors = class_colors(self._classes.values())
-        nested = self._annotations.nested(len(self._tasks["task_id"]), self._classes, colors)
+        with _said_of(self._files[0].root):
+            nested = self._annotations.nested(len(self._tasks["task_id"]), self._classes, colors)
         origin: dict[str, str | int] = {"format": format}
         if self._notes:
             origin["skipped"] = self._skipped
@@ -107,8 +107,8 @@ class _Reader:
     def _name_classes(self) -> None:
         """Classes by category name over all files. Ids become orders while they are the same in all files."""
         ids: dict[str, set[int]] = {}
-        for file in self._files:
-            for category in file.content.get("categories") or []:
+        for file, category in _each(self._files, "categories"):
+            with _said_of(file.path):
                 value = str(category["name"])
                 ids.setdefault(value, set()).add(int(category["id"]))
                 keypoints = [str(key) for key in category.get("keypoints") or []]
@@ -131,11 +131,14 @@ class _Reader:
 
     def _repeated_names(self) -> set[str]:
         """File names that occur in more than one file of the dataset."""
-        seen: dict[str, int] = {}
-        for number, file in enumerate(self._files):
-            for image in file.content["images"]:
-                seen[_file_name(image)] = seen.get(_file_name(image), 0) | 1 << number
-        return {name for name, where in seen.items() if where & (where - 1)}
+        first: dict[str, CocoFile] = {}
+        repeated = set()
+        for file, image in _each(self._files, "images"):
+            with _said_of(file.path):
+                name = _file_name(image)
+            if first.setdefault(name, file) is not file:
+                repeated.add(name)
+        return repeated
 
     def _read(self, file: CocoFile, repeated: set[str]) -> None:
         row_of_image = self._read_images(file, repeated)
@@ -261,6 +264,21 @@ class _Reader:
             return []
         text = ",".join(repr(float(side)).removesuffix(".0") for side in box)
         return [{"key": STATED_BOX, "name": STATED_BOX, "type": "text", "value": text, "value_is_json": False}]
+
+
+def _each(files: list[CocoFile], part: str) -> Iterator[tuple[CocoFile, dict[str, Any]]]:
+    for file in files:
+        for item in file.content.get(part) or []:
+            yield file, item
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Errors of content that is not as it should be, as a ValueError that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, OverflowError, pa.ArrowException) as error:
+        raise ValueError(f"{path} is not COCO as it should be: {type(error).__name__}: {error}") from error
 
 
 def _file_name(image: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.categories import POSE, Categories
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, outline_rings, regions_of
+from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, is_turned, outline_rings, regions_of
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels import raster
@@ -72,6 +72,9 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     box, area = boxes(flat), areas(flat)
     keypoints = pc.struct_field(nested, "keypoints")
     pose = flat.is_type(POSE)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Keypoint scores are normalised by the area of the box around the pose.
+        area[pose] = np.prod(box[pose, 2:] - box[pose, :2], axis=1)
     shape = flat.is_type(*SHAPES)
     drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
     holes = np.zeros(len(flat), np.bool_)
@@ -84,7 +87,7 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     point_slot = np.array([*(category.point_slot for category in met.categories), -1])[met.position]
     told.drop("the keypoints of its category do not include it", flat.is_type("keypoint") & (point_slot < 0))
     told.alter("the class is not in the project, a category was added for it", ~met.known)
-    told.alter("a rotated box became a polygon in an upright box", flat.is_type("bbox") & ~_is_upright(flat) & ~masked)
+    told.alter("a rotated box became a polygon in an upright box", is_turned(flat) & ~masked)
     told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle") & ~masked)
     told.alter("a polygon with holes became a mask of pixels", holes & ~attributes.crowd)
     told.alter("a crowd became a mask of pixels", attributes.crowd & shape)
@@ -100,8 +103,7 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     points, offsets, placed = keypoint_rows(flat, keypoints, met, point_slot, told)
     apply_stated_boxes(box, attributes)
     extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
-    area[pose] = np.prod(extent[pose, 2:], axis=1)  # keypoint scores are normalised by the area of the box
-    segmentation = _polygons(flat, kept, told.kept & shape & ~masked & ~_is_upright(flat))
+    segmentation = _polygons(flat, kept, told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat)))
     told.finish()
 
     rows = pa.array(kept)
@@ -146,11 +148,6 @@ def _sift(told: BatchTally, flat: FlatAnnotations, drawn: Bools, area: Floats, b
     told.drop("a coordinate is not a finite number", ~finite)
     told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
     told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
-
-
-def _is_upright(flat: FlatAnnotations) -> Bools:
-    upright: Bools = flat.is_type("bbox") & (flat.rotation % 360 == 0)
-    return upright
 
 
 def _polygons(flat: FlatAnnotations, kept: Ints, polygonal: Bools) -> pa.Array:

@@ -57,6 +57,13 @@ def regions_of(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
     return list(regions.values())
 
 
+def is_turned(flat: FlatAnnotations) -> Bools:
+    """bool[n]: a box that does not stand upright."""
+    with np.errstate(invalid="ignore"):  # an infinite angle is dropped with its corners, which are not finite
+        turned: Bools = flat.is_type("bbox") & (flat.rotation % 360 != 0)
+    return turned
+
+
 def cut_to_image(polygon: Floats, width: float, height: float) -> Floats:
     """The part of a polygon (float64[k, 2]) inside the image, by Sutherland and Hodgman's rule: cut at one edge
     after the other. Parts of a concave polygon stay connected along the image's edge. No vertices when nothing is
@@ -68,8 +75,8 @@ def cut_to_image(polygon: Floats, width: float, height: float) -> Floats:
         depth, depth_before = sign * (polygon[:, axis] - limit), sign * (before[:, axis] - limit)
         crosses = (depth >= 0) != (depth_before >= 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = (depth_before / (depth_before - depth))[:, None]
-        crossing = before + share * (polygon - before)
+            share = (depth_before / (depth_before - depth))[:, None]  # only looked at where the edge crosses
+            crossing = before + share * (polygon - before)
         crossing[:, axis] = limit
         pairs = np.stack([crossing, polygon], axis=1)
         polygon = pairs[np.stack([crosses, depth >= 0], axis=1)]

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.categories import POSE, Categories, Met
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, Rings, cut_to_image, outline_rings
+from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, Rings, cut_to_image, is_turned, outline_rings
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.formats.text import decimal_text, glued, joined, number_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
@@ -111,7 +111,7 @@ def _sift(told: BatchTally, flat: FlatAnnotations, size: Floats, wanted: tuple[s
 def _detect(batch: _Batch) -> _Lines:
     flat, told = batch.flat, batch.told
     shares = _box_shares(batch)
-    told.alter("a rotated box became the upright box around it", flat.is_type("bbox") & (flat.rotation % 360 != 0))
+    told.alter("a rotated box became the upright box around it", is_turned(flat))
     told.alter("a shape became the box around it", flat.is_type("polygon", "segmentation", "circle", POSE))
     rows = np.flatnonzero(told.kept)
     return _Lines(rows, _line_texts(batch, rows, shares[rows].reshape(-1), np.full(len(rows), 4)))
@@ -190,11 +190,11 @@ def _pose(batch: _Batch, count: int) -> _Lines:
     shares = _box_shares(batch)
     values, offsets, _ = keypoint_rows(flat, batch.keypoints, batch.met, np.full(len(flat), -1), told)
     rows = np.flatnonzero(told.kept)
-    table = np.zeros((len(rows), count, 3))
+    flat_table = np.zeros((len(rows), 3 * count))
     lengths = np.diff(offsets)[rows]
-    table.reshape(len(rows), -1)[np.repeat(np.arange(len(rows)), lengths), ranges(np.zeros(len(rows)), lengths)] = (
-        values[ranges(offsets[:-1][rows], lengths)]
-    )
+    place = (np.repeat(np.arange(len(rows)), lengths), ranges(np.zeros(len(rows)), lengths))
+    flat_table[place] = values[ranges(offsets[:-1][rows], lengths)]
+    table = flat_table.reshape(len(rows), count, 3)
     size = batch.size[rows][:, None, :]
     placed = table[:, :, 2] > 0
     gone = placed & ((table[:, :, :2] < 0) | (table[:, :, :2] > size)).any(axis=2)
@@ -203,7 +203,7 @@ def _pose(batch: _Batch, count: int) -> _Lines:
     lost[rows[gone.any(axis=1)]] = True
     told.alter("a keypoint outside the image counts as not placed", lost)
     table[:, :, :2] /= size
-    numbers = np.concatenate([shares[rows], table.reshape(len(rows), -1)], axis=1)
+    numbers = np.concatenate([shares[rows], flat_table], axis=1)
     return _Lines(rows, _line_texts(batch, rows, numbers.reshape(-1), np.full(len(rows), numbers.shape[1])))
 
 

@@ -1,0 +1,188 @@
+"""COCO files as people have them: every oddity other importers stumble over."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from pycocotools import mask as judge
+
+from fastlabel_dagster import formats
+from fastlabel_dagster.labels import raster, to_fastlabel
+
+
+def document(*annotations, **fields):
+    return {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 80}],
+        "annotations": [{"id": n, "image_id": 7, "category_id": 3, **row} for n, row in enumerate(annotations, 1)],
+        "categories": [{"id": 3, "name": "dog", "supercategory": "animal"}],
+        **fields,
+    }
+
+
+def annotations_of(content):
+    return next(iter(to_fastlabel(content)))["annotations"]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [{}, {"segmentation": []}, {"segmentation": None}, {"segmentation": [[]]}, {"segmentation": [[1, 2]]}],
+)
+def test_a_box_alone_is_a_box(bench, segmentation):
+    (annotation,) = annotations_of(bench.read(document({"bbox": [10, 20, 30, 40.5], **segmentation})))
+    assert annotation["type"] == "bbox" and annotation["points"] == [10, 20, 40, 60.5]
+    assert (annotation["value"], annotation["title"]) == ("dog", "dog")
+
+
+def test_one_bad_outline_does_not_spoil_the_others(bench):
+    box = [0, 0, 9, 9]
+    content = bench.read(
+        document({"bbox": box, "segmentation": [[1, 2]]}, {"bbox": box, "segmentation": [[0, 0, 9, 0, 9, 9]]})
+    )
+    assert [row["type"] for row in annotations_of(content)] == ["bbox", "polygon"]
+
+
+def test_parts_are_regions_and_every_vertex_stays(bench):
+    parts = [[0, 0, 10, 0, 10, 10.125], [20, 20, 30, 20, 30, 30, 20, 20]]
+    (annotation,) = annotations_of(bench.read(document({"bbox": [0, 0, 30, 30], "segmentation": parts})))
+    assert annotation["type"] == "segmentation"
+    assert annotation["points"] == [[[*parts[0], 0, 0]], [[*parts[1], 20, 20]]]
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_run_lengths_of_both_kinds_are_traced_exactly(bench, compressed):
+    mask = np.random.default_rng(1).random((80, 100)) < 0.4
+    counts = raster.mask_to_rle(mask)
+    encoded = judge.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode() if compressed else counts
+    content = bench.read(
+        document({"bbox": [0, 0, 100, 80], "iscrowd": 1, "segmentation": {"counts": encoded, "size": [80, 100]}})
+    )
+    (annotation,) = annotations_of(content)
+    np.testing.assert_array_equal(raster.regions_to_mask(annotation["points"], 100, 80), mask)
+    assert {"key": "iscrowd", "name": "iscrowd", "type": "switch", "value": True} in annotation["attributes"]
+
+
+@pytest.mark.parametrize("counts", [[1, 2], "0", "\x7f", [8000]])
+def test_a_damaged_or_empty_mask_leaves_its_box(bench, counts):
+    content = bench.read(document({"bbox": [1, 2, 3, 4], "segmentation": {"counts": counts, "size": [80, 100]}}))
+    assert annotations_of(content)[0]["points"] == [1, 2, 4, 6]
+    assert "masks" in content.origin["notes"]
+
+
+def test_keypoints_are_a_pose_and_a_single_one_a_keypoint(bench):
+    categories = [
+        {"id": 3, "name": "dog", "keypoints": ["head", "ear", "tail"], "skeleton": [[1, 3]]},
+        {"id": 4, "name": "nose", "keypoints": ["nose"], "skeleton": []},
+    ]
+    content = bench.read(
+        document(
+            {"bbox": [0, 0, 9, 9], "keypoints": [1.5, 2, 2, 0, 0, 0, 8, 8, 1], "num_keypoints": 2},
+            {"category_id": 4, "bbox": [5, 6, 0, 0], "keypoints": [5, 6, 2], "num_keypoints": 1},
+            {"bbox": [0, 0, 9, 9], "keypoints": [0] * 9, "num_keypoints": 0},
+            categories=categories,
+        )
+    )
+    pose, point, none = annotations_of(content)
+    assert [(p["key"], p["value"], p["edges"]) for p in pose["keypoints"]] == [
+        ("head", [1.5, 2, 1], ["tail"]),
+        ("tail", [8, 8, 0], ["head"]),
+    ]
+    assert (point["type"], point["points"]) == ("keypoint", [5, 6])
+    assert none["type"] == "bbox"
+    types = {(row["value"], row["type"]) for row in content.classes.to_pylist()}
+    assert types == {("dog", "pose_estimation"), ("dog", "bbox"), ("nose", "keypoint")}
+
+
+def test_unknown_categories_and_images_are_told(bench):
+    content = bench.read(document({"category_id": 99, "bbox": [0, 0, 1, 1]}, {"image_id": 55, "bbox": [0, 0, 1, 1]}))
+    (annotation,) = annotations_of(content)
+    assert annotation["value"] == "category_99"
+    assert content.origin["skipped"] == 1
+    assert "images the file does not list" in content.origin["notes"]
+
+
+@pytest.mark.parametrize("missing", ["categories", "annotations"])
+def test_missing_parts_are_empty_parts(bench, missing):
+    content = document({"bbox": [0, 0, 1, 1]})
+    del content[missing]
+    assert bench.read(content).tasks.num_rows == 1
+
+
+def test_a_class_per_value_and_type_and_colours_that_differ(bench):
+    outline = [[0, 0, 9, 0, 9, 9]]
+    content = bench.read(
+        document(
+            {"bbox": [0, 0, 9, 9], "segmentation": outline},
+            {"bbox": [0, 0, 9, 9], "segmentation": outline},
+            {"bbox": [0, 0, 9, 9]},
+            categories=[{"id": n, "name": name} for n, name in ((3, "dog"), (90, "cat"), (17, "cow"))],
+        )
+    )
+    rows = [(row["value"], row["type"], row["order"]) for row in content.classes.to_pylist()]
+    assert rows == [("dog", "polygon", 3), ("dog", "bbox", 91), ("cow", "bbox", 17), ("cat", "bbox", 90)]
+    colors = {row["value"]: row["color"] for row in content.classes.to_pylist()}
+    assert len(set(colors.values())) == 3
+    again = bench.read(document({"bbox": [0, 0, 9, 9]}))
+    assert again.classes["color"][0].as_py().startswith("#")
+
+
+def test_two_splits_with_one_file_name_are_two_tasks(bench):
+    bench.read(document({"bbox": [0, 0, 1, 1]}), "annotations/instances_train2017.json")
+    content = bench.read(document({"bbox": [5, 5, 1, 1]}), "annotations/instances_val2017.json")
+    rows = content.tasks.select(["name", "tags"]).to_pylist()
+    assert rows == [{"name": "train2017/a.jpg", "tags": ["train"]}, {"name": "val2017/a.jpg", "tags": ["val"]}]
+    assert len(set(content.tasks["task_id"].to_pylist())) == 2
+    assert [len(task["annotations"]) for task in to_fastlabel(content)] == [1, 1]
+
+
+def test_files_over_the_same_images_are_read_once_and_captions_never(bench):
+    bench.read(document({"bbox": [0, 0, 1, 1]}), "annotations/instances_train2017.json")
+    captions = document()
+    captions["annotations"] = [{"id": 1, "image_id": 7, "caption": "a dog"}]
+    (bench.folder / "source/annotations/captions_train2017.json").write_text(json.dumps(captions))
+    (bench.folder / "source/report.json").write_text("{}")
+    content = bench.read(document({"bbox": [0, 0, 2, 2]}), "annotations/person_keypoints_train2017.json")
+    assert content.tasks.num_rows == 1
+    assert annotations_of(content)[0]["points"] == [0, 0, 1, 1]
+
+
+def test_images_listed_twice_are_one_task(bench):
+    images = [{"id": n, "file_name": "a.jpg", "width": 100, "height": 80} for n in (7, 8)]
+    content = bench.read(document({"bbox": [0, 0, 1, 1]}, {"image_id": 8, "bbox": [0, 0, 2, 2]}, images=images))
+    assert content.tasks.num_rows == 1 and len(annotations_of(content)) == 2
+
+
+def test_a_truncated_file_says_which_it_is(bench):
+    text = json.dumps(document({"bbox": [0, 0, 1, 1]}))[:-40]
+    with pytest.raises(ValueError, match=r"annotations\.json is not valid JSON"):
+        bench.read(text)
+
+
+def test_a_file_of_something_else_says_so(bench, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no COCO annotation file"):
+        bench.read({"hello": 1})
+    with pytest.raises(ValueError, match="not a COCO file"):
+        formats.read(bench.folder / "source" / "annotations.json", format="coco")
+    with pytest.raises(FileNotFoundError):
+        formats.read(tmp_path / "nowhere", format="coco")
+    with pytest.raises(ValueError, match="not COCO as it should be: KeyError: 'file_name'"):
+        bench.read(document(images=[{"id": 7}]))
+
+
+def test_numbers_json_does_not_know_are_read_and_dropped_on_the_way_out(bench):
+    content = bench.read(document({"bbox": [0, float("nan"), 1, 1]}, {"bbox": [0, 0, 1, 1]}))
+    report = formats.write(content, format="coco", target=bench.folder / "out")
+    assert (report.written, report.dropped_count) == (1, 1)
+
+
+def test_a_file_name_cannot_reach_outside_the_dataset(bench):
+    (bench.folder / "secret.jpg").write_bytes(b"x")
+    images = [{"id": 7, "file_name": "../secret.jpg", "width": 1, "height": 1}]
+    assert bench.read(document(images=images)).tasks["url"][0].as_py() is None
+
+
+def test_reading_is_the_same_every_time(bench):
+    rows = document({"bbox": [0, 0, 1, 1]})
+    first, second = bench.read(rows), bench.read(rows)
+    assert first.tasks.equals(second.tasks) and first.classes.equals(second.classes)
