@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,6 +68,15 @@ class Call:
         if self.body.get(name) is None:
             raise invalid(f"{name} should not be empty")
         return self.body[name]
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """A field of the request body that is a finite number of 0 or more; a 422 otherwise, or when it is absent and
+        there is no default."""
+        given = self.body.get(name)
+        given = default if given is None else given
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
+            raise invalid(f"{name} must be a number of 0 or more")
+        return given
 
     def file(self, name: str) -> bytes:
         """A base64 field of the request body as bytes; a 422 when it is absent or not base64."""

@@ -1,4 +1,19 @@
-"""``/_sandbox/…``: what no account lets one do — turn the clock, move many tasks on, let a job fail."""
+"""``/_sandbox/…``: what no account lets one do — turn the clock, move many tasks on, let a job fail.
+
+- ``GET health``: counts of what is there, the clock's time and speed.
+- ``GET clock``; ``POST clock`` with ``{"speed": 60}`` and/or ``{"advance": seconds}``.
+- ``POST tasks/status``: ``status``, ``externalStatus``, ``priority`` and/or people, for ``ids`` or for a ``count`` of a
+  ``project``'s tasks: those in the status ``from``, or else those that do not have the new status yet, annotated ones
+  first. Answers ``{"updated": [ids]}``.
+- ``POST tasks/update`` with ``{"id", "changes"}``: any key of a task, unchecked. ``POST tasks/delete``: ``ids``, or
+  ``project`` and ``count``.
+- ``POST imports`` with ``{"project", "outcome": "completed" | "failed", "seconds", "tasks"}``: an import that ends
+  so after that many seconds and brings that many drawn pictures. Answers the history.
+- ``POST jobs/fail-next`` with ``{"kind": "training" | "evaluation" | "auto_annotation" | "import", "times": 1}``.
+- ``POST datasets/object-type`` with ``{"datasetId", "objectName", "type"}``.
+
+The token is the API's; none of it counts against the request budget.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +33,9 @@ def _clock(call: Call) -> Any:
 
 
 def _turn_clock(call: Call) -> Any:
-    try:
-        if call.body.get("speed") is not None:
-            call.state.clock.set_speed(float(call.body["speed"]))
-        if call.body.get("advance") is not None:
-            call.state.clock.advance(float(call.body["advance"]))
-    except (TypeError, ValueError) as error:
-        raise invalid(str(error)) from error
+    if call.body.get("speed") is not None:
+        call.state.clock.set_speed(call.number("speed"))
+    call.state.clock.advance(call.number("advance", 0))
     call.state.settle()
     return _clock(call)
 
@@ -32,8 +43,11 @@ def _turn_clock(call: Call) -> Any:
 def _chosen(call: Call) -> list[str]:
     """Task ids: ``ids``, or the first ``count`` of a ``project`` (those in ``from``, if it is given)."""
     if call.body.get("ids") is not None:
-        return [str(task_id) for task_id in call.body["ids"]]
-    project, count = call.required("project"), int(call.required("count"))
+        ids = call.body["ids"]
+        if not isinstance(ids, list) or not all(isinstance(task_id, str) for task_id in ids):
+            raise invalid("ids must be a list of task ids")
+        return ids
+    project, count = call.required("project"), int(call.number("count"))
     if call.body.get("from") is None and call.body.get("status") is not None:
         return call.state.tasks.next_ids(project, call.body["status"], count)
     return call.state.tasks.ids(project, status=call.body.get("from"), limit=count)
@@ -51,7 +65,9 @@ def _set_status(call: Call) -> Any:
 
 
 def _update(call: Call) -> Any:
-    call.state.update_task(call.required("id"), **dict(call.required("changes")))
+    if not isinstance(call.required("changes"), dict):
+        raise invalid("changes must be an object")
+    call.state.update_task(str(call.required("id")), **call.body["changes"])
     return {"updated": [call.body["id"]]}
 
 
@@ -67,15 +83,15 @@ def _import(call: Call) -> Any:
     history = call.state.start_import(
         call.required("project"),
         outcome=call.body.get("outcome", "completed"),
-        seconds=call.body.get("seconds"),
-        tasks=int(call.body.get("tasks", 0)),
+        seconds=None if call.body.get("seconds") is None else call.number("seconds"),
+        tasks=int(call.number("tasks", 0)),
     )
     call.state.settle()
     return call.state.jobs.find("import", history)
 
 
 def _fail_next(call: Call) -> Any:
-    call.state.fail_next(call.body.get("kind", "training"), int(call.body.get("times", 1)))
+    call.state.fail_next(call.body.get("kind", "training"), int(call.number("times", 1)))
     return {}
 
 

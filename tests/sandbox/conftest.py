@@ -46,7 +46,7 @@ def picture(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def http(sandbox: Sandbox) -> Callable[..., requests.Response]:
-    """``http("GET", "tasks/count", params=...)`` with the token; a path with a leading slash is below the server's root."""
+    """``http("GET", "tasks/count", params=...)`` with the token; a path with a leading slash starts at the root."""
 
     def send(method: str, path: str, **more: Any) -> requests.Response:
         url = sandbox.base + path if path.startswith("/") else sandbox.url + path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,23 @@ def refused(answer: requests.Response, status: int) -> str:
     return str(body["message"])
 
 
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One server for all refusals; what a test does make, it makes under a name of its own."""
+    with Sandbox(tmp_path_factory.mktemp("limits") / "data") as running:
+        running.state.create_project("street")
+        yield running
+
+
+_numbers = count()
+
+
 @pytest.fixture
 def project(sandbox: Sandbox) -> str:
-    sandbox.state.create_project("street", type="image_all")
-    sandbox.state.create_class("street", "bbox", "car", attributes=[{"key": "make", "type": "text"}])
-    return "street"
+    slug = f"street-{next(_numbers)}"
+    sandbox.state.create_project(slug, type="image_all")
+    sandbox.state.create_class(slug, "bbox", "car", attributes=[{"key": "make", "type": "text"}])
+    return slug
 
 
 def image(picture: Callable[..., str]) -> str:
@@ -45,9 +58,7 @@ def test_a_request_without_the_token_is_a_401(sandbox: Sandbox, header: str | No
     assert sandbox.token not in repr(sandbox)
 
 
-def test_an_sdk_with_a_wrong_token_gets_its_own_exception(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_sdk_with_a_wrong_token_gets_its_own_exception(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     import fastlabel
     from fastlabel.exceptions import FastLabelInvalidException
 
@@ -105,7 +116,9 @@ def test_the_largest_page_can_be_lowered(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {sandbox.token}"}
 
         def get(**params: Any) -> requests.Response:
-            return requests.get(sandbox.url + "tasks/image", params={"project": "p", **params}, headers=headers, timeout=10)
+            return requests.get(
+                sandbox.url + "tasks/image", params={"project": "p", **params}, headers=headers, timeout=10
+            )
 
         assert len(get().json()) == len(get(limit=3).json()) == 3
         refused(get(limit=4), 422)
@@ -225,8 +238,8 @@ def test_dataset_names_are_lower_case_letters_digits_and_hyphen(http: Http, name
 
 
 def test_a_dataset_has_at_most_five_tags(http: Http) -> None:
-    refused(http("POST", "datasets-v2", json={"name": "d", "tags": list("abcdef")}), 422)
-    assert http("POST", "datasets-v2", json={"name": "d", "tags": list("abcde")}).status_code == 200
+    refused(http("POST", "datasets-v2", json={"name": "tagged", "tags": list("abcdef")}), 422)
+    assert http("POST", "datasets-v2", json={"name": "tagged", "tags": list("abcde")}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -303,11 +316,11 @@ def test_a_wrong_value_is_a_422(http: Http, project: str, path: str, body: dict[
 
 
 def test_a_training_needs_a_dataset_with_objects_and_an_evaluation_a_model(http: Http) -> None:
-    training = {"datasetName": "d", "baseModelName": "fastlabel_x", "epoch": 1}
+    training = {"datasetName": "empty", "baseModelName": "fastlabel_x", "epoch": 1}
     refused(http("POST", "trainings", json=training), 404)
-    http("POST", "datasets-v2", json={"name": "d"})
+    http("POST", "datasets-v2", json={"name": "empty"})
     assert "no objects" in refused(http("POST", "trainings", json=training), 422)
-    refused(http("POST", "evaluations", json={"datasetName": "d", "modelName": "my-own"}), 404)
+    refused(http("POST", "evaluations", json={"datasetName": "empty", "modelName": "my-own"}), 404)
     refused(http("POST", "trainings", json={**training, "datasetRevisionId": "12345678"}), 404)
 
 

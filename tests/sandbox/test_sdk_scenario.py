@@ -72,9 +72,7 @@ def copies(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**one, "attributes": [dict(a) for a in one.get("attributes", [])]} for one in annotations]
 
 
-def test_annotations_of_every_type_come_back_with_what_their_class_says(
-    zoo: Any, picture: Callable[..., str]
-) -> None:
+def test_annotations_of_every_type_come_back_with_what_their_class_says(zoo: Any, picture: Callable[..., str]) -> None:
     task_id = zoo.create_image_task(
         "zoo",
         "子猫/cat.jpg",
@@ -202,7 +200,12 @@ def test_projects(client: Any) -> None:
     assert set(project) == {
         *("id", "type", "slug", "name", "isPixel", "jobSize", "status", "createdAt", "updatedAt"),
     }
-    assert (project["type"], project["isPixel"], project["jobSize"], project["status"]) == ("image_bbox", True, 25, "active")
+    assert (project["type"], project["isPixel"], project["jobSize"], project["status"]) == (
+        "image_bbox",
+        True,
+        25,
+        "active",
+    )
     assert client.get_project_id_slug_map() == {first: "one", second: "two"}
     assert client.get_project_id_slug_map(offset=1, limit=1) == {second: "two"}
     assert client.update_project(first, name="Uno", slug="uno", job_size=3) == first
@@ -268,7 +271,10 @@ def test_datasets_and_their_objects(client: Any, picture: Callable[..., str], tm
         custom_metadata={"camera": "left"},
     )
     assert (made["width"], made["height"], made["tags"]) == (33, 22, ["indoor"])
-    assert (made["size"], made["customMetadata"]) == (Path(picture(width=33, height=22)).stat().st_size, {"camera": "left"})
+    assert (made["size"], made["customMetadata"]) == (
+        Path(picture(width=33, height=22)).stat().st_size,
+        {"camera": "left"},
+    )
     assert made["annotations"][0]["title"] == "cat" and made["annotations"][0]["confidenceScore"] == -1
     assert client.find_dataset_object(dataset["id"], "室内/cat 1.jpg") == made
     client.create_dataset_object("animals-2", "b%2Fc.jpg", picture())
