@@ -46,7 +46,7 @@ def target_of(
     if isinstance(job, str):
         target["job_name"] = job
     elif isinstance(job, Mapping):
-        target["jobs"] = list(dict.fromkeys(job.values()))
+        target["jobs"] = list({one.name: one for one in job.values()}.values())
     elif job is not None:
         target["job"] = job
     else:
