@@ -229,6 +229,7 @@ class _FolderState:
             and each.file in self._files
             and self._journal.get(each.file) == each.task_id
         }
+        self._saved: dict[str, dict[str, Any]] | None = self._before if INDEX in self._files else None
         self._unsaved = 0
         self._journal_written = False
 
@@ -274,14 +275,14 @@ class _FolderState:
 
     def finish(self) -> None:
         """Save the index, when it says something new, and put the journal away."""
-        if self.rows != self._before or INDEX not in self._files:
+        if self.rows != self._saved:
             self._save()
         if self._journal_written or _JOURNAL in self._files:
             self._folder.store.delete([_JOURNAL])
 
     def _save(self) -> None:
         self._folder.save(pa.Table.from_pylist(list(self.rows.values()), schema=images_schema()))
-        self._unsaved = 0
+        self._saved, self._unsaved = dict(self.rows), 0
 
     def _write_journal(self, entries: Mapping[str, str | None]) -> None:
         self._journal_written = True

@@ -353,9 +353,11 @@ def _project(client: FastLabelClient, slug: str) -> dict[str, Any]:
             hint=_similar(client, slug),
         ) from error
     kind = found.get("type")
-    if isinstance(kind, str) and not kind.startswith("image"):
+    # Classification projects have task lists of their own; asked for image tasks they answer with none at all.
+    if isinstance(kind, str) and (not kind.startswith("image") or kind == "image_classification"):
         raise Invalid(
-            f"project {slug!r} is of type {kind}", hint="only image projects are mirrored; other types come later"
+            f"project {slug!r} is of type {kind}",
+            hint="image projects with annotations are mirrored; other types come later",
         )
     return found
 

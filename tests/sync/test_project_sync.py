@@ -165,9 +165,11 @@ def test_unknown_project_names_similar_slugs(client, tmp_path):
     assert list(tmp_path.glob("labels")) == []
 
 
-def test_project_of_another_kind_is_refused(sandbox, client, tmp_path):
-    sandbox.state.create_project("clips", type="video_bbox")
-    with pytest.raises(Invalid, match="of type video_bbox"):
+@pytest.mark.parametrize("kind", ["video_bbox", "image_classification"])
+def test_project_of_another_kind_is_refused(sandbox, client, tmp_path, kind):
+    """Their tasks are not among the image tasks: a mirror would be empty and look right."""
+    sandbox.state.create_project("clips", type=kind)
+    with pytest.raises(Invalid, match=f"of type {kind}"):
         sync_project(client, "clips", tmp_path)
 
 

@@ -1,0 +1,153 @@
+"""Publishing approved tasks to a FastLabel dataset: each once, brought up to date, nobody else's objects touched."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from fastlabel_dagster.api import FastLabelClient, RetryPolicy
+from fastlabel_dagster.labels import from_fastlabel
+from fastlabel_dagster.store import ImageFolder, open_store
+from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
+
+PROJECT = "street"
+DATASET = "street-scenes"
+
+
+@pytest.fixture
+def project(sandbox, box_tasks, picture):
+    """Twelve tasks with pictures, every fourth approved; answers the ids."""
+    tasks = box_tasks(12)
+    return sandbox.state.add_tasks(PROJECT, tasks, {task["name"]: picture(n) for n, task in enumerate(tasks)})
+
+
+@pytest.fixture
+def publish(client, tmp_path):
+    """Syncs labels and images, then publishes; answers the report."""
+
+    def run(with_client=client, **options):
+        sync_project(client, PROJECT, tmp_path)
+        download_images(client, PROJECT, tmp_path)
+        labels = LabelMirror(tmp_path / "labels").read()
+        folder = ImageFolder(open_store(tmp_path).at("images"))
+        return publish_dataset(with_client, labels, folder, DATASET, **options)
+
+    return run
+
+
+@pytest.fixture
+def objects(client):
+    def read():
+        return {found["name"]: found for found in client.dataset_objects.iter(DATASET)}
+
+    return read
+
+
+def test_approved_tasks_are_published_once(project, publish, objects, client, picture):
+    report = publish()
+    assert (report.created, report.total, report.added, report.updated, report.unchanged) == (True, 3, 3, 0, 0)
+    assert report.labels_version == 0
+    found = objects()
+    assert sorted(found) == ["image-00000.jpg", "image-00004.jpg", "image-00008.jpg"]
+    assert [annotation["points"] for annotation in found["image-00004.jpg"]["annotations"]] == [
+        [1, 2, 15, 22],
+        [3.5, 4, 40, 40.25],
+    ]
+    signed = {each["name"]: each["signedUrl"] for each in client.dataset_objects.signed_urls(DATASET)}
+    received = bytearray()
+    client.download(signed["image-00004.jpg"], received.extend)
+    assert bytes(received) == picture(4)
+
+    again = publish()
+    assert (again.created, again.added, again.updated, again.unchanged, again.changed) == (False, 0, 0, 3, False)
+    assert again.digest == report.digest
+    assert objects() == found
+
+
+def test_new_and_relabeled_tasks_alone_are_sent(project, sandbox, publish, objects):
+    first = publish()
+    sandbox.state.set_status(project[1], "approved")
+    sandbox.state.update_task(project[4], annotations=[{"type": "bbox", "value": "car", "points": [5, 6, 7, 8]}])
+    report = publish()
+    assert (report.added, report.updated, report.unchanged) == (1, 1, 2)
+    assert report.digest != first.digest
+    assert [annotation["points"] for annotation in objects()["image-00004.jpg"]["annotations"]] == [[5, 6, 7, 8]]
+    assert objects()["image-00004.jpg"]["customMetadata"]["labelsVersion"] == "1"
+
+
+def test_objects_that_are_not_wanted_any_more_stay_unless_pruned(project, sandbox, client, publish, objects, picture):
+    publish()
+    client.dataset_objects.create(DATASET, "somebody-elses.jpg", content=picture(50))
+    sandbox.state.set_status(project[0], "sent_back")
+    sandbox.state.delete_task(project[4])
+    kept = publish()
+    assert (kept.removed, kept.left_over, kept.total) == (0, 2, 1)
+    assert len(objects()) == 4
+    pruned = publish(prune=True)
+    assert (pruned.removed, pruned.left_over) == (2, 0)
+    assert sorted(objects()) == ["image-00008.jpg", "somebody-elses.jpg"]
+
+
+def test_name_of_somebody_elses_object_is_not_taken(project, client, publish, objects, picture):
+    client.datasets.create(DATASET)
+    theirs = client.dataset_objects.create(DATASET, "image-00004.jpg", content=picture(50))
+    report = publish()
+    assert (report.added, report.quarantined) == (3, [])
+    assert objects()["image-00004.jpg"] == theirs
+    assert len(objects()) == 4
+    assert publish().unchanged == 3
+
+
+def test_renamed_task_keeps_its_object(project, sandbox, publish, objects):
+    publish()
+    sandbox.state.update_task(project[4], name="renamed.jpg")
+    report = publish()
+    assert (report.added, report.unchanged) == (0, 3)
+    assert "image-00004.jpg" in objects()
+
+
+def test_one_bad_object_does_not_stop_the_others(project, sandbox, publish, tmp_path, client):
+    sandbox.state.update_task(project[4], width=999)  # its image is quarantined, so there is nothing to publish
+    report = publish()
+    assert report.added == 2
+    assert [(entry.name, entry.reason) for entry in report.quarantined] == [
+        ("image-00004.jpg", "no image in the image folder")
+    ]
+    assert report.total == 3
+
+
+def test_statuses_can_be_chosen(project, publish):
+    assert publish(status=["approved", "registered"]).total == 12
+    assert publish(status=None).unchanged == 12
+
+
+def test_lost_answer_of_an_upload_does_not_publish_twice(project, sandbox, publish, objects):
+    """The server made the object, but its answer never arrived: the object is looked for before anything is said."""
+    lost = []
+
+    def lose(response, **_):
+        if response.request.method == "POST" and "objects" in response.url and not lost:
+            lost.append(response.url)
+            raise requests.ConnectionError("the line went dead")
+
+    session = requests.Session()
+    session.hooks["response"].append(lose)
+    retry = RetryPolicy(attempts=1)
+    with FastLabelClient(sandbox.token, sandbox.url, session=session, retry=retry, budget=None) as unlucky:
+        report = publish(unlucky)
+    assert lost
+    assert (report.added, report.quarantined) == (3, [])
+    assert len(objects()) == 3
+
+
+def test_classification_attributes_become_an_annotation(project, publish, client, tmp_path):
+    publish()
+    attributes = [{"key": "kind", "name": "Kind", "type": "text", "value": "cat"}]
+    task = {"id": project[0], "name": "a.jpg", "status": "approved", "attributes": attributes}
+    folder = ImageFolder(open_store(tmp_path).at("images"))
+    report = publish_dataset(client, from_fastlabel([task]), folder, "kinds")
+    assert (report.added, report.quarantined, report.labels_version) == (1, [], None)
+    (found,) = client.dataset_objects.iter("kinds")
+    (annotation,) = found["annotations"]
+    assert (annotation["type"], annotation["value"]) == ("classification", "classification")
+    assert annotation["attributes"][0]["value"] == "cat"
