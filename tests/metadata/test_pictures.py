@@ -1,0 +1,176 @@
+"""The pictures are well-formed SVG with the right numbers, whatever the names, colours and shapes from outside."""
+
+from __future__ import annotations
+
+import base64
+import re
+import xml.etree.ElementTree as ET
+
+import cv2
+import numpy as np
+import pytest
+
+from fastlabel_dagster.labels.fastlabel import from_fastlabel
+from fastlabel_dagster.metadata.pictures import class_histogram, picture_markdown
+from fastlabel_dagster.metadata.sheet import contact_sheet, thumbnail
+from fastlabel_dagster.metadata.summary import ClassCount, LabelSummary
+from fastlabel_dagster.metadata.tables import without_query
+
+SVG = "{http://www.w3.org/2000/svg}"
+CLASSES = [
+    {"id": "1", "type": "bbox", "value": "car", "title": "乗用車", "color": "#d62728"},
+    {"id": "2", "type": "polygon", "value": "person", "title": "歩行者 <b>&", "color": '"/><script>alert(1)</script>'},
+    {"id": "3", "type": "bbox", "value": "sign", "title": "Sign", "color": "#1f77b4"},
+]
+
+
+def box(value="car", points=(10, 10, 50, 40), **more):
+    return {"type": "bbox", "value": value, "points": list(points), **more}
+
+
+def task(number, annotations, **more):
+    return {
+        "id": f"id-{number:04d}",
+        "name": f"{number}.jpg",
+        "status": "approved",
+        "width": 100,
+        "height": 80,
+        "annotations": annotations,
+        **more,
+    }
+
+
+def jpeg(width=100, height=80):
+    return cv2.imencode(".jpg", np.full((height, width, 3), 128, np.uint8))[1].tobytes()
+
+
+def test_the_summary_counts_what_a_plain_loop_counts():
+    rng = np.random.default_rng(3)
+    values = ["car", "person", "sign", "gone"]
+    tasks = [
+        task(n, [box(values[int(v)]) for v in rng.integers(0, 4, int(rng.integers(0, 6)))], status=str(n % 3))
+        for n in range(200)
+    ]
+    labels = from_fastlabel(tasks, CLASSES)
+    whole = LabelSummary.of(labels)
+    parts = LabelSummary()
+    for start in range(0, 200, 17):
+        parts.add(labels.tasks.slice(start, 17))
+    every = [one for row in tasks for one in row["annotations"]]
+    for summary in (whole, parts):
+        assert summary.tasks == 200
+        assert summary.annotations == len(every)
+        assert summary.empty_tasks == sum(not row["annotations"] for row in tasks)
+        assert summary.values == {v: sum(one["value"] == v for one in every) for v in values}
+        assert summary.status_counts() == {str(s): sum(r["status"] == str(s) for r in tasks) for s in range(3)}
+    # the sample does not depend on how the tasks came in batches
+    assert whole.sample()["task_id"].to_pylist() == parts.sample()["task_id"].to_pylist()
+    shown = whole.classes(labels.classes)
+    assert [(one.value, one.known) for one in shown] == [
+        *(("car", True), ("person", True), ("sign", True), ("gone", False)),
+    ]
+
+
+def test_the_sample_shows_rare_classes():
+    tasks = [task(n, [box("car")]) for n in range(300)] + [task(999, [box("sign")])]
+    sample = LabelSummary.of(from_fastlabel(tasks, CLASSES)).sample()
+    assert sample.num_rows == 12 and "id-0999" in sample["task_id"].to_pylist()
+
+
+def test_nothing_annotated_is_no_sample_and_an_empty_histogram():
+    summary = LabelSummary.of(from_fastlabel([task(1, [])], []))
+    assert summary.sample() is None
+    assert "declares no class" in class_histogram([])
+
+
+def test_the_histogram_shows_every_class_with_its_count_and_escapes_names():
+    labels = from_fastlabel([task(1, [box(), box(), box("person")])], CLASSES)
+    svg = class_histogram(LabelSummary.of(labels).classes(labels.classes))
+    root = ET.fromstring(svg)
+    texts = [element.text for element in root.iter(f"{SVG}text")]
+    assert texts == ["3 annotations in 3 classes", "乗用車", "2", "歩行者 <b>&", "1", "Sign", "0"]
+    assert not list(root.iter(f"{SVG}script"))
+    fills = {element.get("fill") for element in root.iter(f"{SVG}rect")}
+    assert {"#d62728", "#8a8f98", "#1f77b4"} <= fills
+
+
+def test_many_classes_become_forty_bars_and_the_rest():
+    svg = class_histogram([ClassCount(f"c{n}", f"c{n}", "#000000", n, True) for n in range(100)])
+    texts = [element.text for element in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert len(texts) == 1 + 2 * 41 and "60 more" in texts
+
+
+def test_the_sheet_draws_every_kind_of_shape_in_pixels_of_the_picture():
+    annotations = [
+        box(points=(10, 20, 30, 40)),
+        {"type": "polygon", "value": "person", "points": [1, 2, 30, 2, 30, 20]},
+        {
+            "type": "segmentation",
+            "value": "sign",
+            "points": [[[0, 0, 50, 0, 50, 50, 0, 50, 0, 0], [10, 10, 20, 10, 20, 20, 10, 20, 10, 10]]],
+        },
+        {"type": "line", "value": "car", "points": [0, 0, 10, 10, 20, 5]},
+        {"type": "keypoint", "value": "car", "points": [70, 60]},
+        {"type": "circle", "value": "car", "points": [50, 40, 12]},
+        {"type": "bbox", "value": "car", "points": [float("nan"), 1, 2, 3]},
+        {"type": "classification", "value": "car"},
+    ]
+    labels = from_fastlabel([task(1, annotations)], CLASSES)
+    summary = LabelSummary.of(labels)
+    svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda _id, _name: jpeg())
+    root = ET.fromstring(svg)
+    paths = [element.get("d") for element in root.iter(f"{SVG}path")]
+    assert "M10.0 20.0L30.0 20.0L30.0 40.0L10.0 40.0Z" in paths
+    assert any(path.count("M") == 2 for path in paths)  # the hole
+    assert any(not path.endswith("Z") for path in paths)  # the line stays open
+    circles = [(element.get("cx"), element.get("cy"), element.get("r")) for element in root.iter(f"{SVG}circle")]
+    assert ("50.0", "40.0", "12.0") in circles and any(circle[:2] == ("70.0", "60.0") for circle in circles)
+    (photo,) = root.iter(f"{SVG}image")
+    assert photo.get("href").startswith("data:image/jpeg;base64,")
+    assert "nan" not in svg
+
+
+def test_pictures_that_cannot_be_had_leave_a_grey_cell_and_a_line():
+    labels = from_fastlabel([task(1, [box()]), task(2, [box()]), task(3, [box()], width=None, height=None)], CLASSES)
+    summary = LabelSummary.of(labels)
+
+    def read(task_id, _name):
+        return {"id-0001": b"not a picture", "id-0002": None}.get(task_id, jpeg())
+
+    problems = []
+    svg = contact_sheet(summary.sample(), summary.classes(labels.classes), read, problems.append)
+    assert len(list(ET.fromstring(svg).iter(f"{SVG}image"))) == 1
+    assert sorted(problems) == ["1.jpg: ValueError: not a picture that can be read", "2.jpg: no picture"]
+
+
+def test_a_sheet_of_large_pictures_stays_small():
+    rng = np.random.default_rng(0)
+    large = cv2.imencode(".jpg", rng.integers(0, 255, (1500, 2000, 3)).astype(np.uint8))[1].tobytes()
+    labels = from_fastlabel([task(n, [box()] * 200, width=2000, height=1500) for n in range(12)], CLASSES)
+    summary = LabelSummary.of(labels)
+    svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda _id, _name: large)
+    assert len(svg) < 1_500_000  # noise is the worst a JPEG can meet; photographs take a tenth
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"GIF89a"])
+def test_what_is_no_picture_is_a_value_error(data):
+    with pytest.raises(ValueError):
+        thumbnail(data)
+
+
+def test_the_markdown_holds_the_picture_itself():
+    text = picture_markdown("<svg/>", "a [strange](name)\n")
+    match = re.fullmatch(r"!\[([^\[\]()\n]*)\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
+    assert match and base64.b64decode(match[2]) == b"<svg/>"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://user:pass@host:8443/a/b.zip?X-Signature=1#frag", "https://host:8443/a/b.zip"),
+        ("http://127.0.0.1:1/m?token=x", "http://127.0.0.1:1/m"),
+        ("", ""),
+    ],
+)
+def test_an_address_loses_its_signature(url, expected):
+    assert without_query(url) == expected
