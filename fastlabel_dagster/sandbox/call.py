@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastlabel_dagster.sandbox.errors import Refused, invalid
-from fastlabel_dagster.sandbox.tasks import Linker
+from fastlabel_dagster.sandbox.task_body import Linker
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams

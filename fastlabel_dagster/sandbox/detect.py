@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlabel_dagster.sandbox.drawing import PAINT_SATURATION, PAINTS
+from fastlabel_dagster.sandbox.scene_classes import PAINT_SATURATION, PAINTS
 
 if TYPE_CHECKING:
     from fastlabel_dagster.sandbox.state import SandboxState

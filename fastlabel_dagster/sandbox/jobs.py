@@ -7,18 +7,15 @@ which the server calls before every answer. A restart therefore changes nothing.
 
 from __future__ import annotations
 
-import io
-import math
-import sqlite3
 import uuid
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from fastlabel_dagster.sandbox.clock import timestamp
+from fastlabel_dagster.sandbox.effects import apply
 from fastlabel_dagster.sandbox.errors import Refused, invalid, missing
-from fastlabel_dagster.sandbox.tasks import Linker
+from fastlabel_dagster.sandbox.task_body import Linker
 
 if TYPE_CHECKING:
     from fastlabel_dagster.sandbox.state import SandboxState
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 SECONDS = {"import": 30.0, "training": 600.0, "evaluation": 120.0, "auto_annotation": 60.0}
 
 _BUILT_IN = ("fastlabel", "FastLabel", "Computer Vision", "Segment Anything")
-_IMAGES = (".png", ".jpg", ".jpeg")
 
 
 class Jobs:
@@ -110,7 +106,7 @@ class Jobs:
         _, revision, dataset = self._state.datasets.by_name(request.get("datasetName"))
         _check_dataset_revision(request, revision)
         name = request.get("modelName")
-        model = self._model(name)
+        model = self.model(name)
         body = {
             "version": self._count("evaluation") + 1,
             "modelType": "builtin" if model is None else "custom",
@@ -151,7 +147,7 @@ class Jobs:
         threshold = request.get("confidenceThreshold", 0.4)
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
             raise invalid("confidenceThreshold must be between 0 and 1")
-        self._model(request.get("modelName"))
+        self.model(request.get("modelName"))
         body = {
             "version": self._count("auto_annotation") + 1,
             "autoAnnotationType": self._state.projects.type_of(seq),
@@ -274,7 +270,7 @@ class Jobs:
         with self._database.read() as connection:
             return int(connection.execute("SELECT COUNT(*) FROM objects WHERE dataset = ?", (dataset,)).fetchone()[0])
 
-    def _model(self, name: Any) -> dict[str, Any] | None:
+    def model(self, name: Any) -> dict[str, Any] | None:
         """The custom model of this name with the ``contentCount`` it was trained on; None for one of the service's
         own."""
         if not isinstance(name, str) or not name:
@@ -313,7 +309,7 @@ class Jobs:
                 if outcome == "completed":
                     connection.execute("SAVEPOINT effect")
                     try:
-                        self._effect(connection, kind, project, orjson.loads(request), body)
+                        apply(self._state, kind, project, orjson.loads(request), body)
                     except (Refused, OSError):  # an effect that is refused is a job that failed; nothing of it stays
                         connection.execute("ROLLBACK TO effect")
                         body, outcome = orjson.loads(text), "failed"
@@ -325,113 +321,8 @@ class Jobs:
                     (outcome, orjson.dumps(body).decode(), job_id),
                 )
 
-    def _effect(
-        self,
-        connection: sqlite3.Connection,
-        kind: str,
-        project: int | None,
-        request: dict[str, Any],
-        body: dict[str, Any],
-    ) -> None:
-        if kind == "import" and project is not None:
-            if request.get("s3"):
-                self._import_bucket(project, request)
-            if request.get("draw"):
-                self._import_drawings(project, int(request["draw"]))
-        elif kind == "training":
-            self._train(connection, request, body)
-        elif kind == "evaluation":
-            self._evaluate(request, body)
-        elif kind == "auto_annotation" and project is not None:
-            from fastlabel_dagster.sandbox.detect import annotate_tasks
-
-            body["contentCount"], body["taskAnnotationCount"] = annotate_tasks(self._state, project, request)
-
-    def _import_bucket(self, project: int, request: dict[str, Any]) -> None:
-        storage = orjson.loads(self._database.setting(f"storage {project}") or "{}")
-        buckets = (self._state.data / "buckets").resolve()
-        folder = (buckets / str(storage.get("bucketName")) / str(storage.get("prefix") or "")).resolve()
-        if not folder.is_relative_to(buckets) or not folder.is_dir():
-            raise invalid("The bucket cannot be read.")
-        slug = self._state.projects.slug_of(project)
-        known = set(self._state.tasks.id_name_map(slug, limit=-1).values())
-        found = {
-            path.relative_to(folder).as_posix(): path
-            for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in _IMAGES and path.is_file()
-        }
-        common = {key: request[key] for key in ("status", "tags", "priority") if request.get(key) is not None}
-        new = {name: path for name, path in found.items() if name not in known}
-        self._state.add_tasks(slug, [{"name": name, **common} for name in new], new)
-
-    def _import_drawings(self, project: int, count: int) -> None:
-        from fastlabel_dagster.sandbox.drawing import draw_scene, encode
-
-        slug = self._state.projects.slug_of(project)
-        known = set(self._state.tasks.id_name_map(slug, limit=-1).values())
-        images: dict[str, bytes] = {}
-        number = 0
-        while len(images) < count:
-            number += 1
-            name = f"imported_{number:04}.jpg"
-            if name not in known:
-                images[name] = encode(draw_scene(1_000_000 + number).pixels)
-        self._state.add_tasks(slug, [{"name": name} for name in images], images)
-
-    def _train(self, connection: sqlite3.Connection, request: dict[str, Any], body: dict[str, Any]) -> None:
-        name = request["datasetName"]
-        seq, _, _ = self._state.datasets.by_name(name)
-        rows = connection.execute(
-            "SELECT DISTINCT json_extract(a.value, '$.value') FROM objects, json_each(objects.body, '$.annotations') a "
-            "WHERE dataset = ? ORDER BY 1",
-            (seq,),
-        ).fetchall()
-        (number,) = connection.execute(
-            "SELECT COUNT(*) FROM jobs WHERE kind = 'training' AND settled = 1 AND outcome = 'completed' "
-            "AND json_extract(request, '$.datasetName') = ?",
-            (name,),
-        ).fetchone()
-        classes = [value for (value,) in rows]
-        model = {"modelId": str(uuid.uuid4()), "modelName": f"{name}-{number + 1}", "modelURL": "", "classes": classes}
-        model["file"] = self._state.files.add(_model_archive(model, body), "model.zip")
-        body["customModel"] = model
-
-    def _evaluate(self, request: dict[str, Any], body: dict[str, Any]) -> None:
-        objects = self._state.datasets.objects(request["datasetName"], limit=-1)
-        if request.get("useDatasetTest"):
-            objects = [one for one in objects if one[1] == "test"] or objects
-        model = self._model(body["modelName"])
-        # More pictures make a better model, with ever smaller gains; enough for a quality gate to have something to
-        # judge.
-        learned = 0 if model is None else int(model["contentCount"])
-        score = 0.35 + 0.5 * (1 - math.exp(-learned / 120))
-        truths = sum(len(one["annotations"]) for one, _, _ in objects)
-        recall, precision = min(1.0, score + 0.05), min(1.0, score + 0.1)
-        body |= {
-            "contentCount": len(objects),
-            "gtCount": truths,
-            "predCount": round(truths * recall / precision),
-            "mAP": round(score, 4),
-            "recall": round(recall, 4),
-            "precision": round(precision, 4),
-            "f1": round(2 * precision * recall / (precision + recall), 4),
-        }
-
 
 def _check_dataset_revision(request: dict[str, Any], revision: str) -> None:
     wanted = request.get("datasetRevisionId")
     if wanted and not (len(wanted) >= 8 and revision.startswith(wanted)):
         raise missing(f"Dataset revision is not found: {wanted}")
-
-
-def _model_archive(model: dict[str, Any], body: dict[str, Any]) -> bytes:
-    """A small zip in place of weights: the names a real archive would carry, so that downloading it can be tried."""
-    content = {
-        "model.json": orjson.dumps({**model, "baseModelName": body["baseModelName"], "epoch": body["epoch"]}).decode(),
-        "classes.txt": "".join(f"{value}\n" for value in model["classes"]),
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in content.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
-    return buffer.getvalue()

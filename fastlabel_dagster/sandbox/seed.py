@@ -60,7 +60,8 @@ def seed_drawn(
     The same ``seed`` gives the same pixels, annotations, ids and dates. A project that is there already is left as it
     is.
     """
-    from fastlabel_dagster.sandbox.drawing import CLASSES, HEIGHT, WIDTH, draw_scene, encode
+    from fastlabel_dagster.sandbox.drawing import HEIGHT, WIDTH, draw_scene, encode
+    from fastlabel_dagster.sandbox.scene_classes import CLASSES
 
     started = time.monotonic()
     if _exists(state, project):

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
-from fastlabel_dagster.sandbox.classes import ClassBook, Classes
+from fastlabel_dagster.sandbox.classes import Classes
 from fastlabel_dagster.sandbox.clock import Clock, timestamp
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.errors import invalid, missing
 from fastlabel_dagster.sandbox.modalities import (
     BY_NAME,
     EXTERNAL_STATUSES,
-    PEOPLE,
-    PRIORITIES,
     STATUSES,
-    WORKFLOW_PEOPLE,
     Modality,
     family,
     modality_of,
 )
 from fastlabel_dagster.sandbox.projects import Projects
 from fastlabel_dagster.sandbox.tags import Tags, checked_tags
-
-#: Fills the n-th ``"url":null`` of a task with a link to its n-th file.
-Linker = Callable[[str], str]
-
-#: The people of the sandbox's workspace: answers hold names where requests hold slugs. Unknown slugs stand for
-#: themselves.
-USERS = {
-    "sato": "佐藤 葵",
-    "suzuki": "鈴木 蓮",
-    "tanaka": "田中 陽菜",
-    "garcia": "María García",
-    "smith": "John Smith",
-}
-
-_PRIVATE = ("metadatas", "customTaskStatus", "relations", *WORKFLOW_PEOPLE)
+from fastlabel_dagster.sandbox.task_body import Linker, apply_common, checked, new_body, read_labels, with_links
 
 
 class Tasks:
@@ -85,7 +67,7 @@ class Tasks:
             now = timestamp(self._clock.now())
             known_tags: dict[str, int] = {}
             for task, file in zip(tasks, files, strict=True):
-                body, private = _new_body(task, modality, book, now, strict)
+                body, private = new_body(task, modality, book, now, strict)
                 try:
                     cursor = connection.execute(
                         "INSERT INTO tasks (id, project, modality, name, status, external_status, annotations, files, "
@@ -140,7 +122,7 @@ class Tasks:
                 "ORDER BY seq LIMIT ? OFFSET ?) ORDER BY seq",
                 [*values, limit, offset],
             ).fetchall()
-        return f"[{','.join([_with_links(body, files, link) for files, body in rows])}]"
+        return f"[{','.join([with_links(body, files, link) for files, body in rows])}]"
 
     def count(
         self,
@@ -199,7 +181,7 @@ class Tasks:
             ).fetchone()
         if row is None:
             raise missing("Task is not found.")
-        return _with_links(row[1], row[0], link)
+        return with_links(row[1], row[0], link)
 
     def find(self, task_id: str) -> dict[str, Any]:
         """One task of any modality, ``url`` null; a 404 when there is none."""
@@ -222,11 +204,11 @@ class Tasks:
             seq, project, body, private, kind = self._row(task_id)
             if modality is not None and kind != modality:
                 raise missing("Task is not found.")
-            _apply_common(body, private, changes)
+            apply_common(body, private, changes)
             labels = BY_NAME[kind].labels
             if changes.get(labels) is not None and (modality is not None or not strict):
                 book = self._classes.book(project)
-                body[labels] = _labels(changes[labels], labels, book, strict)
+                body[labels] = read_labels(changes[labels], labels, book, strict)
             if not strict:
                 for key in ("name", "width", "height", "createdAt", "updatedAt"):
                     if key in changes:
@@ -358,8 +340,8 @@ class Tasks:
         values: list[Any] = [seq]
         for column, value in (
             ("modality", modality),
-            ("status", _checked(status, "status", STATUSES)),
-            ("external_status", _checked(external_status, "externalStatus", EXTERNAL_STATUSES)),
+            ("status", checked(status, "status", STATUSES)),
+            ("external_status", checked(external_status, "externalStatus", EXTERNAL_STATUSES)),
             ("name", task_name),
         ):
             if value is not None:
@@ -374,73 +356,3 @@ class Tasks:
             )
             values += [seq, *names]
         return " AND ".join(where), values
-
-
-def _with_links(body: str, files: str, link: Linker) -> str:
-    """The stored text with its links filled in. ``"url":null`` cannot occur inside a JSON string (its quotes would be
-    escaped), and the links stand before anything a user can nest objects in."""
-    if not files:
-        return body
-    keys = files.split("\n")
-    parts = body.split('"url":null', len(keys))
-    if len(parts) <= len(keys):
-        raise invalid("The task has fewer places for links than files.")
-    text = parts[0]
-    for key, part in zip(keys, parts[1:], strict=True):
-        text += f'"url":"{link(key)}"{part}'
-    return text
-
-
-def _new_body(
-    task: dict[str, Any], modality: Modality, book: ClassBook, now: str, strict: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    name = task.get("name")
-    if not isinstance(name, str) or not name or len(name) > 1024:
-        raise invalid("name should not be empty" if not name else "name must be a text of up to 1024 characters")
-    body: dict[str, Any] = {"id": task.get("id") or str(uuid.uuid4()), "name": name}
-    for key in ("width", "height"):
-        if key in task:
-            body[key] = task[key]
-    body["url"] = None
-    body |= {"status": "registered", "externalStatus": "registered", "priority": 0, "tags": []}
-    body |= dict.fromkeys(PEOPLE)
-    private: dict[str, Any] = {}
-    _apply_common(body, private, task)
-    body[modality.labels] = _labels(task.get(modality.labels) or [], modality.labels, book, strict)
-    body["createdAt"] = task.get("createdAt") or now
-    body["updatedAt"] = task.get("updatedAt") or body["createdAt"]
-    return body, private
-
-
-def _labels(sent: Any, labels: str, book: ClassBook, strict: bool) -> list[dict[str, Any]]:
-    if not isinstance(sent, list):
-        raise invalid(f"{labels} must be a list")
-    read = book.annotation if labels == "annotations" else book.attribute
-    return [read(one, strict=strict) for one in sent]
-
-
-def _apply_common(body: dict[str, Any], private: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Set status, priority, tags and people; a 422 for values the API does not know."""
-    if changes.get("status") is not None:
-        body["status"] = _checked(changes["status"], "status", STATUSES)
-    if changes.get("externalStatus") is not None:
-        body["externalStatus"] = _checked(changes["externalStatus"], "externalStatus", EXTERNAL_STATUSES)
-    if changes.get("priority") is not None:
-        body["priority"] = _checked(changes["priority"], "priority", PRIORITIES)
-    if changes.get("tags") is not None:
-        body["tags"] = checked_tags(changes["tags"])
-    for key in PEOPLE:
-        if key in changes:
-            person = changes[key]
-            if person is not None and not isinstance(person, str):
-                raise invalid(f"{key} must be a user's slug")
-            body[key] = USERS.get(person, person) if person else None
-    for key in _PRIVATE:
-        if key in changes:
-            private[key] = changes[key]
-
-
-def _checked(value: Any, name: str, known: Sequence[Any]) -> Any:
-    if value is not None and (isinstance(value, bool) or value not in known):
-        raise invalid(f"{name} must be one of the following values: {', '.join(map(str, known))}")
-    return value

@@ -15,7 +15,8 @@ import requests
 
 from fastlabel_dagster.sandbox import Sandbox, SandboxError
 from fastlabel_dagster.sandbox.detect import find_shapes
-from fastlabel_dagster.sandbox.drawing import CLASSES, HEIGHT, WIDTH, draw_scene
+from fastlabel_dagster.sandbox.drawing import HEIGHT, WIDTH, draw_scene
+from fastlabel_dagster.sandbox.scene_classes import CLASSES
 from fastlabel_dagster.sandbox.seed import seed, seed_bulk, seed_dataset, seed_drawn
 from fastlabel_dagster.sandbox.state import SandboxState
 
