@@ -14,6 +14,8 @@ DAGSTER_YAML = """\
 # Made by `make demo` and `make dev`; see docker/dagster.yaml for a deployment.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: op
