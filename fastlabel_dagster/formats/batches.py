@@ -15,7 +15,8 @@ MOST_BYTES = 16 * 2**20
 
 def task_batches(labels: Labels, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Stream the tasks in pieces of bounded size, in the order of the labels. Empty pieces are left out."""
-    for table in labels.batches(columns):
+    for source in labels.batches(columns):
+        table = source if columns is None else source.select(list(columns))
         rows = table.num_rows
         if not rows:
             continue

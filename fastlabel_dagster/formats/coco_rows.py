@@ -102,7 +102,8 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     area[list(crowd_area)] = list(crowd_area.values())
     points, offsets, placed = keypoint_rows(flat, keypoints, met, point_slot, told)
     apply_stated_boxes(box, attributes)
-    extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
+    with np.errstate(invalid="ignore"):  # infinite boxes are not written
+        extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
     segmentation = _polygons(flat, kept, told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat)))
     told.finish()
 
