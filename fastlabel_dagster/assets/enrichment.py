@@ -46,13 +46,15 @@ def label_pictures(
     metadata: dict[str, Any] = {}
     counts = summary.classes(classes)
     with enrichment(log, "The class histogram"):
-        metadata["classes"] = dg.MetadataValue.md(picture_markdown(class_histogram(counts), "annotations per class"))
+        metadata["class_histogram"] = dg.MetadataValue.md(
+            picture_markdown(class_histogram(counts), "annotations per class")
+        )
     with enrichment(log, "The contact sheet"):
         sample = summary.sample()
         if sample is not None:
             read = _Pictures(images, client)
             svg = contact_sheet(sample, counts, read, lambda problem: log.info("Contact sheet: %s", problem))
-            metadata["examples"] = dg.MetadataValue.md(picture_markdown(svg, "tasks with their annotations"))
+            metadata["contact_sheet"] = dg.MetadataValue.md(picture_markdown(svg, "tasks with their annotations"))
     return metadata
 
 

@@ -55,9 +55,9 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": rows[name],
                     **_place(store, name),
-                    "unchanged": report.unchanged,
-                    **labels_origin(labels),
                     **details[name],
+                    **labels_origin(labels),
+                    "unchanged": report.unchanged,
                 },
                 check_results=list(findings.results(annotations_key)) if name == "annotations" else [],
             )

@@ -50,6 +50,7 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             "updated": report.updated,
             "unchanged": report.unchanged,
             "removed": report.removed,
+            "left_over": report.left_over,
             **labels_origin(labels),
             **api_usage(usage),
         }

@@ -122,7 +122,7 @@ def _cell(number: int, name: str, photo: str, shapes: str, size: tuple[Any, Any]
 def _shapes(flat: FlatAnnotations, task: int, colours: dict[str, str], size: tuple[Any, Any]) -> tuple[str, set[str]]:
     """The annotations of row ``task`` as SVG elements in pixels of the picture, and the class values they use."""
     drawn, values = [], set()
-    dot = 3 * max((size[0] or 0) / _CELL[0], (size[1] or 0) / _CELL[1], 0.3)
+    dot = 2.2 * max((size[0] or 0) / _CELL[0], (size[1] or 0) / _CELL[1], 0.3)
     for row in np.flatnonzero(flat.task == task)[:_MOST_SHAPES].tolist():
         first, last = int(flat.annotation_rings[row]), int(flat.annotation_rings[row + 1])
         value = flat.value[row].as_py() or ""

@@ -28,12 +28,38 @@ def without_query(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+#: What the columns of the label tables mean, for the UI; :mod:`fastlabel_dagster.labels.schema` says it in full.
+_COLUMNS = {
+    "task_id": "Id of the task in FastLabel.",
+    "task_name": "Name of the task, usually the file's name.",
+    "name": "Name of the task, usually the file's name.",
+    "index": "Position of the annotation within its task, from 0.",
+    "status": "registered, completed, skipped, reviewed, sent_back, approved, declined or pending.",
+    "width": "Width of the picture in pixels.",
+    "height": "Height of the picture in pixels.",
+    "type": "Kind of annotation: bbox, polygon, segmentation, keypoint, line, circle, pose_estimation, …",
+    "value": "Machine name of the annotation class.",
+    "title": "Name of the annotation class that people read.",
+    "color": "Colour of the annotation class, #RRGGBB.",
+    "points": "Pixels: bbox x1 y1 x2 y2; polygon and line x y x y …; keypoint x y; circle x y radius.",
+    "regions": "Segmentation: regions of rings of x y …, the first ring the outline, the others holes.",
+    "rotation": "Degrees about the box's centre, clockwise on screen.",
+    "confidence_score": "Confidence of a prediction; -1 when a person drew it.",
+    "keypoints": "Points of a pose: key, name, [x, y, visible].",
+    "attributes": "Attribute values.",
+    "annotations": "The task's annotations, nested: a task and its annotations are always of one moment.",
+    "class_id": "Id of the annotation class in FastLabel.",
+    "extra": "What has no column of its own, as JSON under the API's keys.",
+}
+
+
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
     """An Arrow schema as the table schema the Dagster UI shows; nested types in Arrow's own words."""
     columns = [
         dg.TableColumn(
             name=one.name,
             type=str(one.type),
+            description=_COLUMNS.get(one.name),
             constraints=dg.TableColumnConstraints(nullable=one.nullable),
         )
         for one in schema

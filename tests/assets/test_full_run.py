@@ -112,3 +112,26 @@ def test_a_slug_that_is_no_name_for_an_op_works_from_end_to_end(make_project, sa
     project = make_project(slug="Night_Scenes", options={"dataset": "night"})
     assert project.run().success
     assert project.metadata("coco")["dagster/row_count"] == 6
+
+
+def test_a_store_on_s3_holds_the_same_and_a_second_run_rewrites_nothing(make_project, sandbox, fill_project, moto_s3):
+    import boto3
+
+    fill_project(sandbox.state, tasks=3, approved=2)
+    project = make_project()
+    project.store = f"s3://{moto_s3.bucket}/street"
+    s3 = boto3.client("s3", endpoint_url=moto_s3.endpoint_url)
+
+    def objects():
+        listed = s3.list_objects_v2(Bucket=moto_s3.bucket)["Contents"]
+        return {one["Key"]: (one["ETag"], one["LastModified"]) for one in listed}
+
+    result = project.run()
+    assert result.success and all(project.checks(result).values())
+    assert project.metadata("coco")["dagster/uri"] == f"s3://{moto_s3.bucket}/street/coco"
+    before = objects()
+    assert {"street/coco/annotations.json", "street/yolo/data.yaml", "street/images/index.parquet"} <= set(before)
+    assert project.run("street_scenes_sync").success
+    kept = {key: value for key, value in objects().items() if "/quarantine/" not in key}
+    assert kept == {key: value for key, value in before.items() if "/quarantine/" not in key}
+    assert set(project.statuses().values()) == {"FRESH"}
