@@ -6,10 +6,11 @@
 
 from fastlabel_dagster.sync.delta import ConcurrentSync
 from fastlabel_dagster.sync.images import ImagesReport, download_images
-from fastlabel_dagster.sync.mirror import LabelMirror, MirrorVersion
+from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.project_sync import SyncReport, sync_project
 from fastlabel_dagster.sync.publish import PublishReport, publish_dataset
 from fastlabel_dagster.sync.quarantine import Quarantined
+from fastlabel_dagster.sync.snapshot import MirrorVersion
 
 __all__ = [
     "ConcurrentSync",

@@ -1,4 +1,9 @@
-"""A Delta Lake table in a store, committed to by at most one writer at a time.
+"""A Delta Lake table in a store, written file by file and committed to by at most one writer at a time.
+
+We write and read the Parquet files ourselves, through the store, and leave to ``deltalake`` what is hard: the log, and
+who wins when two commit. That keeps memory at one file where deltalake's writer holds every partition open at once, and
+it keeps Python code off Arrow's threads: a process that read through ``DeltaTable.to_pyarrow_dataset`` may be aborted
+when it ends (deltalake 1.6, pyarrow 26).
 
 Every commit names the version it was prepared against and fails with :class:`ConcurrentSync` when another one came in
 between, also where Delta itself would merge the two: the facts a commit records (digest, counts) describe the whole
@@ -8,10 +13,12 @@ table, and nobody has seen what a merge would hold.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -26,11 +33,7 @@ _CONFIGURATION: dict[str, str | None] = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
-    "delta.dataSkippingNumIndexedCols": "1",  # bounds of the task id; those of other columns only make the log long
 }
-
-#: Rows a writer gathers before it encodes them; keeps a first commit, which holds every partition open, small.
-_ROW_GROUP = 512
 _LOGS_IN_FLIGHT = 8
 
 
@@ -47,16 +50,34 @@ class Commit:
     facts: Mapping[str, str]
 
 
+class DataFile(NamedTuple):
+    """A Parquet file of a table: its path, its size in bytes, its rows, and its partition (None: not partitioned)."""
+
+    path: str
+    size: int
+    rows: int
+    partition: int | None
+
+
 class VersionedTable:
     """A Delta table at ``store`` (which need not exist yet) whose commits carry facts, strings by name.
 
-    ``mark`` is the fact by which our commits are known; others (a vacuum, a compaction somebody ran) change no content
-    and are passed over.
+    ``schema`` is in our own types; Delta knows times to the microsecond only. ``partition`` names the integer column
+    the files are partitioned by, if any. ``mark`` is the fact by which our commits are known; others (a vacuum, a
+    compaction somebody ran) change no content and are passed over.
     """
 
-    def __init__(self, store: Store, *, mark: str) -> None:
+    def __init__(self, store: Store, schema: pa.Schema, *, mark: str, partition: str | None = None) -> None:
         self.store = store
-        self.mark = mark
+        self.schema = schema
+        self._mark = mark
+        self._partition = partition
+        stored = [
+            field.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
+            for field in schema
+        ]
+        self._stored_schema = pa.schema(stored)
+        self._file_schema = pa.schema([field for field in stored if field.name != partition])
 
     @property
     def uri(self) -> str:
@@ -65,6 +86,8 @@ class VersionedTable:
 
     def _options(self) -> dict[str, str] | None:
         return None if self.store.is_local else self.store.storage_options()
+
+    # Reading ------------------------------------------------------------------------------------------------------
 
     def open(self, version: int | None = None) -> DeltaTable | None:
         """The table at a version (default: the newest); None when there is no table yet.
@@ -109,82 +132,113 @@ class VersionedTable:
                 entry: dict[str, Any] = next((info for info in infos if info is not None), {})
         except FileNotFoundError:
             return None
-        if self.mark not in entry:
+        if self._mark not in entry:
             return None
         made = datetime.fromtimestamp(entry["timestamp"] / 1000, timezone.utc)
         return Commit(version, made, {key: value for key, value in entry.items() if isinstance(value, str)})
 
-    def create(
-        self, schema: pa.Schema, batches: Iterator[pa.RecordBatch], facts: Mapping[str, str], **options: Any
-    ) -> int:
-        """Make the table with its first rows, and return the version.
+    def files(self, table: DeltaTable) -> list[DataFile]:
+        """The files of the version ``table`` is open at, by partition and path."""
+        actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+        key = f"partition.{self._partition}"
+        found = [DataFile(each["path"], each["size_bytes"], each["num_records"], each.get(key)) for each in actions]
+        return sorted(found, key=lambda file: (file.partition or 0, file.path))
+
+    def read(self, file: DataFile, columns: Sequence[str]) -> pa.Table:
+        """These columns of one file, in our own types.
 
         Raises:
-            ConcurrentSync: somebody else just made it.
+            FileNotFoundError: a vacuum gave it up.
         """
-        return self._write(
-            self.uri,
-            schema,
-            batches,
-            facts,
-            mode="error",
-            storage_options=self._options(),
-            configuration=_CONFIGURATION,
-            **options,
-        )
+        import pyarrow.parquet as pq
+
+        # One request for a file of a few hundred kilobytes beats several for its parts.
+        local = self.store.is_local
+        source = str(self.store.local_path / file.path) if local else pa.BufferReader(self.store.read_bytes(file.path))
+        wanted = pa.schema([self.schema.field(name) for name in columns])
+        stored = [name for name in columns if name != self._partition]
+        rows = pq.ParquetFile(source).read(columns=stored)
+        if self._partition in columns:
+            rows = rows.append_column(self._partition, pa.repeat(pa.scalar(file.partition, pa.int32()), rows.num_rows))
+        return rows.select(list(columns)).cast(wanted)
+
+    # Writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, rows: pa.Table, *, partition: int | None = None, stem: str = "part") -> DataFile:
+        """Put rows (without the partition column) into a new file; no reader sees it before it is committed."""
+        import pyarrow.parquet as pq
+
+        content = pa.BufferOutputStream()
+        pq.write_table(rows.cast(self._file_schema), content, compression="zstd")
+        data = content.getvalue().to_pybytes()
+        folder = "" if partition is None else f"{self._partition}={partition}/"
+        path = f"{folder}{stem}-{uuid.uuid4().hex}.parquet"
+        self.store.write_bytes(path, data)
+        return DataFile(path, len(data), rows.num_rows, partition)
 
     def commit(
         self,
-        base: DeltaTable,
-        schema: pa.Schema,
-        batches: Iterator[pa.RecordBatch],
+        base: DeltaTable | None,
+        files: Sequence[DataFile],
         facts: Mapping[str, str],
         *,
-        replace: str | None,
-        everything: bool = False,
+        replace: Sequence[int] | Literal["everything", "nothing"],
     ) -> int:
-        """Commit on top of the version ``base`` is open at, and return the new version.
+        """Commit files on top of the version ``base`` is open at (None: make the table); return the new version.
 
-        The rows that match the predicate ``replace`` (or ``everything``) make way for those of ``batches``; with
-        neither, the rows are added.
+        They take the place of the files of the partitions ``replace`` names, of everything, or of nothing. A commit
+        without files and replacements records facts alone.
 
         Raises:
-            ConcurrentSync: ``base`` is not the newest version any more.
+            ConcurrentSync: ``base`` is not the newest version any more. The files are left for a vacuum: where the
+                answer to a commit was lost, it may have been our own that came first.
         """
-        mode = "overwrite" if everything or replace is not None else "append"
-        return self._write(base, schema, batches, facts, mode=mode, predicate=replace)
-
-    def _write(
-        self,
-        target: str | DeltaTable,
-        schema: pa.Schema,
-        batches: Iterator[pa.RecordBatch],
-        facts: Mapping[str, str],
-        **options: Any,
-    ) -> int:
-        from deltalake import CommitProperties, WriterProperties, write_deltalake
+        from deltalake import CommitProperties, Schema
         from deltalake.exceptions import CommitFailedError, DeltaError
+        from deltalake.transaction import AddAction, create_table_with_add_actions
 
+        actions = [
+            AddAction(
+                path=file.path,
+                size=file.size,
+                partition_values={} if self._partition is None else {self._partition: str(file.partition)},
+                modification_time=int(time.time() * 1000),
+                data_change=True,
+                stats=json.dumps({"numRecords": file.rows}),
+            )
+            for file in files
+        ]
+        schema = Schema.from_arrow(self._stored_schema)
+        partition_by = [] if self._partition is None else [self._partition]
+        properties = CommitProperties(custom_metadata=dict(facts), max_commit_retries=0)
         try:
-            write_deltalake(
-                target,
-                pa.RecordBatchReader.from_batches(schema, batches),
-                commit_properties=CommitProperties(custom_metadata=dict(facts), max_commit_retries=0),
-                writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
-                **options,
+            if base is None:
+                create_table_with_add_actions(
+                    self.uri,
+                    schema,
+                    actions,
+                    "error",
+                    partition_by,
+                    configuration=_CONFIGURATION,
+                    storage_options=self._options(),
+                    commit_properties=properties,
+                )
+                return 0
+            filters: list[tuple[str, str, Any]] | None = None
+            if not isinstance(replace, str):
+                filters = [(str(self._partition), "in", [str(each) for each in replace])]
+            base.create_write_transaction(
+                [*actions],
+                "append" if replace == "nothing" else "overwrite",
+                schema,
+                partition_by,
+                partition_filters=filters,
+                commit_properties=properties,
             )
         except CommitFailedError as error:
             raise ConcurrentSync(f"another process wrote to {self.uri} at the same time") from error
         except DeltaError as error:
-            if options["mode"] == "error" and "already exists" in str(error):
+            if base is None and "already exists" in str(error):
                 raise ConcurrentSync(f"another process just made {self.uri}") from error
             raise
-        if isinstance(target, str):
-            return 0
-        return target.version()
-
-
-def read_rows(table: DeltaTable, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """All rows of a small table, in our own types (Delta knows microseconds only, and names list items differently)."""
-    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    return table.to_pyarrow_dataset().to_table(columns=wanted.names).cast(wanted)
+        return int(base.version()) + 1

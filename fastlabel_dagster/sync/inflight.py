@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -31,6 +32,24 @@ def in_flight(work: Callable[[Item], Result], items: Iterable[Item], *, workers:
             yield from (future.result() for future in done)
     finally:
         # Waits for what is under way, so that no thread writes to the store after the caller has moved on.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(work: Callable[[Item], Result], items: Iterable[Item], *, workers: int) -> Iterator[Result]:
+    """``work(item)`` for every item, in their order, begun ahead of the reader by this many; 0: nothing ahead."""
+    if not workers:
+        yield from map(work, items)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="fastlabel-ahead")
+    begun: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            begun.append(pool.submit(work, item))
+            if len(begun) > workers:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from difflib import get_close_matches
@@ -18,17 +18,20 @@ from fastlabel_dagster.labels.digest import classes_digest, combined_digest
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.store import S3Options, Store, open_store
 from fastlabel_dagster.sync.buckets import buckets_for, checked_buckets, outgrown
-from fastlabel_dagster.sync.delta import ConcurrentSync
-from fastlabel_dagster.sync.mirror import STORED_TASKS, LabelMirror, Snapshot
+from fastlabel_dagster.sync.delta import ConcurrentSync, DataFile
+from fastlabel_dagster.sync.inflight import in_flight
+from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.progress import progress_bar
 from fastlabel_dagster.sync.quarantine import Quarantined, write_quarantine
 from fastlabel_dagster.sync.scan import Scan, scan_project
+from fastlabel_dagster.sync.snapshot import Snapshot
 from fastlabel_dagster.sync.spill import SpilledTask, TaskSpill
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
 
 _ATTEMPTS = 3
+_UPLOADS_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -237,23 +240,18 @@ class _Update:
     def commit(self) -> None:
         """Commit the difference, if there is one; ``version`` and ``changed`` tell.
 
-        A task that cannot be converted is rejected: the stream that meets it ends, so nothing of it is committed, and
-        the rest is planned and written anew.
+        A task that cannot be converted is rejected, and the rest planned and written anew.
 
         Raises:
             ConcurrentSync: another sync committed since the table was opened.
         """
         while self._before is None or self.digest != self._before.digest:
-            self._failed: list[Quarantined] = []
             try:
-                self._write(self._batches())
-            except Exception:
-                # The writer wraps what the stream raised in its own words, so the list tells whether it was ours.
-                if not self._failed:
-                    raise
-                for entry in self._failed:
+                self._write()
+            except _Unconvertible as unconvertible:
+                for entry in unconvertible.entries:
                     self._spill.drop(str(entry.task_id), seen=self._scan.passes)
-                self.rejected += self._failed
+                self.rejected += unconvertible.entries
                 self._plan()
             else:
                 return
@@ -277,7 +275,12 @@ class _Update:
             if upcoming is not None and upcoming[0] == bucket:
                 now = upcoming[1]
                 upcoming = next(wanted, None)
-            was = {} if self._base is None else self._base.digests(bucket)
+            if self._base is None:
+                was = {}
+            elif self._base.bucket_digest(bucket) == combined_digest(digest for _, digest in now):
+                continue
+            else:
+                was = self._base.digests(bucket)
             kept = sum(task_id in was for task_id, _ in now)
             updated = sum(was.get(task_id, digest) != digest for task_id, digest in now)
             added, removed = len(now) - kept, len(was) - kept
@@ -288,7 +291,8 @@ class _Update:
             self.buckets = buckets_for(tasks)
             self.changed_buckets = set(range(self.buckets))
 
-    def _write(self, batches: Iterator[pa.RecordBatch]) -> None:
+    def _write(self) -> None:
+        files = self._write_files()
         classes_version = self._mirror.commit_classes(classes_from_fastlabel(self._classes), self._classes_digest.hex())
         facts: dict[str, str | int | bool] = {
             "project": self._project,
@@ -307,35 +311,55 @@ class _Update:
             "synced_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
         rewritten = None if self._again or self._before is None else sorted(self.changed_buckets)
-        self.version = self._mirror.commit_tasks(self._base, batches, facts, buckets=rewritten)
+        self.version = self._mirror.commit_tasks(self._base, files, facts, buckets=rewritten)
         self.changed = True
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        for bucket, tasks in self._spill.by_bucket(self.buckets):
-            if bucket in self.changed_buckets:
-                yield from self._converted(bucket, tasks).to_batches()
+    def _write_files(self) -> list[DataFile]:
+        """Put the files of all changed buckets in place; several uploads at a time where that is not the local disk."""
+        files: list[DataFile] = []
+        tables = (
+            (bucket, self._converted(tasks))
+            for bucket, tasks in self._spill.by_bucket(self.buckets)
+            if bucket in self.changed_buckets
+        )
+        workers = 1 if self._mirror.store.is_local else _UPLOADS_IN_FLIGHT
+        try:
+            for file in in_flight(lambda each: self._mirror.write_bucket(each[1], each[0]), tables, workers=workers):
+                files.append(file)
+        except _Unconvertible:
+            self._mirror.discard(files)
+            raise
+        return files
 
-    def _converted(self, bucket: int, tasks: Sequence[SpilledTask]) -> pa.Table:
+    def _converted(self, tasks: Sequence[SpilledTask]) -> pa.Table:
         bodies = self._spill.bodies([task.task_id for task in tasks])
         try:
             rows = tasks_table(bodies)
-        except _UNCONVERTIBLE:
-            self._failed = [entry for body in bodies if (entry := _conversion_problem(body)) is not None]
-            raise
+        except _CONVERSION_ERRORS:
+            entries = [entry for body in bodies if (entry := _conversion_problem(body)) is not None]
+            if not entries:
+                raise
+            raise _Unconvertible(entries) from None
         rows = rows.set_column(rows.schema.get_field_index("url"), "url", pa.nulls(rows.num_rows, pa.string()))
-        rows = rows.append_column("bucket", pa.repeat(pa.scalar(bucket, pa.int32()), rows.num_rows))
-        rows = rows.append_column("digest", pa.array([task.digest for task in tasks], pa.binary()))
-        return rows.cast(STORED_TASKS)
+        return rows.append_column("digest", pa.array([task.digest for task in tasks], pa.binary()))
+
+
+class _Unconvertible(Exception):
+    """Tasks that cannot be kept as rows."""
+
+    def __init__(self, entries: list[Quarantined]) -> None:
+        super().__init__(f"{len(entries)} tasks")
+        self.entries = entries
 
 
 #: What a value of a shape nobody foresaw makes a conversion raise.
-_UNCONVERTIBLE = (pa.ArrowException, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+_CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 def _conversion_problem(task: Mapping[str, Any]) -> Quarantined | None:
     try:
         tasks_table([dict(task)])
-    except _UNCONVERTIBLE as error:
+    except _CONVERSION_ERRORS as error:
         reason = f"cannot be kept as a row: {type(error).__name__}: {error}"[:500]
         return Quarantined(reason, str(task["id"]), str(task.get("name")))
     return None
