@@ -8,7 +8,6 @@ import pytest
 from deltalake import DeltaTable
 
 from fastlabel_dagster.api import Invalid, NotFound
-from fastlabel_dagster.labels.digest import task_digest
 from fastlabel_dagster.sync import LabelMirror, sync_project
 from fastlabel_dagster.sync.buckets import bucket_of, buckets_for
 
@@ -78,16 +77,6 @@ def test_diff_counts_added_and_removed_tasks_between_any_versions(sandbox, clien
     backwards = {(row["task_id"], row["kind"]) for row in mirror.diff(2, 0).table.to_pylist()}
     assert backwards == {(ids[3], "task_added"), *((task_id, "task_removed") for task_id in added)}
     assert mirror.diff(1, 1).table.num_rows == 0
-
-
-def test_stored_digests_are_those_of_the_tasks_read_back(sandbox, client, box_tasks, in_the_mirror, tmp_path):
-    sandbox.state.add_tasks(PROJECT, box_tasks(25))
-    sync_project(client, PROJECT, tmp_path, buckets=4)
-    rows = DeltaTable(tmp_path / "labels" / "tasks").to_pyarrow_dataset().to_table(["task_id", "digest", "bucket"])
-    tasks = in_the_mirror(LabelMirror(tmp_path / "labels"))
-    for row in rows.to_pylist():
-        assert row["digest"] == task_digest(tasks[row["task_id"]])
-        assert row["bucket"] == bucket_of(row["task_id"], 4)
 
 
 def test_class_change_alone_makes_a_version_that_rewrites_no_bucket(sandbox, client, box_tasks, tmp_path):

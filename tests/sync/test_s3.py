@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from fastlabel_dagster.store import ImageFolder, open_store
@@ -43,6 +44,5 @@ def test_mirror_and_images_on_s3_equal_the_local_ones(
     assert contents[0] == contents[1]
     assert len(contents[0]) == 41
 
-    store = open_store(remote_uri)
-    elsewhere = DeltaTable(f"{remote_uri}/labels/tasks", storage_options=store.storage_options())
-    assert elsewhere.to_pyarrow_dataset().to_table(columns=["task_id"]).num_rows == 40
+    table = DeltaTable(f"{remote_uri}/labels/tasks", storage_options=open_store(remote_uri).storage_options())
+    assert sum(pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist()) == 40
