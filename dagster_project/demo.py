@@ -40,13 +40,14 @@ def say(subject: str, words: str) -> None:
 class Demo:
     """The code location, its Dagster instance and the sandbox, and what one does with them."""
 
-    def __init__(self, here: Surroundings, sandbox: Sandbox, instance: dg.DagsterInstance) -> None:
+    def __init__(self, here: Surroundings, sandbox: Sandbox, instance: dg.DagsterInstance, *, approvals: int) -> None:
         from dagster_project.definitions import defs
 
         self.project = here.project
         self.store_uri = here.store
         self.sandbox = sandbox
         self.instance = instance
+        self.approvals = approvals
         self.defs = defs
         self.cursors: dict[str, str | None] = {}
 
@@ -97,8 +98,8 @@ class Demo:
         return open_store(self.store_uri)
 
     def approve(self) -> int:
-        """Approve up to ``APPROVALS`` more tasks, as reviewers would; how many there were."""
-        return len(self.sandbox.state.approve(self.project, APPROVALS))
+        """Approve as many more tasks as start a retraining, as reviewers would; how many that were."""
+        return len(self.sandbox.state.approve(self.project, self.approvals))
 
 
 def play(demo: Demo, seeded: SeedReport) -> None:
@@ -136,28 +137,22 @@ def tell_export(demo: Demo, export: str) -> None:
     place = demo.store().at(export)
     report = ExportReport.from_json(place.read_bytes("report.json"), place.uri)
     say(export, f"{place.uri_of(index)} · {report.written:,} of {report.annotations:,} annotations")
-    for note in [*report.dropped, *report.altered]:
-        done = "dropped" if note in report.dropped else "altered"
-        say("", f"  {note.count:,} {note.type} {done}: {note.reason}")
+    for sentence in report.sentences():
+        say("", f"  {sentence}")
 
 
 def approve_and_retrain(demo: Demo, name: str) -> None:
     """Approve tasks, let the sensors notice, train, and report the model."""
     approved = demo.approve()
     requests = demo.tick(f"{name}_approvals").run_requests
-    if approved < APPROVALS:
-        say("approve", f"{approved} · fewer than {APPROVALS}, so the sensor rests; retraining by hand")
-        demo.run(retrain_job_name(demo.project))
-    else:
-        if len(requests) != 1 or demo.tick(f"{name}_approvals").run_requests:
-            raise click.ClickException("the approval sensor should have fired exactly once")
-        demo.run(retrain_job_name(demo.project), dict(requests[0].tags))
+    if len(requests) != 1 or demo.tick(f"{name}_approvals").run_requests:
+        raise click.ClickException("the approval sensor should have fired exactly once")
+    demo.run(retrain_job_name(demo.project), dict(requests[0].tags))
     dataset, training = demo.said("dataset"), demo.said("training")
-    fired = "sensor fired once → " if requests else ""
     job = str(training["training_job_id"])
     say(
         f"approve {approved}",
-        f"{fired}dataset {dataset['dataset']} +{dataset['added']} → training {job[:8]}… submitted",
+        f"sensor fired once → dataset {dataset['dataset']} +{dataset['added']} → training {job[:8]}… submitted",
     )
     demo.sandbox.state.clock.advance(24 * HOUR)
     demo.tick(f"{name}_training")
@@ -190,9 +185,10 @@ def demo(*, data: Path | None, store: str | None, project: str | None, tasks: in
                 if data
                 else seed_drawn(sandbox.state, project=slug, tasks=tasks or 240)
             )
-            here.enter(sandbox.url)
+            approvals = max(1, min(APPROVALS, seeded.tasks - seeded.approved))
+            here.enter(sandbox.url, retrain_every=approvals)
             with dg.DagsterInstance.get() as instance:
-                play(Demo(here, sandbox, instance), seeded)
+                play(Demo(here, sandbox, instance, approvals=approvals), seeded)
     except (SandboxError, OSError) as error:
         raise click.ClickException(str(error)) from error
     say("all", f"{time.perf_counter() - start:.0f} s · outputs in {here.store}")

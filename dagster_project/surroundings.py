@@ -19,7 +19,7 @@ nux:
 concurrency:
   pools:
     granularity: op
-    default_limit: 2
+    default_limit: 1
 """
 
 
@@ -49,7 +49,7 @@ class Surroundings:
         if not settings.exists():
             settings.write_text(DAGSTER_YAML, encoding="utf-8")
 
-    def enter(self, sandbox_url: str) -> None:
+    def enter(self, sandbox_url: str, retrain_every: int | None = None) -> None:
         """Set the environment variables ``dagster_project.definitions`` reads: this project, this store, this
         sandbox."""
         os.environ.pop("FASTLABEL_ACCESS_TOKEN", None)
@@ -57,6 +57,8 @@ class Surroundings:
         os.environ["FASTLABEL_SANDBOX_URL"] = sandbox_url
         os.environ["FASTLABEL_PROJECT"] = self.project
         os.environ["FASTLABEL_STORE"] = self.store
+        if retrain_every is not None:
+            os.environ["FASTLABEL_RETRAIN_EVERY"] = str(retrain_every)
         os.environ["DAGSTER_HOME"] = str(self.dagster_home)
 
 

@@ -29,6 +29,14 @@ def safe_name(slug: str) -> str:
     return f"{readable or 'project'}_{mark}"
 
 
+def dataset_name(slug: str) -> str:
+    """``slug`` as the name of a FastLabel dataset, which takes lower-case letters, digits and hyphens only.
+
+    A slug that fits stays as it is; another one gets a short hash of itself, as in :func:`safe_name`.
+    """
+    return slug if _PLAIN_SLUG.fullmatch(slug) else safe_name(slug).replace("_", "-")
+
+
 def project_tag(slug: str) -> str:
     """``slug`` as the value of an asset tag: itself where Dagster allows it (ASCII letters, digits, ``-_.``, at most
     63), else its :func:`safe_name`."""

@@ -115,11 +115,17 @@ class ExportReport:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{target}/{REPORT_FILE} is not an export report: {error}") from error
 
+    def sentences(self) -> list[str]:
+        """What was dropped, altered and noticed, a sentence each, with counts."""
+        fates = (("dropped", self.dropped), ("altered", self.altered), ("noticed", self.noticed))
+        return [
+            f"{note.count:,} {_types(note)}{'' if fate == 'noticed' else ' ' + fate}: {note.reason}"
+            for fate, notes in fates
+            for note in notes
+        ]
+
     def __str__(self) -> str:
-        parts = [f"{self.format}: {self.written:,} annotations of {self.images:,} images written"]
-        parts += [f"{note.count:,} {_types(note)} dropped: {note.reason}" for note in self.dropped]
-        parts += [f"{note.count:,} {_types(note)} altered: {note.reason}" for note in self.altered]
-        parts += [f"{note.count:,} {_types(note)}: {note.reason}" for note in self.noticed]
+        parts = [f"{self.format}: {self.written:,} annotations of {self.images:,} images written", *self.sentences()]
         if self.unchanged:
             parts.append("unchanged, nothing to do")
         return " · ".join(parts)

@@ -9,7 +9,7 @@ from fastlabel_dagster import formats
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.plan import EXPORT_FORMATS
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.translator import FastLabelTranslator, safe_name
+from fastlabel_dagster.translator import FastLabelTranslator, dataset_name, safe_name
 
 
 def keys(**arguments):
@@ -77,3 +77,11 @@ def test_names_are_fit_for_dagster_and_differ():
     assert len(set(names)) == len(slugs)
     assert all(name.isidentifier() or name[0].isdigit() for name in names)
     assert all(name.isascii() for name in names)
+
+
+def test_dataset_names_are_fit_for_fastlabel_and_differ():
+    slugs = ["street-scenes", "street_scenes", "Street-Scenes", "交差点", "--"]
+    names = [dataset_name(slug) for slug in slugs]
+    assert names[0] == "street-scenes"
+    assert len(set(names)) == len(slugs)
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for name in names)
