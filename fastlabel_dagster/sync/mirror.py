@@ -167,10 +167,6 @@ class LabelMirror:
         """Put the new rows of one bucket (schema ``STORED_TASKS`` without ``bucket``) in place, for the next commit."""
         return self._tasks.write(rows, partition=bucket, stem=combined_digest(rows["digest"].to_pylist()))
 
-    def discard(self, files: Iterable[DataFile]) -> None:
-        """Delete files that will not be committed after all."""
-        self._tasks.store.delete(file.path for file in files)
-
     def commit_tasks(
         self,
         base: Snapshot | None,

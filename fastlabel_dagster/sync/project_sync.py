@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from difflib import get_close_matches
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from fastlabel_dagster.api import FastLabelError, Invalid, NotFound
-from fastlabel_dagster.labels.digest import classes_digest, combined_digest
-from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.store import S3Options, Store, open_store
-from fastlabel_dagster.sync.buckets import buckets_for, checked_buckets, outgrown
-from fastlabel_dagster.sync.delta import ConcurrentSync, DataFile
-from fastlabel_dagster.sync.inflight import in_flight
+from fastlabel_dagster.sync.buckets import checked_buckets
+from fastlabel_dagster.sync.delta import ConcurrentSync
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.progress import progress_bar
 from fastlabel_dagster.sync.quarantine import Quarantined, write_quarantine
-from fastlabel_dagster.sync.scan import Scan, scan_project
-from fastlabel_dagster.sync.snapshot import Snapshot
-from fastlabel_dagster.sync.spill import SpilledTask, TaskSpill
+from fastlabel_dagster.sync.scan import scan_project
+from fastlabel_dagster.sync.spill import TaskSpill
+from fastlabel_dagster.sync.update import Update
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
 
 _ATTEMPTS = 3
-_UPLOADS_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -158,7 +151,7 @@ def sync_project(
                     log=say,
                 )
             classes = list(client.annotation_classes.iter(project))
-            update = _Update(
+            update = Update(
                 mirror=mirror,
                 base=base,
                 project=project,
@@ -174,10 +167,7 @@ def sync_project(
                     raise
                 say(f"{project}: another sync committed meanwhile, reading again")
                 continue
-            quarantined = [
-                *(Quarantined(bad.reason, bad.task_id, bad.name, bad.excerpt) for bad in scan.unreadable),
-                *update.rejected,
-            ]
+            quarantined = [Quarantined(bad.reason, bad.task_id, bad.name, bad.excerpt) for bad in scan.unreadable]
             quarantine_file = write_quarantine(root, project, quarantined)
             used = client.statistics.snapshot() - used_before
             report = SyncReport(
@@ -210,159 +200,6 @@ def sync_project(
             say(str(report))
             return report
     raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-class _Update:
-    """The difference between what a scan read and the newest version, and the commit that removes it."""
-
-    def __init__(
-        self,
-        *,
-        mirror: LabelMirror,
-        base: Snapshot | None,
-        project: str,
-        spill: TaskSpill,
-        scan: Scan,
-        classes: Sequence[dict[str, Any]],
-        buckets: int | None,
-    ) -> None:
-        self._mirror, self._base = mirror, base
-        self._before = None if base is None else base.version
-        self._project, self._spill, self._scan = project, spill, scan
-        self._classes = list(classes)
-        self._classes_digest = classes_digest(self._classes)
-        self._wanted_buckets = buckets
-        self.rejected: list[Quarantined] = []
-        self.version = -1
-        self.changed = False
-        self._plan()
-
-    def commit(self) -> None:
-        """Commit the difference, if there is one; ``version`` and ``changed`` tell.
-
-        A task that cannot be converted is rejected, and the rest planned and written anew.
-
-        Raises:
-            ConcurrentSync: another sync committed since the table was opened.
-        """
-        while self._before is None or self.digest != self._before.digest:
-            try:
-                self._write()
-            except _Unconvertible as unconvertible:
-                for entry in unconvertible.entries:
-                    self._spill.drop(str(entry.task_id), seen=self._scan.passes)
-                self.rejected += unconvertible.entries
-                self._plan()
-            else:
-                return
-        self.version = self._before.version
-
-    def _plan(self) -> None:
-        spill, before = self._spill, self._before
-        tasks = spill.tasks
-        laid_out = None if before is None else before.buckets
-        self._again = laid_out is not None and outgrown(tasks, laid_out)
-        self.buckets = self._wanted_buckets or buckets_for(tasks) if laid_out is None else laid_out
-        self.digest = combined_digest(chain(spill.digests(), [self._classes_digest]))
-        self.added = self.updated = self.removed = 0
-        self.changed_buckets: set[int] = set()
-        if before is not None and self.digest == before.digest:
-            return
-        wanted = spill.by_bucket(self.buckets)
-        upcoming = next(wanted, None)
-        for bucket in range(self.buckets):
-            now: list[SpilledTask] = []
-            if upcoming is not None and upcoming[0] == bucket:
-                now = upcoming[1]
-                upcoming = next(wanted, None)
-            if self._base is None:
-                was = {}
-            elif self._base.bucket_digest(bucket) == combined_digest(digest for _, digest in now):
-                continue
-            else:
-                was = self._base.digests(bucket)
-            kept = sum(task_id in was for task_id, _ in now)
-            updated = sum(was.get(task_id, digest) != digest for task_id, digest in now)
-            added, removed = len(now) - kept, len(was) - kept
-            self.added, self.updated, self.removed = self.added + added, self.updated + updated, self.removed + removed
-            if added or updated or removed:
-                self.changed_buckets.add(bucket)
-        if self._again:
-            self.buckets = buckets_for(tasks)
-            self.changed_buckets = set(range(self.buckets))
-
-    def _write(self) -> None:
-        files = self._write_files()
-        classes_version = self._mirror.commit_classes(classes_from_fastlabel(self._classes), self._classes_digest.hex())
-        facts: dict[str, str | int | bool] = {
-            "project": self._project,
-            "labels_digest": self.digest,
-            "tasks": self._spill.tasks,
-            "annotations": self._spill.annotations,
-            "classes": len(self._classes),
-            "classes_version": classes_version,
-            "classes_digest": self._classes_digest.hex(),
-            "buckets": self.buckets,
-            "buckets_rewritten": len(self.changed_buckets),
-            "added": self.added,
-            "updated": self.updated,
-            "removed": self.removed,
-            "settled": self._scan.settled,
-            "synced_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        }
-        rewritten = None if self._again or self._before is None else sorted(self.changed_buckets)
-        self.version = self._mirror.commit_tasks(self._base, files, facts, buckets=rewritten)
-        self.changed = True
-
-    def _write_files(self) -> list[DataFile]:
-        """Put the files of all changed buckets in place; several uploads at a time where that is not the local disk."""
-        files: list[DataFile] = []
-        tables = (
-            (bucket, self._converted(tasks))
-            for bucket, tasks in self._spill.by_bucket(self.buckets)
-            if bucket in self.changed_buckets
-        )
-        workers = 1 if self._mirror.store.is_local else _UPLOADS_IN_FLIGHT
-        try:
-            for file in in_flight(lambda each: self._mirror.write_bucket(each[1], each[0]), tables, workers=workers):
-                files.append(file)
-        except _Unconvertible:
-            self._mirror.discard(files)
-            raise
-        return files
-
-    def _converted(self, tasks: Sequence[SpilledTask]) -> pa.Table:
-        bodies = self._spill.bodies([task.task_id for task in tasks])
-        try:
-            rows = tasks_table(bodies)
-        except _CONVERSION_ERRORS:
-            entries = [entry for body in bodies if (entry := _conversion_problem(body)) is not None]
-            if not entries:
-                raise
-            raise _Unconvertible(entries) from None
-        rows = rows.set_column(rows.schema.get_field_index("url"), "url", pa.nulls(rows.num_rows, pa.string()))
-        return rows.append_column("digest", pa.array([task.digest for task in tasks], pa.binary()))
-
-
-class _Unconvertible(Exception):
-    """Tasks that cannot be kept as rows."""
-
-    def __init__(self, entries: list[Quarantined]) -> None:
-        super().__init__(f"{len(entries)} tasks")
-        self.entries = entries
-
-
-#: What a value of a shape nobody foresaw makes a conversion raise.
-_CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-
-
-def _conversion_problem(task: Mapping[str, Any]) -> Quarantined | None:
-    try:
-        tasks_table([dict(task)])
-    except _CONVERSION_ERRORS as error:
-        reason = f"cannot be kept as a row: {type(error).__name__}: {error}"[:500]
-        return Quarantined(reason, str(task["id"]), str(task.get("name")))
-    return None
 
 
 def _project(client: FastLabelClient, slug: str) -> dict[str, Any]:

@@ -236,5 +236,12 @@ def _annotation_count(task: Mapping[str, Any]) -> int:
 
 
 def _packed(task: Mapping[str, Any]) -> str:
+    """A task's JSON without its signed links: they are credentials, and other ones in every answer."""
+    kept = {key: value for key, value in task.items() if key != "url"}
+    if isinstance(kept.get("contents"), list):
+        kept["contents"] = [
+            {key: value for key, value in content.items() if key != "url"} if isinstance(content, Mapping) else content
+            for content in kept["contents"]
+        ]
     # The standard library's JSON, because NaN and integers beyond 64 bits must come back as they were read.
-    return json.dumps(task, ensure_ascii=True, separators=(",", ":"))
+    return json.dumps(kept, ensure_ascii=True, separators=(",", ":"))
