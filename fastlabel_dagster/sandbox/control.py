@@ -11,6 +11,10 @@
   so after that many seconds and brings that many drawn pictures. Answers the history.
 - ``POST jobs/fail-next`` with ``{"kind": "training" | "evaluation" | "auto_annotation" | "import", "times": 1}``.
 - ``POST datasets/object-type`` with ``{"datasetId", "objectName", "type"}``.
+- ``POST faults`` with ``{"route", "times", "kind" or "status", "after", "skip", "retryAfter", "seconds"}`` for a
+  script, or with ``{"probability", "seed", "kinds", "route", "after", "retryAfter", "silenceSeconds", "slowSeconds"}`` for
+  chance: what :class:`~fastlabel_dagster.sandbox.faults.Faults` takes. ``GET faults``: the counts. ``DELETE faults``:
+  no more of them.
 
 The token is the API's; none of it counts against the request budget.
 """
@@ -95,6 +99,35 @@ def _fail_next(call: Call) -> Any:
     return {}
 
 
+_SCRIPT_KEYS = {"times": "times", "kind": "kind", "status": "status", "after": "after", "skip": "skip"}
+_SCRIPT_KEYS |= {"route": "route", "retryAfter": "retry_after", "seconds": "seconds"}
+_CHANCE_KEYS = {"probability": "probability", "seed": "seed", "kinds": "kinds", "route": "route", "after": "after"}
+_CHANCE_KEYS |= {"retryAfter": "retry_after", "silenceSeconds": "silence_seconds", "slowSeconds": "slow_seconds"}
+
+
+def _faults(call: Call) -> Any:
+    return call.state.faults.summary()
+
+
+def _add_faults(call: Call) -> Any:
+    by_chance = "probability" in call.body
+    names = _CHANCE_KEYS if by_chance else _SCRIPT_KEYS
+    unknown = sorted(set(call.body) - set(names))
+    if unknown:
+        raise invalid(f"unknown: {', '.join(unknown)}; a fault is made of {', '.join(names)}")
+    given = {names[key]: value for key, value in call.body.items()}
+    try:
+        (call.state.faults.chance if by_chance else call.state.faults.script)(**given)
+    except (TypeError, ValueError) as error:  # TypeError: a field of another type than the rule book's
+        raise invalid(str(error)) from error
+    return call.state.faults.summary()
+
+
+def _clear_faults(call: Call) -> Any:
+    call.state.faults.clear()
+    return call.state.faults.summary()
+
+
 def _object_type(call: Call) -> Any:
     call.state.datasets.set_object_type(call.required("datasetId"), call.required("objectName"), call.required("type"))
     return {}
@@ -110,4 +143,7 @@ ENDPOINTS = (
     Endpoint("POST", "imports", _import),
     Endpoint("POST", "jobs/fail-next", _fail_next),
     Endpoint("POST", "datasets/object-type", _object_type),
+    Endpoint("GET", "faults", _faults),
+    Endpoint("POST", "faults", _add_faults),
+    Endpoint("DELETE", "faults", _clear_faults),
 )

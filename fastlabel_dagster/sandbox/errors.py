@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-_PHRASES = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    409: "Conflict",
-    413: "Payload Too Large",
-    422: "Unprocessable Entity",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
+from http import HTTPStatus
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {422: "Unprocessable Entity"}
 
 
 class SandboxError(RuntimeError):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from fastlabel_dagster.sandbox.errors import SandboxError
+from fastlabel_dagster.sandbox.fault_web import Connections, FaultyApplication
 from fastlabel_dagster.sandbox.state import SandboxState
 from fastlabel_dagster.sandbox.web import Web
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.sandbox.seed import SeedReport
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - it guards nothing
 REQUESTS_PER_10_MINUTES = 10_000
@@ -43,8 +49,11 @@ class Sandbox:
         self._port = port
         self.state = SandboxState(Path(data), speed=speed)
         web = Web(self.state, token=token, requests_per_10_minutes=requests_per_10_minutes, page_limit=page_limit)
+        connections = Connections()
+        self._application = FaultyApplication(web.application(), self.state.faults, connections)
         config = uvicorn.Config(
-            web.application(),
+            self._application,
+            http=connections.protocol(),
             log_level="error",
             access_log=False,
             lifespan="off",
@@ -109,6 +118,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """Let running requests end, then close the port and the database."""
+        self._application.release()
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(timeout=15)
@@ -117,6 +127,70 @@ class Sandbox:
             self._socket.close()
             self._socket = None
         self.state.close()
+
+    # -- for tests and trials ----------------------------------------------------------------------------------------
+
+    def seed(self, tasks: int = 50, *, project: str = "street-scenes", seed: int = 0) -> SeedReport:
+        """Fill a new project with street scenes the sandbox draws; see :func:`seed.seed_drawn`."""
+        from fastlabel_dagster.sandbox.seed import seed_drawn
+
+        return seed_drawn(self.state, project, tasks=tasks, seed=seed)
+
+    def fail(
+        self,
+        route: str,
+        *,
+        times: int | None = 1,
+        kind: str | None = None,
+        status: int | None = None,
+        after: bool | None = None,
+        skip: int = 0,
+        retry_after: float | str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Let the next ``times`` requests of a route fail: ``fail("GET tasks/image", times=2, status=429)``.
+
+        See :meth:`Faults.script`, which also says what raises ValueError.
+        """
+        self.state.faults.script(
+            route,
+            times=times,
+            kind=kind,
+            status=status,
+            after=after,
+            skip=skip,
+            retry_after=retry_after,
+            seconds=seconds,
+        )
+
+    def faults(
+        self,
+        probability: float,
+        *,
+        seed: int = 0,
+        kinds: Iterable[str | int] | None = None,
+        route: str = "* *",
+        after: bool | None = None,
+        retry_after: float | str | None = 0,
+        silence_seconds: float = 60.0,
+        slow_seconds: float = 0.2,
+    ) -> None:
+        """Let every request fail with this probability: ``faults(probability=0.2, seed=7)``. See
+        :meth:`Faults.chance`."""
+        self.state.faults.chance(
+            probability,
+            seed=seed,
+            kinds=kinds,
+            route=route,
+            after=after,
+            retry_after=retry_after,
+            silence_seconds=silence_seconds,
+            slow_seconds=slow_seconds,
+        )
+
+    def clear_faults(self) -> None:
+        """Let everything go well again; what happened stays counted in ``state.faults.summary()``."""
+        self.state.faults.clear()
 
     def _listen(self) -> None:
         if self._socket is not None:

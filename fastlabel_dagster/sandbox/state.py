@@ -14,6 +14,7 @@ from fastlabel_dagster.sandbox.clock import Clock
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.datasets import Datasets
 from fastlabel_dagster.sandbox.errors import SandboxError
+from fastlabel_dagster.sandbox.faults import Faults
 from fastlabel_dagster.sandbox.files import Files
 from fastlabel_dagster.sandbox.jobs import Jobs
 from fastlabel_dagster.sandbox.modalities import BY_NAME, modality_of
@@ -24,7 +25,7 @@ from fastlabel_dagster.sandbox.tasks import Tasks
 
 class SandboxState:
     """The content of a data folder: ``projects``, ``classes``, ``tasks``, ``tags``, ``datasets``, ``jobs``, ``files``
-    and the ``clock``. Safe for threads; several processes may have the same folder open.
+    the ``clock`` and the ``faults``. Safe for threads; several processes may have the same folder open.
 
     The methods below are the ones tests, demos and ``/_sandbox`` use; they raise :class:`Refused` like the API does.
     """
@@ -50,6 +51,7 @@ class SandboxState:
         self.tasks = Tasks(self.database, self.clock, self.projects, self.classes, self.tags)
         self.datasets = Datasets(self.database, self.clock, self.files)
         self.jobs = Jobs(self)
+        self.faults = Faults()
 
     def __enter__(self) -> SandboxState:
         return self
@@ -159,10 +161,16 @@ class SandboxState:
         self.jobs.fail_next(kind, times)
 
     def summary(self) -> dict[str, Any]:
-        """Counts of what is there, and the clock; for people and health checks."""
+        """Counts of what is there, the clock and the faults so far; for people and health checks."""
         with self.database.read() as connection:
             counts = {
                 table: connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]  # noqa: S608 - constant parts
                 for table in ("projects", "tasks", "datasets", "objects", "jobs")
             }
-        return {"status": "ok", **counts, "time": self.clock.now(), "speed": self.clock.speed}
+        return {
+            "status": "ok",
+            **counts,
+            "time": self.clock.now(),
+            "speed": self.clock.speed,
+            "faults": self.faults.summary(),
+        }

@@ -39,6 +39,8 @@ class Web:
         self._token = f"Bearer {token}".encode()
         self._page_limit = page_limit
         self._budget = Budget(requests_per_10_minutes, state.clock.unscaled)
+        files = (("GET", "/files/{key:path}"), ("PUT", "/files/{key:path}"))
+        state.faults.know([*((row.method, f"/v1/{row.path}") for row in ENDPOINTS), *files])
 
     def application(self) -> Starlette:
         """The ASGI application."""
