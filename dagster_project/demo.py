@@ -174,8 +174,10 @@ def demo(*, data: Path | None, store: str | None, project: str | None, tasks: in
     start = time.perf_counter()
     slug = project or (data.resolve().name if data else "street-scenes")
     here = Surroundings(project=slug, store=store or f"out/{slug}")
-    forget_earlier(here, outputs=store is None)
+    forget_earlier(here)
     here.make()
+    if store is None and not Path(here.store).exists():
+        here.note_outputs()
     try:
         with Sandbox(here.sandbox) as sandbox, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -195,11 +197,14 @@ def demo(*, data: Path | None, store: str | None, project: str | None, tasks: in
     say("look", "make dev → http://127.0.0.1:3000")
 
 
-def forget_earlier(here: Surroundings, *, outputs: bool) -> None:
-    """Start afresh: remove what an earlier demo kept in its own folders. A store named by the user is left alone."""
-    shutil.rmtree(here.home, ignore_errors=True)
-    if outputs:
+def forget_earlier(here: Surroundings) -> None:
+    """Start afresh: remove what an earlier demo made, its sandbox and its default outputs, and nothing else.
+
+    Outputs are removed only where the earlier demo noted that it made them; a store named by the user never is.
+    """
+    if here.outputs_are_ours:
         shutil.rmtree(here.store, ignore_errors=True)
+    shutil.rmtree(here.home, ignore_errors=True)
 
 
 if __name__ == "__main__":

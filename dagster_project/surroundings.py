@@ -22,6 +22,9 @@ concurrency:
     default_limit: 1
 """
 
+#: Names the output folders that demos have made, a line each.
+OUTPUTS_NOTE = Path("out/.made-by-make-demo")
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -49,6 +52,16 @@ class Surroundings:
         if not settings.exists():
             settings.write_text(DAGSTER_YAML, encoding="utf-8")
 
+    @property
+    def outputs_are_ours(self) -> bool:
+        """Whether an earlier demo made the folder ``store`` (and so may remove it)."""
+        return self.store in _noted()
+
+    def note_outputs(self) -> None:
+        """Remember that the demo makes the folder ``store``."""
+        OUTPUTS_NOTE.parent.mkdir(parents=True, exist_ok=True)
+        OUTPUTS_NOTE.write_text("".join(f"{store}\n" for store in sorted({*_noted(), self.store})), encoding="utf-8")
+
     def enter(self, sandbox_url: str, retrain_every: int | None = None) -> None:
         """Set the environment variables ``dagster_project.definitions`` reads: this project, this store, this
         sandbox."""
@@ -60,6 +73,10 @@ class Surroundings:
         if retrain_every is not None:
             os.environ["FASTLABEL_RETRAIN_EVERY"] = str(retrain_every)
         os.environ["DAGSTER_HOME"] = str(self.dagster_home)
+
+
+def _noted() -> list[str]:
+    return OUTPUTS_NOTE.read_text(encoding="utf-8").splitlines() if OUTPUTS_NOTE.exists() else []
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
