@@ -6,11 +6,12 @@ Ctrl-C ends both.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import click
@@ -47,21 +48,27 @@ def dev(
 
 
 def _dagster_dev(port: int) -> int:
-    """Run ``dagster dev`` as a child in our environment; ends with us, and we with it."""
-    command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml"]
-    child = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)])  # noqa: S603 - our own command line
+    """Run ``dagster dev`` as a child in our environment; it and the servers it starts end with us.
+
+    The child leads a process group of its own: Ctrl-C reaches only us, and we end the group in order.
+    """
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    while child.poll() is None and not stopped.is_set():
-        time.sleep(0.2)
-    if child.poll() is None:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-    return 0 if stopped.is_set() else int(child.returncode or 0)
+        signal.signal(number, lambda *_: stopped.set())  # before the child: it must not inherit an ignored SIGINT
+    command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml"]
+    child = subprocess.Popen(  # noqa: S603 - our own command line
+        [*command, "--host", "127.0.0.1", "--port", str(port)], start_new_session=True
+    )
+    while child.poll() is None and not stopped.wait(0.2):
+        pass
+    code = child.poll()
+    if code is None:
+        child.send_signal(signal.SIGINT)  # dagster dev ends its own servers
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=15)
+    with contextlib.suppress(ProcessLookupError):  # nothing of the group is left
+        os.killpg(child.pid, signal.SIGKILL)
+    return 0 if code is None else code
 
 
 if __name__ == "__main__":
