@@ -12,11 +12,32 @@ import requests
 from fastlabel_dagster.api.budget import RequestBudget
 from fastlabel_dagster.api.download import download
 from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.groups.annotated_tasks import (
+    AudioTasks,
+    ImageTasks,
+    PcdTasks,
+    SequentialImageTasks,
+    SequentialPcdTasks,
+    TextTasks,
+    VideoTasks,
+)
 from fastlabel_dagster.api.groups.annotation_classes import AnnotationClasses
+from fastlabel_dagster.api.groups.appendix import Appendix, Metadatas
+from fastlabel_dagster.api.groups.classified_tasks import (
+    AudioClassificationTasks,
+    ImageClassificationTasks,
+    MultiImageClassificationTasks,
+    TextClassificationTasks,
+    VideoClassificationTasks,
+)
+from fastlabel_dagster.api.groups.comments import Comments
 from fastlabel_dagster.api.groups.datasets import DatasetObjects, Datasets
 from fastlabel_dagster.api.groups.jobs import AutoAnnotationJobs, EvaluationJobs, TrainingJobs
+from fastlabel_dagster.api.groups.models import ModelEndpoints, ModelMonitoring
+from fastlabel_dagster.api.groups.other_tasks import DicomTasks, MultiModalVideoAudioTasks, RoboticsTasks
 from fastlabel_dagster.api.groups.projects import AwsS3, ImportHistories, Projects, Tags
-from fastlabel_dagster.api.groups.tasks import ImageTasks, Tasks
+from fastlabel_dagster.api.groups.tasks import Tasks
+from fastlabel_dagster.api.groups.workspace import WorkspaceUsers
 from fastlabel_dagster.api.retry import RetryPolicy
 from fastlabel_dagster.api.sdk_names import SdkNames
 from fastlabel_dagster.api.statistics import RequestStatistics
@@ -79,6 +100,20 @@ class FastLabelClient(SdkNames):
         self.projects = Projects(self._transport)
         self.tasks = Tasks(self._transport)
         self.image_tasks = ImageTasks(self._transport)
+        self.image_classification_tasks = ImageClassificationTasks(self._transport)
+        self.multi_image_classification_tasks = MultiImageClassificationTasks(self._transport)
+        self.sequential_image_tasks = SequentialImageTasks(self._transport)
+        self.video_tasks = VideoTasks(self._transport)
+        self.video_classification_tasks = VideoClassificationTasks(self._transport)
+        self.text_tasks = TextTasks(self._transport)
+        self.text_classification_tasks = TextClassificationTasks(self._transport)
+        self.audio_tasks = AudioTasks(self._transport)
+        self.audio_classification_tasks = AudioClassificationTasks(self._transport)
+        self.multi_modal_video_audio_tasks = MultiModalVideoAudioTasks(self._transport)
+        self.pcd_tasks = PcdTasks(self._transport)
+        self.sequential_pcd_tasks = SequentialPcdTasks(self._transport)
+        self.dicom_tasks = DicomTasks(self._transport)
+        self.robotics_tasks = RoboticsTasks(self._transport)
         self.tags = Tags(self._transport)
         self.annotation_classes = AnnotationClasses(self._transport)
         self.import_histories = ImportHistories(self._transport)
@@ -88,6 +123,12 @@ class FastLabelClient(SdkNames):
         self.training_jobs = TrainingJobs(self._transport)
         self.evaluation_jobs = EvaluationJobs(self._transport)
         self.auto_annotation_jobs = AutoAnnotationJobs(self._transport)
+        self.model_endpoints = ModelEndpoints(self._transport)
+        self.model_monitoring = ModelMonitoring(self._transport)
+        self.appendix = Appendix(self._transport)
+        self.metadatas = Metadatas(self._transport)
+        self.comments = Comments(self._transport)
+        self.workspace_users = WorkspaceUsers(self._transport)
 
     def __repr__(self) -> str:
         return f"FastLabelClient(base_url={self._base_url!r})"

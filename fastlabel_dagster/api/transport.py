@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -30,10 +29,12 @@ from fastlabel_dagster.api.budget import BudgetAccount
 from fastlabel_dagster.api.errors import Invalid, NotFound, ServerError
 from fastlabel_dagster.api.retry import REPEATABLE_METHODS, RetryPolicy
 from fastlabel_dagster.api.statistics import StatisticsCounter
+from fastlabel_dagster.api.streamed import StreamedBody, json_body
 
 log = logging.getLogger("fastlabel_dagster.api")
 
 Timeout = float | tuple[float, float]
+Body = bytes | StreamedBody
 
 POOL_SIZE: Final = 32
 """Connections kept open per host; more threads than this still work, on connections that are closed afterwards."""
@@ -191,10 +192,10 @@ class Transport:
         self.retry.sleep(seconds)
         self.counter.add(retries=1, waited_seconds=seconds)
 
-    def _try(self, method: str, path: str, query: Mapping[str, Any] | None, data: bytes | None) -> tuple[Any] | Failure:
+    def _try(self, method: str, path: str, query: Mapping[str, Any] | None, data: Body | None) -> tuple[Any] | Failure:
         if self._account is not None:
             self.counter.add(waited_seconds=self._account.spend())
-        self.counter.add(requests=1, bytes_sent=len(data or b""))
+        self.counter.add(requests=1, bytes_sent=0 if data is None else len(data))
         try:
             response = self._send(method, self.base_url + path, query, data)
             self.counter.add(bytes_received=len(response.content))
@@ -226,7 +227,7 @@ class Transport:
             failure = ServerError(said, status=response.status_code, method=method, path=path, hint=hint)
             return Failure(failure, Again.IF_HARMLESS)
 
-    def _send(self, method: str, url: str, query: Mapping[str, Any] | None, data: bytes | None) -> requests.Response:
+    def _send(self, method: str, url: str, query: Mapping[str, Any] | None, data: Body | None) -> requests.Response:
         """One exchange. Redirects are followed only where the request stays what it is and the token stays at home."""
         for _ in range(MOST_REDIRECTS):
             response = self.session.request(
@@ -261,14 +262,16 @@ class Transport:
         self.session.close()
 
 
-def encode_json(body: object, method: str, path: str) -> bytes:
+def encode_json(body: object, method: str, path: str) -> Body:
     """A request body. NaN and infinities are refused, as no JSON reader on the other side is bound to take them.
+
+    Files in it (`streamed.Base64Content`) are read from disk while the body is sent.
 
     Raises:
         Invalid: when the body holds something that JSON cannot.
     """
     try:
-        return json.dumps(body, allow_nan=False, separators=(",", ":"), default=_plain).encode("ascii")
+        return json_body(body, _plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"the request cannot be written as JSON: {error}", method=method, path=path) from None
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,9 +16,6 @@ Jsons = list[dict[str, Any]]
 """A page of them. It has a name because inside a group `list` is a method."""
 
 MEGABYTE: Final = 1024 * 1024
-IMAGE_BYTES: Final = 20 * MEGABYTE
-OBJECT_BYTES: Final = 250 * MEGABYTE
-IMAGE_EXTENSIONS: Final = ("png", "jpg", "jpeg")
 
 USER_KEYWORDS: Final = (
     "assignee",
@@ -162,36 +157,3 @@ def object_types(types: Iterable[str | Enum] | None) -> list[str]:
         if name not in OBJECT_TYPES:
             raise Invalid(f"Invalid DatasetObjectType: {name}. types must be {list(OBJECT_TYPES)}")
     return names
-
-
-def file_to_send(
-    file_path: str | Path,
-    *,
-    what: str,
-    max_bytes: int,
-    extensions: Sequence[str] | None = None,
-) -> str:
-    """A whole file as base64 text.
-
-    Args:
-        what: names the kind of file in the error, e.g. "image".
-        max_bytes: largest size that the API takes; exactly this many bytes pass.
-        extensions: allowed endings of the path, compared without case; None allows any.
-
-    Raises:
-        Invalid: (422) for another extension or a larger file; the file is not read then.
-        OSError: when the file cannot be read.
-    """
-    path = Path(file_path)
-    if extensions is not None and not str(file_path).lower().endswith(tuple(f".{name}" for name in extensions)):
-        raise Invalid(f"Supported extensions are {', '.join(extensions)}.", status=422)
-    if path.stat().st_size > max_bytes:
-        raise Invalid(f"Supported {what} size is under {max_bytes // MEGABYTE} MB.", status=422)
-    return content_to_send(path.read_bytes(), what=what, max_bytes=max_bytes)
-
-
-def content_to_send(content: bytes, *, what: str, max_bytes: int) -> str:
-    """Bytes as base64 text, under the same limit as a file."""
-    if len(content) > max_bytes:
-        raise Invalid(f"Supported {what} size is under {max_bytes // MEGABYTE} MB.", status=422)
-    return base64.b64encode(content).decode("ascii")

@@ -204,3 +204,58 @@ def picture(tmp_path: Any) -> Any:
     path = tmp_path / "猫 1.JPG"
     path.write_bytes(b"\xff\xd8\xff not really")
     return path
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    start = 0
+    while start + 8 <= len(data):
+        size, name = struct.unpack(">I4s", data[start : start + 8])
+        yield name, data[start + 8 : start + size]
+        start += size
+
+
+def _box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def _replaced(data: bytes, path: list[bytes], change: Callable[[bytes], bytes]) -> bytes:
+    if not path:
+        return change(data)
+    return b"".join(
+        _box(name, _replaced(content, path[1:], change) if name == path[0] else content)
+        for name, content in _boxes(data)
+    )
+
+
+@pytest.fixture(scope="session")
+def mp4_of(tmp_path_factory: Any) -> Callable[[bytes | None], bytes]:
+    """Small MP4 files: what OpenCV writes (MPEG-4 part 2), or that file with a sample entry of H.264 of this name."""
+    cv2 = pytest.importorskip("cv2")
+    np = pytest.importorskip("numpy")
+    path = tmp_path_factory.mktemp("video") / "v.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 48))
+    for shade in range(0, 200, 40):
+        writer.write(np.full((48, 64, 3), shade, np.uint8))
+    writer.release()
+    written = path.read_bytes()
+    # Parameter sets of a baseline stream; OpenCV decodes nothing to name the codec.
+    sps, pps = bytes.fromhex("6742c00ad9041a6e1000000300100000030140f1226480"), bytes.fromhex("68cb83cb20")
+    settings = b"\x01" + sps[1:4] + b"\xff\xe1" + struct.pack(">H", len(sps)) + sps
+    settings += b"\x01" + struct.pack(">H", len(pps)) + pps
+
+    def make(entry: bytes | None) -> bytes:
+        if entry is None:
+            return written
+
+        def change(description: bytes) -> bytes:
+            # Version, flags and count (8 bytes), then the entry: size and name (8), what all video entries share (78).
+            return description[:8] + _box(entry, description[16:94] + _box(b"avcC", settings))
+
+        return _replaced(written, [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"], change)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def h264_mp4(mp4_of: Callable[[bytes | None], bytes]) -> bytes:
+    return mp4_of(b"avc1")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
 from typing import Any
 
 import pytest
 
 from fastlabel_dagster.api import FastLabelClient, Invalid
-from fastlabel_dagster.api.sdk_names import SdkNames
-
-OURS = {name for name, _ in inspect.getmembers(SdkNames, inspect.isfunction) if not name.startswith("_")}
 
 ANNOTATIONS = [
     {
@@ -476,23 +472,6 @@ def test_refused_where_the_sdk_does_harm(
 def test_ids_stay_one_part_of_the_path(client: FastLabelClient, server: Any) -> None:
     client.find_image_task("a/../b?c#d%2F")
     assert server.lines() == ["GET /v1/tasks/image/a%2F..%2Fb%3Fc%23d%252F"]
-
-
-@pytest.mark.parametrize("name", sorted(OURS))
-def test_signature_is_the_sdks(name: str, official: Any) -> None:
-    def plain(method: Any) -> list[tuple[str, Any, Any]]:
-        found = []
-        for p in inspect.signature(method).parameters.values():
-            default = [] if p.default == () else "UNSET" if repr(p.default) == "UNSET" else p.default
-            found.append(("users" if p.kind is p.VAR_KEYWORD else p.name, p.kind, default))
-        return found
-
-    assert plain(getattr(SdkNames, name)) == plain(getattr(official.Client, name))
-    assert inspect.getdoc(getattr(SdkNames, name))
-
-
-def test_every_method_is_compared() -> None:
-    assert {name for name, _ in CASES} == OURS
 
 
 def test_the_callers_lists_are_not_changed(client: FastLabelClient, server: Any, picture: Any) -> None:

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.file_rules import DATASET_OBJECT, one_to_send
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
 from fastlabel_dagster.api.wire import (
-    OBJECT_BYTES,
     Fixed,
     Json,
     Jsons,
     check_limit,
-    content_to_send,
-    file_to_send,
     given,
     object_types,
     path_to,
@@ -194,15 +192,9 @@ class DatasetObjects(Group):
         Raises:
             Invalid: (422) when the file is too large; nothing is sent then.
         """
-        if (file_path is None) == (content is None):
-            raise Invalid("give either file_path or content")
-        if content is not None:
-            text = content_to_send(content, what="object", max_bytes=OBJECT_BYTES)
-        else:
-            assert file_path is not None  # the other case left above
-            text = file_to_send(file_path, what="object", max_bytes=OBJECT_BYTES)
+        file = one_to_send(file_path, content, DATASET_OBJECT)
         # The API takes the file's content, not its path, under this name.
-        body = given(dataset_name=dataset, object_name=name, file_path=text)
+        body = given(dataset_name=dataset, object_name=name, file_path=file)
         body |= given(tags=tags, licenses=licenses, annotations=annotations, custom_metadata=custom_metadata)
         return self._object("POST", self.path, body=body)
 

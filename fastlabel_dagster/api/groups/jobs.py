@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fastlabel_dagster.api.errors import Invalid, NotFound
+from fastlabel_dagster.api.file_rules import ANY_FILE, file_to_send
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
 from fastlabel_dagster.api.submission import JobSearch, SubmissionPolicy, job_id, submit_once
 from fastlabel_dagster.api.waiting import wait_until_done
-from fastlabel_dagster.api.wire import OBJECT_BYTES, Json, Jsons, check_limit, file_to_send, given, path_to
+from fastlabel_dagster.api.wire import Json, Jsons, check_limit, given, path_to
 
 
 class Jobs(Group):
@@ -139,7 +140,7 @@ class TrainingJobs(Jobs):
             learning_rate=learning_rate,
             resize_option=resize_option,
             resize_dimension=resize_dimension,
-            config_file=None if config is None else file_to_send(config, what="config", max_bytes=OBJECT_BYTES),
+            config_file=None if config is None else file_to_send(config, ANY_FILE),
             annotation_value=annotation_value or None,
         )
         return self._submit(body, policy=policy or SubmissionPolicy(), known_ids=known_ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from fastlabel_dagster.api.errors import Invalid, NotFound
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
@@ -112,6 +113,20 @@ class Projects(Group):
         """Set a project's three external codes; None clears one. Returns the id of the project's metadata."""
         body = {"externalCode1": code_1, "externalCode2": code_2, "externalCode3": code_3}
         return self._text("PUT", path_to("projects", project_id, Fixed("metadata")), body)
+
+    def set_user_role(self, project: str, email: str, role: str) -> Any:
+        """Make a user a member of a project, change what they are there, or take them out of it.
+
+        Args:
+            project: the project's slug.
+            email: the user's address.
+            role: `annotator`, `reviewer`, `owner`, `external_annotator`, `external_reviewer`, `external_approver`,
+                `external_sub_owner`, `external_owner`; `none` takes the user out.
+
+        Returns:
+            The server's word on it, true as a rule.
+        """
+        return self._transport.call("PUT", "projects-users", body={"project": project, "email": email, "role": role})
 
     def id_slug_map(self) -> dict[str, str]:
         """The slugs of all projects by id."""

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.file_rules import DATASET_OBJECT, file_to_send
 from fastlabel_dagster.api.object_files import save_objects
 from fastlabel_dagster.api.sdk_names.face import SdkFace
 from fastlabel_dagster.api.wire import (
-    OBJECT_BYTES,
     Fixed,
     Json,
     check_limit,
-    file_to_send,
     given,
     object_types,
     path_to,
@@ -87,7 +86,7 @@ class DatasetNames(SdkFace):
         custom_metadata: Mapping[str, Any] | None = None,
     ) -> Any:
         """Add a file of at most 250 MB to a dataset and return the object."""
-        file = file_to_send(file_path, what="object", max_bytes=OBJECT_BYTES)
+        file = file_to_send(file_path, DATASET_OBJECT)
         body = {"datasetName": dataset, "objectName": name, "filePath": file}
         body |= truthy(tags=tags, licenses=licenses, annotations=annotations, custom_metadata=custom_metadata)
         return self._post(OBJECTS, body)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastlabel_dagster.api.errors import Invalid
 from fastlabel_dagster.api.transport import Transport
-from fastlabel_dagster.api.wire import Json, annotations_to_send, check_limit
+from fastlabel_dagster.api.wire import Json, check_limit
 
 
 class SdkFace:
@@ -33,12 +32,6 @@ class SdkFace:
 
     def _delete(self, path: str) -> None:
         self._transport.call("DELETE", path)
-
-
-def annotations_or_nothing(annotations: Iterable[Mapping[str, Any]] | None, content: str) -> Json:
-    """The body's `annotations` field, or no field when there are none; the caller's list stays as it is."""
-    sent = annotations_to_send(annotations or (), content)
-    return {"annotations": sent} if sent else {}
 
 
 def first_of(found: list[Json] | None) -> Json | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.file_rules import ANY_FILE, file_to_send
 from fastlabel_dagster.api.sdk_names.face import SdkFace
-from fastlabel_dagster.api.wire import OBJECT_BYTES, file_to_send, given, path_to, truthy
+from fastlabel_dagster.api.wire import given, path_to, truthy
 
 
 class JobNames(SdkFace):
@@ -54,7 +55,7 @@ class JobNames(SdkFace):
             learning_rate=learning_rate,
             resize_option=resize_option,
             resize_dimension=resize_dimension,
-            config_file=None if config is None else file_to_send(config, what="config", max_bytes=OBJECT_BYTES),
+            config_file=None if config is None else file_to_send(config, ANY_FILE),
         )
         return self._post("trainings", body | truthy(annotation_value=annotation_value))
 

@@ -1,108 +1,19 @@
-"""The SDK's names for tasks and task tags."""
+"""The SDK's names for what works with tasks of every modality, and for task tags."""
 
 # ruff: noqa: PLR0917 - the signatures are the SDK's
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from fastlabel_dagster.api.errors import Invalid
 from fastlabel_dagster.api.groups.tasks import TASKS_PER_TAG_REQUEST
-from fastlabel_dagster.api.sdk_names.face import SdkFace, annotations_or_nothing, first_of, named
-from fastlabel_dagster.api.wire import (
-    IMAGE_BYTES,
-    IMAGE_EXTENSIONS,
-    Fixed,
-    Json,
-    file_to_send,
-    given,
-    path_to,
-    truthy,
-    users_to_send,
-)
+from fastlabel_dagster.api.sdk_names.face import SdkFace
+from fastlabel_dagster.api.wire import Fixed, Json, given, path_to, truthy, users_to_send
 
 
 class TaskNames(SdkFace):
-    """Image tasks, operations on tasks of any modality, and their tags."""
-
-    def find_image_task(self, task_id: str) -> Any:
-        """One image task by id."""
-        return self._get(path_to("tasks/image", task_id))
-
-    def find_image_task_by_name(self, project: str, task_name: str) -> Any:
-        """The first image task that the API lists under this name, or None. An empty name is refused."""
-        return first_of(self.get_image_tasks(project=project, task_name=named(task_name, "task name")))
-
-    def get_image_tasks(
-        self,
-        project: str,
-        status: str | None = None,
-        external_status: str | None = None,
-        tags: Sequence[str] | None = (),
-        task_name: str | None = None,
-        offset: int | None = None,
-        limit: int | None = 100,
-    ) -> Any:
-        """One page of a project's image tasks, at most 1,000. All pages: `client.image_tasks.iter`."""
-        query = {"project": project} | truthy(
-            status=status, external_status=external_status, tags=tags, task_name=task_name, offset=offset, limit=limit
-        )
-        return self._get_page("tasks/image", query, limit=limit)
-
-    def create_image_task(
-        self,
-        project: str,
-        name: str,
-        file_path: str | Path,
-        status: str | None = None,
-        external_status: str | None = None,
-        custom_task_status: str | None = "",
-        priority: int | None = None,
-        annotations: Iterable[Mapping[str, Any]] | None = (),
-        tags: Sequence[str] | None = (),
-        metadatas: Sequence[Mapping[str, Any]] | None = (),
-        is_delete_exif: bool = False,
-        **users: str | None,
-    ) -> Any:
-        """Add an image (png, jpg or jpeg, at most 20 MB) and return the task's id. Nothing passed in is changed."""
-        file = file_to_send(file_path, what="image", max_bytes=IMAGE_BYTES, extensions=IMAGE_EXTENSIONS)
-        body = {"project": project, "name": name, "file": file}
-        body |= truthy(
-            status=status,
-            external_status=external_status,
-            custom_task_status=custom_task_status,
-            tags=tags,
-            metadatas=metadatas,
-            is_delete_exif=is_delete_exif,
-        )
-        body |= given(priority=priority) | annotations_or_nothing(annotations, content=name) | users_to_send(users)
-        return self._post("tasks/image", body)
-
-    def update_image_task(
-        self,
-        task_id: str,
-        status: str | None = None,
-        external_status: str | None = None,
-        custom_task_status: str | None = "",
-        priority: int | None = None,
-        tags: Sequence[str] | None = (),
-        annotations: Iterable[Mapping[str, Any]] | None = (),
-        relations: Sequence[Mapping[str, Any]] | None = None,
-        metadatas: Sequence[Mapping[str, Any]] | None = (),
-        **users: str | None,
-    ) -> Any:
-        """Change an image task and return its id. Empty lists are not sent; `client.image_tasks.update` sends them."""
-        body = truthy(
-            status=status,
-            external_status=external_status,
-            custom_task_status=custom_task_status,
-            tags=tags,
-            relations=relations,
-            metadatas=metadatas,
-        )
-        body |= given(priority=priority) | annotations_or_nothing(annotations, content="") | users_to_send(users)
-        return self._put(path_to("tasks/image", task_id), body)
+    """Operations on tasks of any modality, and their tags."""
 
     def count_tasks(
         self,
