@@ -12,9 +12,9 @@
 - ``POST jobs/fail-next`` with ``{"kind": "training" | "evaluation" | "auto_annotation" | "import", "times": 1}``.
 - ``POST datasets/object-type`` with ``{"datasetId", "objectName", "type"}``.
 - ``POST faults`` with ``{"route", "times", "kind" or "status", "after", "skip", "retryAfter", "seconds"}`` for a
-  script, or with ``{"probability", "seed", "kinds", "route", "after", "retryAfter", "silenceSeconds", "slowSeconds"}`` for
-  chance: what :class:`~fastlabel_dagster.sandbox.faults.Faults` takes. ``GET faults``: the counts. ``DELETE faults``:
-  no more of them.
+  script, or with ``{"probability", "seed", "kinds", "route", "after", "retryAfter", "silenceSeconds", "slowSeconds"}``
+  for chance: what :class:`~fastlabel_dagster.sandbox.faults.Faults` takes. ``GET faults``: the counts.
+  ``DELETE faults``: no more of them.
 
 The token is the API's; none of it counts against the request budget.
 """

@@ -54,7 +54,7 @@ class Connections:
 
     def of(self, scope: Scope) -> asyncio.Transport | None:
         """The connection a request came by; None behind a proxy that rewrites the address."""
-        return self._open.get(tuple(scope.get("client") or ()))  # type: ignore[call-overload,no-any-return]
+        return self._open.get(tuple(scope.get("client") or ()))
 
 
 class FaultyApplication:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -152,5 +153,5 @@ def test_silence_ends_when_the_sandbox_stops(tmp_path: Path) -> None:
             sandbox.fail("GET projects", kind="timeout", seconds=600)
             waiting = pool.submit(outcome, lambda: requests.get(f"{sandbox.url}projects", timeout=60))
             while not sandbox.state.faults.summary()["total"]:
-                pass
+                time.sleep(0.01)
         assert waiting.result() == "reset"
