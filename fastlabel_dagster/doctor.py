@@ -35,13 +35,14 @@ def _token() -> Finding:
 
     if not os.environ.get("FASTLABEL_ACCESS_TOKEN"):
         return Finding("token", False, "FASTLABEL_ACCESS_TOKEN is not set → export it, or try `make demo` without one")
+    host = ""
     try:
-        with FastLabelClient(retry=RetryPolicy(attempts=0)) as client:
+        with FastLabelClient(retry=RetryPolicy(attempts=1)) as client:
             host = urlsplit(client.base_url).netloc
             start = time.perf_counter()
             client.projects.list(limit=1)
     except FastLabelError as error:
-        return Finding("token", False, f"found in FASTLABEL_ACCESS_TOKEN, but {error}")
+        return Finding("token", False, f"found in FASTLABEL_ACCESS_TOKEN, but {host}: {error}")
     took = (time.perf_counter() - start) * 1000
     return Finding("token", True, f"found in FASTLABEL_ACCESS_TOKEN, accepted by {host} ({took:.0f} ms)")
 

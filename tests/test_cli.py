@@ -1,0 +1,81 @@
+"""The command line, run as a user runs it: a process of its own against the sandbox."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastlabel_dagster.sandbox import Sandbox
+from fastlabel_dagster.sandbox.seed import seed_drawn
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory):
+    with Sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        seed_drawn(running.state, tasks=12)
+        yield running
+
+
+def command(*arguments, token="sandbox-token", url=""):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FASTLABEL_", "AWS_"))}
+    environment = {**kept, "FASTLABEL_API_URL": url, **({"FASTLABEL_ACCESS_TOKEN": token} if token else {})}
+    return subprocess.run(
+        [sys.executable, "-m", "fastlabel_dagster.cli", *map(str, arguments)],
+        capture_output=True, text=True, env=environment, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_sync_diff_and_convert(sandbox, tmp_path):
+    store = tmp_path / "store"
+    first = command("sync", "street-scenes", store, url=sandbox.url)
+    assert first.returncode == 0, first.stderr
+    assert "12 tasks" in first.stdout and "version 0" in first.stdout and "12 of 12 images" in first.stdout
+
+    task = sandbox.state.task_ids("street-scenes", status="completed")[0]
+    sandbox.state.set_status(task, "approved")
+    assert "version 1" in command("sync", "street-scenes", store, "--no-images", url=sandbox.url).stdout
+    changes = command("diff", store)
+    assert changes.returncode == 0, changes.stderr
+    assert "version 0 → 1: 1 task completed → approved" in changes.stdout
+
+    from fastlabel_dagster import LabelMirror, formats
+
+    formats.write(LabelMirror(store / "labels").read(), format="coco", target=tmp_path / "coco")
+    converted = command("convert", tmp_path / "coco", tmp_path / "yolo", "--from", "coco", "--to", "yolo")
+    assert converted.returncode == 0, converted.stderr
+    annotations = len(json.loads((tmp_path / "coco" / "annotations.json").read_text())["annotations"])
+    report = json.loads((tmp_path / "yolo" / "report.json").read_text())
+    assert report["written"] + sum(note["count"] for note in report["dropped"]) == annotations
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "words"),
+    [
+        (("sync", "street-scenes", "out"), "wrong-token-0123", "FASTLABEL_ACCESS_TOKEN"),
+        (("sync", "no-such-project", "out"), "sandbox-token", "no-such-project"),
+        (("sync", "street-scenes", "out"), "", "FASTLABEL_ACCESS_TOKEN"),
+        (("diff", "nothing-here"), "sandbox-token", "no mirror"),
+        (("convert", ".", "out", "--from", "paper", "--to", "yolo"), "sandbox-token", "paper"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(sandbox, tmp_path, arguments, token, words):
+    arguments = [tmp_path / word if word in ("out", "nothing-here") else word for word in arguments]
+    done = command(*arguments, token=token, url=sandbox.url)
+    assert done.returncode == 1
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert "wrong-token-0123" not in done.stderr + done.stdout
+
+
+def test_doctor_finds_all_well(sandbox, tmp_path):
+    done = command("doctor", "--store", tmp_path / "store", url=sandbox.url)
+    assert done.returncode == 0, done.stdout
+    assert "accepted by 127.0.0.1" in done.stdout
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_doctor_says_what_is_wrong():
+    done = command("doctor", url="http://127.0.0.1:9/v1/")
+    assert done.returncode == 1
+    assert "--  token" in done.stdout and "127.0.0.1" in done.stdout + done.stderr
