@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import math
 import re
 import uuid
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.errors import invalid, missing
 from fastlabel_dagster.sandbox.modalities import ANNOTATION_TYPES, ATTRIBUTE_TYPES
 from fastlabel_dagster.sandbox.projects import Projects
+from fastlabel_dagster.sandbox.shapes import READERS, numbers
 
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -172,8 +172,10 @@ class ClassBook:
             self._by_value.setdefault(one["value"], one)
         self._attributes = {one["id"]: {a["key"]: a for a in one["attributes"]} for one in classes}
 
-    def annotation(self, sent: Any, *, strict: bool = True) -> dict[str, Any]:
+    def annotation(self, sent: Any, *, shape: str = "plain", strict: bool = True) -> dict[str, Any]:
         """One annotation with its class's title and color. A 422 for an unknown class, attribute or shape.
+
+        ``shape`` is the modality's: how its annotations say where they are.
 
         With ``strict=False`` nothing is refused: unknown keys, classes and shapes are kept as they were given.
         """
@@ -194,16 +196,13 @@ class ClassBook:
             answer["attributes"] = attributes
             answer["keypoints"] = _pose(sent.get("keypoints") or [], found.get("keypoints") or [], strict)
         else:
-            if strict:
-                _check_points(str(kind), sent.get("points"))
-            answer["points"] = sent.get("points")
-            answer["rotation"] = sent.get("rotation") or 0
+            answer |= READERS[shape](str(kind), sent, strict)
             answer["attributes"] = attributes
         if sent.get("confidenceScore") is not None:
             answer["confidenceScore"] = sent["confidenceScore"]
         if not strict:
             for key, other in sent.items():
-                if key not in answer and key not in {"title", "color", "content"}:
+                if key not in answer and key != "content":
                     answer[key] = other
         return answer
 
@@ -234,7 +233,7 @@ def _pose(sent: list[Any], known: list[dict[str, Any]], strict: bool) -> list[di
         if strict:
             if not isinstance(key, str) or (by_key and key not in by_key):
                 raise invalid(f"Keypoint is not found. key: {key}")
-            if value is not None and (not _numbers(value) or len(value) != 3):
+            if value is not None and (not numbers(value) or len(value) != 3):
                 raise invalid("A keypoint's value must be [x, y, 0 or 1].")
         found = by_key.get(str(key))
         edges = [keys[edge] for edge in found["edges"] if edge in keys] if found else list(one.get("edges") or [])
@@ -242,35 +241,6 @@ def _pose(sent: list[Any], known: list[dict[str, Any]], strict: bool) -> list[di
             {"name": found["name"] if found else one.get("name", key), "key": key, "value": value, "edges": edges}
         )
     return answer
-
-
-def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in values
-    )
-
-
-def _check_points(kind: str, points: Any) -> None:
-    if kind == "segmentation" and isinstance(points, list) and points and isinstance(points[0], list):
-        ok = all(
-            isinstance(region, list)
-            and region
-            and all(_numbers(ring) and len(ring) >= 6 and len(ring) % 2 == 0 for ring in region)
-            for region in points
-        )
-    elif kind == "classification":
-        ok = points in (None, [])
-    else:
-        sizes = {"bbox": (4, 4), "keypoint": (2, 2), "circle": (3, 3), "line": (4, None), "polygon": (6, None)}
-        least, most = sizes.get(kind, (0, None))
-        ok = (
-            _numbers(points)
-            and len(points) >= least
-            and (most is None or len(points) <= most)
-            and (kind not in {"line", "polygon"} or len(points) % 2 == 0)
-        )
-    if not ok:
-        raise invalid(f"points are not valid for the annotation type {kind}")
 
 
 def _attributes(
@@ -321,6 +291,8 @@ def _part_id(class_id: str, key: str) -> str:
 
 def _only_type(project_type: str) -> str | None:
     """The one annotation type a project takes (``image_bbox`` -> bbox), None when it takes several."""
+    if project_type.startswith("robotics"):
+        return "sub_task"
     if project_type.endswith("classification"):
         return "classification"
     for kind in ANNOTATION_TYPES:

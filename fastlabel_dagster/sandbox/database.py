@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fastlabel_dagster.sandbox.errors import SandboxError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -111,6 +111,65 @@ CREATE INDEX jobs_by_kind ON jobs (kind, project, seq);
 CREATE INDEX jobs_unsettled ON jobs (due) WHERE settled = 0;
 """
 
+#: What came later, by the version it makes of the one before: an older data folder is brought up to date when it is
+#: opened.
+_LATER = {
+    2: """
+CREATE TABLE users (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    email TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    private TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE members (
+    project INTEGER NOT NULL REFERENCES projects ON DELETE CASCADE,
+    email TEXT NOT NULL,
+    role TEXT NOT NULL,
+    PRIMARY KEY (project, email)
+) WITHOUT ROWID;
+
+CREATE TABLE comments (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    task INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
+    body TEXT NOT NULL
+);
+CREATE INDEX comments_of_task ON comments (task, seq);
+CREATE TABLE threads (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    comment INTEGER NOT NULL REFERENCES comments ON DELETE CASCADE,
+    body TEXT NOT NULL
+);
+CREATE INDEX threads_of_comment ON threads (comment, seq);
+
+CREATE TABLE appendix (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    task INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
+    image TEXT NOT NULL,
+    file TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (task, image)
+);
+
+CREATE TABLE metadatas (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    project INTEGER REFERENCES projects ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+
+CREATE TABLE monitorings (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    results TEXT NOT NULL
+);
+"""
+}
+
 
 class Database:
     """One SQLite file; ``read()`` and ``write()`` hand out connections to any thread.
@@ -149,15 +208,15 @@ class Database:
     def _create(self) -> None:
         with self.write() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _statements(_SCHEMA):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
+            if version > SCHEMA_VERSION:
                 raise SandboxError(
-                    f"{self.path} was written by another version of the sandbox (schema {version}, this one reads "
+                    f"{self.path} was written by a later version of the sandbox (schema {version}, this one reads "
                     f"{SCHEMA_VERSION}): use a new data folder"
                 )
+            for later in range(version + 1, SCHEMA_VERSION + 1):
+                for statement in _statements(_LATER.get(later, _SCHEMA)):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {later}")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -44,6 +44,21 @@ def annotate_tasks(state: SandboxState, project: int, request: dict[str, Any]) -
     return seen, made
 
 
+def detect_and_draw(content: bytes) -> tuple[list[dict[str, Any]], bytes]:
+    """What is found on a picture (encoded bytes) as ``{value, confidenceScore, points}`` boxes, and the picture with
+    them drawn on it as PNG."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None, "the caller has measured it"
+    classes = [{"type": "bbox", "value": value, "color": "#000000"} for value in PAINTS]
+    found = find_shapes(pixels, classes)
+    for one in found:
+        x1, y1, x2, y2 = (round(number) for number in one["points"])
+        cv2.rectangle(pixels, (x1, y1), (x2, y2), (0, 0, 255), 2)
+    done, drawn = cv2.imencode(".png", pixels)
+    assert done
+    return [{key: one[key] for key in ("value", "confidenceScore", "points")} for one in found], drawn.tobytes()
+
+
 def find_shapes(pixels: NDArray[Any], classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Annotations for the coloured patches of ``pixels`` (uint8[h, w, 3], BGR), the classes in their order."""
     hsv = cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fastlabel_dagster.sandbox.errors import invalid
+from fastlabel_dagster.sandbox.modalities import BY_NAME, modality_of
 
 if TYPE_CHECKING:
     from fastlabel_dagster.sandbox.state import SandboxState
-
-_IMAGES = (".png", ".jpg", ".jpeg")
 
 
 def apply(state: SandboxState, kind: str, project: int | None, request: dict[str, Any], body: dict[str, Any]) -> None:
@@ -26,6 +25,10 @@ def apply(state: SandboxState, kind: str, project: int | None, request: dict[str
     if kind == "import" and project is not None:
         if request.get("s3"):
             _import_bucket(state, project, request)
+        if request.get("archive"):
+            from fastlabel_dagster.sandbox.archives import import_archive
+
+            import_archive(state, project, request)
         if request.get("draw"):
             _import_drawings(state, project, int(request["draw"]))
     elif kind == "training":
@@ -45,11 +48,14 @@ def _import_bucket(state: SandboxState, project: int, request: dict[str, Any]) -
     if not folder.is_relative_to(buckets) or not folder.is_dir():
         raise invalid("The bucket cannot be read.")
     slug = state.projects.slug_of(project)
+    modality = BY_NAME[modality_of(state.projects.type_of(project))]
+    if modality.source != "file":
+        raise invalid("Tasks of this project cannot be imported from AWS S3.")
     known = set(state.tasks.id_name_map(slug, limit=-1).values())
     found = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in _IMAGES and path.is_file()
+        if path.suffix.lower() in modality.extensions and path.is_file()
     }
     common = {key: request[key] for key in ("status", "tags", "priority") if request.get(key) is not None}
     new = {name: path for name, path in found.items() if name not in known}

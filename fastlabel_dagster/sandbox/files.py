@@ -10,11 +10,12 @@ import secrets
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from fastlabel_dagster.sandbox.clock import Clock
 from fastlabel_dagster.sandbox.database import Database
-from fastlabel_dagster.sandbox.errors import Refused, SandboxError
+from fastlabel_dagster.sandbox.errors import Refused, SandboxError, invalid
 
 #: How long a signed link works, in seconds of :meth:`Clock.unscaled`. The service's own figure is not documented.
 LINK_SECONDS = 3600
@@ -29,6 +30,7 @@ class Files:
     def __init__(self, folder: Path, database: Database, clock: Clock) -> None:
         self.folder = folder
         self._clock = clock
+        self._database = database
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "uploads").mkdir(exist_ok=True)
@@ -83,8 +85,18 @@ class Files:
 
     def new_upload(self, name: str) -> str:
         """The key under which a file called ``name`` may be uploaded."""
-        plain = re.sub(r"[^\w.\-]", "_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".")[-120:]
-        return f"uploads/{secrets.token_hex(16)}/{plain or 'file'}"
+        last = name.replace("\\", "/").rpartition("/")[2]
+        plain = re.sub(r"[^\w.\-]", "_", last).lstrip(".")[-120:]
+        key = f"uploads/{secrets.token_hex(16)}/{plain or 'file'}"
+        self._database.set_setting(f"upload {key}", last)
+        return key
+
+    def uploaded_name(self, key: Any) -> str:
+        """The name under which a file was announced that has been uploaded since; a 422 when there is none."""
+        name = self._database.setting(f"upload {key}")
+        if name is None or not self.path(key).is_file():
+            raise invalid("fileKey names no uploaded file")
+        return name
 
     def save_upload(self, key: str, content: bytes) -> None:
         """Keep the bytes that were sent to an upload link."""

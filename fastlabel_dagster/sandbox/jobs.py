@@ -65,6 +65,13 @@ class Jobs:
         kept = {key: request.get(key) for key in ("status", "tags", "priority")}
         return self.find("import", self.start_import(project, storage_type="awsS3", request=kept | {"s3": True}))
 
+    def start_archive(self, what: str, key: Any, request: dict[str, Any]) -> dict[str, Any]:
+        """Start the import of an uploaded zip (``dicom``, ``appendix`` or ``robotics``); answers the history. A 422
+        when nothing was uploaded under ``key``."""
+        name = self._state.files.uploaded_name(key)
+        wanted = {**request, "archive": what, "fileKey": key, "fileName": name}
+        return self.find("import", self.start_import(str(request.get("project")), request=wanted))
+
     def set_storage(self, project: str, request: dict[str, Any]) -> str:
         """Keep a project's S3 storage; answers its id."""
         seq = self._state.projects.seq(project)

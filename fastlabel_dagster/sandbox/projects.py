@@ -12,7 +12,7 @@ import orjson
 from fastlabel_dagster.sandbox.clock import Clock, timestamp
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.errors import invalid, missing
-from fastlabel_dagster.sandbox.modalities import family
+from fastlabel_dagster.sandbox.modalities import family, modality_of
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _WORKFLOWS = ("two_step", "three_step")
@@ -105,6 +105,14 @@ class Projects:
         with self._database.read() as connection:
             row = connection.execute("SELECT seq FROM projects WHERE slug = ?", (slug,)).fetchone()
         return None if row is None else int(row[0])
+
+    def check_modality(self, slug: str | None, modality: str) -> int:
+        """The database's number of a project that takes tasks of this modality; a 422 when it takes others."""
+        seq = self.seq(slug)
+        kind = self.type_of(seq)
+        if modality_of(kind) != modality:
+            raise invalid(f"Project type {kind} does not take {modality.replace('_', ' ')} tasks.")
+        return seq
 
     def type_of(self, seq: int) -> str:
         """The type of a project by the database's number."""

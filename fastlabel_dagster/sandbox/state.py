@@ -9,23 +9,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fastlabel_dagster.sandbox.appendix import Appendix
 from fastlabel_dagster.sandbox.classes import Classes
 from fastlabel_dagster.sandbox.clock import Clock
+from fastlabel_dagster.sandbox.comments import Comments
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.datasets import Datasets
 from fastlabel_dagster.sandbox.errors import SandboxError
 from fastlabel_dagster.sandbox.faults import Faults
 from fastlabel_dagster.sandbox.files import Files
 from fastlabel_dagster.sandbox.jobs import Jobs
+from fastlabel_dagster.sandbox.metadatas import Metadatas
 from fastlabel_dagster.sandbox.modalities import BY_NAME, modality_of
+from fastlabel_dagster.sandbox.people import People
 from fastlabel_dagster.sandbox.projects import Projects
 from fastlabel_dagster.sandbox.tags import Tags
 from fastlabel_dagster.sandbox.tasks import Tasks
 
 
 class SandboxState:
-    """The content of a data folder: ``projects``, ``classes``, ``tasks``, ``tags``, ``datasets``, ``jobs``, ``files``
-    the ``clock`` and the ``faults``. Safe for threads; several processes may have the same folder open.
+    """The content of a data folder: ``projects``, ``classes``, ``tasks``, ``tags``, ``comments``, ``appendix``,
+    ``people``, ``metadatas``, ``datasets``, ``jobs``, ``files``, the ``clock`` and the ``faults``. Safe for threads;
+    several processes may have the same folder open.
 
     The methods below are the ones tests, demos and ``/_sandbox`` use; they raise :class:`Refused` like the API does.
     """
@@ -49,6 +54,10 @@ class SandboxState:
         self.classes = Classes(self.database, self.clock, self.projects)
         self.tags = Tags(self.database, self.clock, self.projects)
         self.tasks = Tasks(self.database, self.clock, self.projects, self.classes, self.tags)
+        self.comments = Comments(self.database, self.clock, self.tasks)
+        self.appendix = Appendix(self.database, self.tasks)
+        self.people = People(self.database, self.clock, self.projects)
+        self.metadatas = Metadatas(self.database, self.clock, self.projects)
         self.datasets = Datasets(self.database, self.clock, self.files)
         self.jobs = Jobs(self)
         self.faults = Faults()
@@ -107,15 +116,15 @@ class SandboxState:
         """
         given = [dict(task) for task in tasks]
         keys: list[str | None] = []
-        measure = BY_NAME.get(modality_of(self.projects.by_slug(project)["type"]), BY_NAME["image"]).measure
+        modality = BY_NAME[modality_of(self.projects.by_slug(project)["type"])]
         for task in given:
             image = (images or {}).get(task.get("name", ""))
             if image is None:
                 keys.append(None)
                 continue
             keys.append(self.files.add_file(image) if isinstance(image, Path) else self.files.add(image, task["name"]))
-            if "width" not in task or "height" not in task:
-                task.update(measure(image.read_bytes() if isinstance(image, Path) else image))
+            if not set(modality.fields) <= set(task):
+                task.update(modality.measure(image.read_bytes() if isinstance(image, Path) else image))
         return self.tasks.add(self.projects.seq(project), given, files=keys, strict=validate)
 
     def update_task(self, task_id: str, **changes: Any) -> None:

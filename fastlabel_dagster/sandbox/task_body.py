@@ -31,6 +31,7 @@ USERS = {
     "smith": "John Smith",
 }
 
+CONTENT_KEYS = ("name", "url", "width", "height")
 _PRIVATE = ("metadatas", "customTaskStatus", "relations", *WORKFLOW_PEOPLE)
 
 
@@ -57,26 +58,36 @@ def new_body(
     if not isinstance(name, str) or not name or len(name) > 1024:
         raise invalid("name should not be empty" if not name else "name must be a text of up to 1024 characters")
     body: dict[str, Any] = {"id": task.get("id") or str(uuid.uuid4()), "name": name}
-    for key in ("width", "height"):
+    for key in modality.fields:
         if key in task:
             body[key] = task[key]
-    body["url"] = None
-    body |= {"status": "registered", "externalStatus": "registered", "priority": 0, "tags": []}
+    if modality.place == "url":
+        body["url"] = None
+    body |= {"status": "registered", "externalStatus": "registered"}
+    if modality.place == "contents":
+        # before anything else that may hold an object: links are filled in by their order
+        body["contents"] = [dict.fromkeys(CONTENT_KEYS) | one for one in task.get("contents") or []]
+    body |= {"priority": 0, "tags": []}
     body |= dict.fromkeys(PEOPLE)
     private: dict[str, Any] = {}
     apply_common(body, private, task)
-    body[modality.labels] = read_labels(task.get(modality.labels) or [], modality.labels, book, strict)
+    if modality.shape == "robotics":
+        body |= {"relations": [], "roboticsOperator": task.get("operator")}
+    elif modality.place == "none":
+        private["contents"] = task.get("contents") or []
+    body[modality.labels] = read_labels(task.get(modality.labels) or [], modality, book, strict)
     body["createdAt"] = task.get("createdAt") or now
     body["updatedAt"] = task.get("updatedAt") or body["createdAt"]
     return body, private
 
 
-def read_labels(sent: Any, labels: str, book: ClassBook, strict: bool) -> list[dict[str, Any]]:
+def read_labels(sent: Any, modality: Modality, book: ClassBook, strict: bool) -> list[dict[str, Any]]:
     """The annotations (or attributes, for classification) of a request as they are answered."""
     if not isinstance(sent, list):
-        raise invalid(f"{labels} must be a list")
-    read = book.annotation if labels == "annotations" else book.attribute
-    return [read(one, strict=strict) for one in sent]
+        raise invalid(f"{modality.labels} must be a list")
+    if modality.labels == "attributes":
+        return [book.attribute(one, strict=strict) for one in sent]
+    return [book.annotation(one, shape=modality.shape, strict=strict) for one in sent]
 
 
 def apply_common(body: dict[str, Any], private: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from fastlabel_dagster.sandbox.modalities import (
     EXTERNAL_STATUSES,
     STATUSES,
     Modality,
-    family,
     modality_of,
 )
 from fastlabel_dagster.sandbox.projects import Projects
@@ -37,14 +36,14 @@ class Tasks:
 
     # -- making ------------------------------------------------------------------------------------------------------
 
-    def create(self, modality: Modality, request: dict[str, Any], file: str, measured: dict[str, Any]) -> str:
-        """Make one task from a request of the API; answers its id. A 422 for whatever the request gets wrong."""
+    def create(self, modality: Modality, request: dict[str, Any], files: str, measured: dict[str, Any]) -> str:
+        """Make one task from a request of the API; answers its id. A 422 for whatever the request gets wrong.
+
+        ``files`` are the keys of its files, a line each, and ``measured`` what was read from them.
+        """
         with self._database.write():
-            project = self._projects.seq(request.get("project"))
-            kind = self._projects.type_of(project)
-            if family(kind) != modality.family or modality_of(kind) != modality.name:
-                raise invalid(f"Project type {kind} does not take {modality.name.replace('_', ' ')} tasks.")
-            (task_id,) = self.add(project, [{**request, **measured}], files=[file], strict=True)
+            project = self._projects.check_modality(request.get("project"), modality.name)
+            (task_id,) = self.add(project, [{**request, **measured}], files=[files], strict=True)
             return task_id
 
     def add(
@@ -208,7 +207,9 @@ class Tasks:
             labels = BY_NAME[kind].labels
             if changes.get(labels) is not None and (modality is not None or not strict):
                 book = self._classes.book(project)
-                body[labels] = read_labels(changes[labels], labels, book, strict)
+                body[labels] = read_labels(changes[labels], BY_NAME[kind], book, strict)
+            if "roboticsOperator" in body and "operator" in changes:
+                body["roboticsOperator"] = changes["operator"] or None
             if not strict:
                 for key in ("name", "width", "height", "createdAt", "updatedAt"):
                     if key in changes:
@@ -219,6 +220,30 @@ class Tasks:
                 self._tags.put(connection, project, seq, body["tags"])
             self._store(connection, seq, body, private, labels)
         return task_id
+
+    def add_contents(self, project: int, name: str, contents: list[dict[str, Any]], keys: list[str]) -> None:
+        """Give a task by name further ``contents`` with the keys of their files, in place of those of the same name.
+
+        A 404 when the project has no such task, a 422 when its kind has no contents.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(
+                "SELECT id, files FROM tasks WHERE project = ? AND name = ?", (project, name)
+            ).fetchone()
+            if row is None:
+                raise missing(f"Task is not found: {name}")
+            seq, _, body, private, kind = self._row(row[0])
+            if "contents" not in body:
+                raise invalid("A task of this kind has no contents.")
+            before = zip(body["contents"], row[1].split("\n") if row[1] else [], strict=True)
+            merged = {one["name"]: (one, key) for one, key in before}
+            merged |= {one["name"]: (one, key) for one, key in zip(contents, keys, strict=True)}
+            body["contents"] = [one for one, _ in merged.values()]
+            body["updatedAt"] = timestamp(self._clock.now())
+            connection.execute(
+                "UPDATE tasks SET files = ? WHERE seq = ?", ("\n".join(key for _, key in merged.values()), seq)
+            )
+            self._store(connection, seq, body, private, BY_NAME[kind].labels)
 
     def delete(self, task_id: str) -> None:
         """Delete one task; a 404 when there is none."""
@@ -324,6 +349,14 @@ class Tasks:
             )
         except sqlite3.IntegrityError as error:
             raise invalid(f"Task name already exists: {body['name']}") from error
+
+    def number(self, task_id: Any) -> int:
+        """The database's number of a task; a 404 when there is none."""
+        return self._row(str(task_id))[0]
+
+    def where(self, project: str, **filters: Any) -> tuple[str, list[Any]]:
+        """A condition on the table ``tasks`` and its values, for the filters that :meth:`page` takes."""
+        return self._filter(project, None, **filters)
 
     def _filter(
         self,

@@ -75,7 +75,7 @@ def test_an_sdk_with_a_wrong_token_gets_its_own_exception(sandbox: Sandbox, monk
         ("POST", "tasks/hologram"),
         ("PATCH", "projects"),
         ("DELETE", "tasks/"),
-        ("GET", "tasks/video"),
+        ("GET", "tasks/hologram"),
         ("GET", "/"),
         ("GET", "/_sandbox/nothing"),
     ],

@@ -1,4 +1,4 @@
-"""``projects``, ``metadatas``: settings of the workspace."""
+"""``projects``: settings of a piece of work."""
 
 from __future__ import annotations
 
@@ -51,13 +51,6 @@ def _delete(call: Call) -> Any:
     call.state.projects.delete(call.path["project_id"])
 
 
-def _metadatas(call: Call) -> Any:
-    call.page(100, 1000)
-    if call.text("project"):
-        call.state.projects.seq(call.text("project"))
-    return []
-
-
 ENDPOINTS = (
     Endpoint("GET", "projects", _list),
     Endpoint("POST", "projects", _create),
@@ -67,5 +60,4 @@ ENDPOINTS = (
     Endpoint("PUT", "projects/{project_id}", _update),
     Endpoint("PUT", "projects/{project_id}/metadata", _update_metadata),
     Endpoint("DELETE", "projects/{project_id}", _delete),
-    Endpoint("GET", "metadatas", _metadatas),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from fastlabel_dagster.sandbox.call import Call, Endpoint, JsonText
@@ -10,7 +11,8 @@ from fastlabel_dagster.sandbox.errors import invalid
 from fastlabel_dagster.sandbox.modalities import MODALITIES, Modality
 
 
-def _filters(call: Call) -> dict[str, Any]:
+def filters(call: Call) -> dict[str, Any]:
+    """The filters of a task list that most lists share."""
     return {
         "status": call.text("status"),
         "external_status": call.text("externalStatus"),
@@ -19,7 +21,8 @@ def _filters(call: Call) -> dict[str, Any]:
 
 
 def _rows(modality: Modality) -> Iterator[Endpoint]:
-    """The four endpoints every modality has."""
+    """The endpoints of a modality: list and find, and create and update where the API has them."""
+    read = {"file": _read_file, "contents": _read_contents}.get(modality.source, _read_nothing)
 
     def listed(call: Call) -> Any:
         return JsonText(
@@ -28,18 +31,19 @@ def _rows(modality: Modality) -> Iterator[Endpoint]:
                 modality.name,
                 call.link,
                 task_name=call.text("taskName"),
-                **_filters(call),
-                **call.page(100, modality.most_per_page),
+                **filters(call),
+                **call.page(modality.page, modality.most_per_page),
             )
         )
 
     def create(call: Call) -> Any:
         call.state.projects.seq(call.body.get("project"))
-        content = call.file("file")
-        modality.check_file(str(call.required("name")), content)
-        measured = modality.measure(content)
-        request = {key: value for key, value in call.body.items() if key not in _NOT_FROM_REQUESTS}
-        return call.state.tasks.create(modality, request, call.state.files.add(content, call.body["name"]), measured)
+        files, measured = read(call, modality)
+        return call.state.tasks.create(modality, request_of(call), files, measured)
+
+    def start(call: Call) -> Any:
+        call.state.projects.check_modality(call.body.get("project"), modality.name)
+        return call.state.jobs.start_archive("dicom", call.required("fileKey"), request_of(call))
 
     def find(call: Call) -> Any:
         return JsonText(call.state.tasks.find_text(call.path["task_id"], modality.name, call.link))
@@ -48,17 +52,67 @@ def _rows(modality: Modality) -> Iterator[Endpoint]:
         return call.state.tasks.update(call.path["task_id"], dict(call.body), modality=modality.name)
 
     yield Endpoint("GET", f"tasks/{modality.path}", listed)
-    yield Endpoint("POST", f"tasks/{modality.path}", create)
     yield Endpoint("GET", f"tasks/{modality.path}/{{task_id}}", find)
-    yield Endpoint("PUT", f"tasks/{modality.path}/{{task_id}}", update)
+    if modality.source != "nowhere":
+        yield Endpoint("POST", f"tasks/{modality.path}", start if modality.source == "archive" else create)
+        yield Endpoint("PUT", f"tasks/{modality.path}/{{task_id}}", update)
 
 
 #: Keys that :meth:`Tasks.add` honours for seeding and that a caller of the API has no say in.
-_NOT_FROM_REQUESTS = frozenset({"file", "id", "width", "height", "createdAt", "updatedAt"})
+_NOT_FROM_REQUESTS = frozenset(
+    {"file", "contents", "id", "createdAt", "updatedAt", *(key for one in MODALITIES for key in one.fields)}
+)
+
+
+def request_of(call: Call) -> dict[str, Any]:
+    """What a caller has a say in of the body of a create request."""
+    return {key: value for key, value in call.body.items() if key not in _NOT_FROM_REQUESTS}
+
+
+def _read_file(call: Call, modality: Modality) -> tuple[str, dict[str, Any]]:
+    """The key of the one file of a request, and what it measures."""
+    content = call.file("file")
+    modality.check_file(str(call.required("name")), content)
+    return call.state.files.add(content, call.body["name"]), modality.measure(content)
+
+
+def _read_contents(call: Call, modality: Modality) -> tuple[str, dict[str, Any]]:
+    """The keys of the several files of a request, a line each, and the contents of the task."""
+    sent = call.required("contents")
+    if not isinstance(sent, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in sent
+    ):
+        raise invalid("contents must be a list of objects with a name and a file")
+    if not sent:
+        raise invalid("contents should not be empty")
+    if len(sent) > modality.most_files:
+        raise invalid(f"The count of files should be under {modality.most_files}")
+    if len({one["name"] for one in sent}) < len(sent):
+        raise invalid("The names of contents must differ.")
+    keys, contents = [], []
+    for one in sent:
+        content = replace(call, body=one).file("file")
+        modality.check_file(one["name"], content)
+        keys.append(call.state.files.add(content, one["name"]))
+        contents.append({"name": one["name"], "url": None, **modality.measure(content)})
+    _check_frames(call.body.get("annotations"), contents, modality)
+    return "\n".join(keys) if modality.place == "contents" else "", {"contents": contents}
+
+
+def _check_frames(annotations: Any, contents: list[dict[str, Any]], modality: Modality) -> None:
+    if modality.shape == "frame" and isinstance(annotations, list):
+        names = {one["name"] for one in contents}
+        for one in annotations:
+            if isinstance(one, dict) and one.get("content") not in names:
+                raise invalid(f"Content is not found. content: {one.get('content')}")
+
+
+def _read_nothing(call: Call, modality: Modality) -> tuple[str, dict[str, Any]]:
+    return "", {}
 
 
 def _count(call: Call) -> Any:
-    return call.state.tasks.count(call.text("project") or "", **_filters(call))
+    return call.state.tasks.count(call.text("project") or "", **filters(call))
 
 
 def _map(call: Call) -> Any:
