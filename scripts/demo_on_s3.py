@@ -3,9 +3,9 @@
     python scripts/demo_on_s3.py [DATASET]
 
 Starts moto's server on a free port and runs ``dagster_project.demo`` into ``s3://labels/demo``. Then the sync job runs
-twice against the demo's sandbox, into ``s3://labels/again`` and into a local folder: every object but the Delta tables (their
-log holds the time of the commit) must be equal byte for byte, and the mirrors must hold the same content. Exits 1 when
-something differs.
+twice against the demo's sandbox, into ``s3://labels/again`` and into a local folder: every object but the Delta tables
+(their log holds the time of the commit) must be equal byte for byte, and the mirrors must hold the same content. Exits
+1 when something differs.
 """
 
 import logging
