@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
 from fastlabel_dagster.api.wire import UNSET, Json, Jsons, Unset, check_limit, given, path_to
@@ -50,7 +51,7 @@ class AnnotationClasses(Group):
         attributes: Sequence[Mapping[str, Any]] | None = None,
         max_area_count: int | Unset | None = UNSET,
     ) -> str:
-        """Add a class.
+        """Add a class. When the answer is lost, it is looked up by type and value before anything is sent again.
 
         Args:
             project: the project's slug.
@@ -69,7 +70,13 @@ class AnnotationClasses(Group):
         body = given(
             project=project, type=type, value=value, title=title, color=color, order=order, attributes=attributes
         )
-        return self._text("POST", "annotations", body | _areas(max_area_count))
+        body |= _areas(max_area_count)
+
+        def look_up() -> str | None:
+            same = (one for one in self.list(project, value) if (one.get("value"), one.get("type")) == (value, type))
+            return next((str(one["id"]) for one in same), None)
+
+        return create_once(self._transport, "annotations", lambda: self._text("POST", "annotations", body), look_up)
 
     def update(
         self,

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid
 from fastlabel_dagster.api.file_rules import DATASET_OBJECT, one_to_send
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
@@ -59,14 +60,18 @@ class Datasets(Group):
         return next((found for found in self.list(keyword=name) if found.get("name") == name), None)
 
     def create(self, name: str, tags: Sequence[str] | None = None, visibility: str | None = None) -> Json:
-        """Make a dataset.
+        """Make a dataset. When the answer is lost, it is looked up by its name before anything is sent again.
 
         Args:
             name: lower-case letters, digits and hyphens.
             tags: at most 5.
             visibility: `workspace`, `public` or `organization`.
         """
-        return self._object("POST", "datasets-v2", body=given(name=name, tags=tags, visibility=visibility))
+        body = given(name=name, tags=tags, visibility=visibility)
+        path = "datasets-v2"
+        return create_once(
+            self._transport, path, lambda: self._object("POST", path, body=body), lambda: self.by_name(name)
+        )
 
     def update(self, dataset_id: str, name: str | None = None, tags: Sequence[str] | None = None) -> Json:
         """Change a dataset; what is None stays, `tags=[]` takes all away."""

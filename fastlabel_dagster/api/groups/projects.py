@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid, NotFound
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
 from fastlabel_dagster.api.paging import iter_pages
@@ -63,7 +64,7 @@ class Projects(Group):
         workflow: str | None = "two_step",
         external_workflow: str | None = "two_step",
     ) -> str:
-        """Make a project.
+        """Make a project. When the answer is lost, it is looked up by its slug before anything is sent again.
 
         Args:
             type: e.g. `image_bbox`, `image_polygon`, `image_segmentation`, `image_all`, `image_classification`.
@@ -84,7 +85,11 @@ class Projects(Group):
             workflow=workflow,
             external_workflow=external_workflow,
         )
-        return self._text("POST", "projects", body)
+
+        def look_up() -> str | None:
+            return next((str(found["id"]) for found in self.list(slug=slug) if found.get("slug") == slug), None)
+
+        return create_once(self._transport, "projects", lambda: self._text("POST", "projects", body), look_up)
 
     def update(
         self,
