@@ -98,14 +98,6 @@ class Files:
             raise invalid("fileKey names no uploaded file")
         return name
 
-    def save_upload(self, key: str, content: bytes) -> None:
-        """Keep the bytes that were sent to an upload link."""
-        target = self.path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{secrets.token_hex(4)}")
-        temporary.write_bytes(content)
-        temporary.replace(target)
-
     def link(self, base: str, key: str, *, method: str = "GET", seconds: float = LINK_SECONDS) -> str:
         """A link to ``key`` below ``base`` (``http://host:port``) that works for ``seconds`` and for ``method``
         only."""

@@ -215,9 +215,7 @@ MODALITIES = (
         most_per_page=10,
     ),
     Modality("dicom", "dicom", (".zip",), 2000 * _MB, fields=_SIZE, shape="dicom", source="archive"),
-    Modality(
-        "robotics", "robotics", (".zip",), shape="robotics", source="nothing", place="contents", most_per_page=100
-    ),
+    Modality("robotics", "robotics", shape="robotics", source="nothing", place="contents", most_per_page=100),
 )
 BY_NAME = {modality.name: modality for modality in MODALITIES}
 

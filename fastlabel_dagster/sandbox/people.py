@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from fastlabel_dagster.sandbox.clock import Clock
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.errors import invalid, missing
 from fastlabel_dagster.sandbox.projects import Projects
@@ -34,9 +33,8 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 class People:
     """The internal users of the workspace; a new one has an owner, ``admin@example.com``, and five members."""
 
-    def __init__(self, database: Database, clock: Clock, projects: Projects) -> None:
+    def __init__(self, database: Database, projects: Projects) -> None:
         self._database = database
-        self._clock = clock
         self._projects = projects
         with database.write() as connection:
             if connection.execute("SELECT 1 FROM users").fetchone() is None and database.setting("people") is None:

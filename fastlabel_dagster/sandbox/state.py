@@ -56,7 +56,7 @@ class SandboxState:
         self.tasks = Tasks(self.database, self.clock, self.projects, self.classes, self.tags)
         self.comments = Comments(self.database, self.clock, self.tasks)
         self.appendix = Appendix(self.database, self.tasks)
-        self.people = People(self.database, self.clock, self.projects)
+        self.people = People(self.database, self.projects)
         self.metadatas = Metadatas(self.database, self.clock, self.projects)
         self.datasets = Datasets(self.database, self.clock, self.files)
         self.jobs = Jobs(self)

@@ -76,9 +76,19 @@ def new_body(
     elif modality.place == "none":
         private["contents"] = task.get("contents") or []
     body[modality.labels] = read_labels(task.get(modality.labels) or [], modality, book, strict)
+    if strict and modality.shape == "frame":
+        check_frames(body["annotations"], body["contents"])
     body["createdAt"] = task.get("createdAt") or now
     body["updatedAt"] = task.get("updatedAt") or body["createdAt"]
     return body, private
+
+
+def check_frames(annotations: list[dict[str, Any]], contents: list[dict[str, Any]]) -> None:
+    """Raise a 422 for an annotation on a picture that its task does not have."""
+    names = {one["name"] for one in contents}
+    for one in annotations:
+        if one["content"] not in names:
+            raise invalid(f"Content is not found. content: {one['content']}")
 
 
 def read_labels(sent: Any, modality: Modality, book: ClassBook, strict: bool) -> list[dict[str, Any]]:

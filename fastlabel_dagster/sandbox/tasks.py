@@ -21,7 +21,15 @@ from fastlabel_dagster.sandbox.modalities import (
 )
 from fastlabel_dagster.sandbox.projects import Projects
 from fastlabel_dagster.sandbox.tags import Tags, checked_tags
-from fastlabel_dagster.sandbox.task_body import Linker, apply_common, checked, new_body, read_labels, with_links
+from fastlabel_dagster.sandbox.task_body import (
+    Linker,
+    apply_common,
+    check_frames,
+    checked,
+    new_body,
+    read_labels,
+    with_links,
+)
 
 
 class Tasks:
@@ -208,6 +216,8 @@ class Tasks:
             if changes.get(labels) is not None and (modality is not None or not strict):
                 book = self._classes.book(project)
                 body[labels] = read_labels(changes[labels], BY_NAME[kind], book, strict)
+                if strict and BY_NAME[kind].shape == "frame":
+                    check_frames(body[labels], body["contents"])
             if "roboticsOperator" in body and "operator" in changes:
                 body["roboticsOperator"] = changes["operator"] or None
             if not strict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from fastlabel_dagster.sandbox.control import ENDPOINTS as CONTROL
 from fastlabel_dagster.sandbox.endpoints import ENDPOINTS
 from fastlabel_dagster.sandbox.errors import Refused
 from fastlabel_dagster.sandbox.state import SandboxState
+from fastlabel_dagster.sandbox.uploads import Upload
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 
@@ -99,8 +99,10 @@ class Web:
             key = request.path_params["key"]
             query = request.query_params
             self._state.files.verify("PUT", key, query.get("expires"), query.get("signature"))
-            content = _uploaded(await request.body(), request.headers.get("content-type", ""))
-            await run_in_threadpool(self._state.files.save_upload, key, content)
+            with Upload(self._state.files.path(key), request.headers.get("content-type", "")) as upload:
+                async for chunk in request.stream():
+                    await run_in_threadpool(upload.write, chunk)
+                await run_in_threadpool(upload.finish)
             return Response(status_code=200)
         except Refused as refused:
             return _refusal(refused)
@@ -128,19 +130,6 @@ def _body(content: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object")
     return body
-
-
-def _uploaded(content: bytes, content_type: str) -> bytes:
-    """The bytes of an upload: the body itself, or the one part of a multipart form (the official SDK sends a form)."""
-    boundary = re.match(r'multipart/form-data;.*boundary="?([^";]+)"?', content_type)
-    if boundary is None:
-        return content
-    mark = b"--" + boundary.group(1).encode("latin-1")
-    start = content.find(b"\r\n\r\n", content.find(mark))
-    end = content.rfind(b"\r\n" + mark + b"--")
-    if start < 0 or end < start:
-        raise Refused(400, "The multipart form is not complete")
-    return content[start + 4 : end]
 
 
 def _refusal(refused: Refused) -> Response:

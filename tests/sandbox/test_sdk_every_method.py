@@ -362,6 +362,8 @@ def test_sequential_images(sdk: Any, picture: Callable[..., str]) -> None:
     assert requests.get(found["contents"][0]["url"], timeout=10).content.startswith(b"\xff\xd8")
     with pytest.raises(Exception, match="Content is not found"):
         sdk.create_sequential_image_task(slug, "lost", folder, annotations=[{**box, "content": "99.jpg"}])
+    with pytest.raises(Exception, match="Content is not found"):
+        sdk.update_sequential_image_task(task_id, annotations=[{**box, "content": "99.jpg"}])
 
 
 @covers(*four("video"))

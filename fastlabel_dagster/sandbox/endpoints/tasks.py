@@ -95,16 +95,7 @@ def _read_contents(call: Call, modality: Modality) -> tuple[str, dict[str, Any]]
         modality.check_file(one["name"], content)
         keys.append(call.state.files.add(content, one["name"]))
         contents.append({"name": one["name"], "url": None, **modality.measure(content)})
-    _check_frames(call.body.get("annotations"), contents, modality)
     return "\n".join(keys) if modality.place == "contents" else "", {"contents": contents}
-
-
-def _check_frames(annotations: Any, contents: list[dict[str, Any]], modality: Modality) -> None:
-    if modality.shape == "frame" and isinstance(annotations, list):
-        names = {one["name"] for one in contents}
-        for one in annotations:
-            if isinstance(one, dict) and one.get("content") not in names:
-                raise invalid(f"Content is not found. content: {one.get('content')}")
 
 
 def _read_nothing(call: Call, modality: Modality) -> tuple[str, dict[str, Any]]:
