@@ -60,7 +60,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "get_task_appendix_data": "appendix.of_tasks",
         "import_appendix_file": "appendix.import_file",
         "import_robotics_contents_file": "robotics_tasks.import_contents",
-        "import_lerobot": "",
+        "import_lerobot": "robotics_tasks.import_lerobot",
         "get_metadatas": "metadatas.list",
     },
     "Annotation classes": {
@@ -230,6 +230,8 @@ def routes(name: str, folder: Path) -> list[str]:
     client = FastLabelClient(
         "token", "http://api.example/v1", session=session, budget=None, retry=RetryPolicy(attempts=1)
     )
+    if name == "import_lerobot":
+        return ["POST tasks/robotics", *routes("import_robotics_contents_file", folder)]  # for each episode
     kind = next((kind for kind in FILE_OF if f"_{kind}_" in name), "image")
     if name in ("create_dicom_task", "import_appendix_file", "import_robotics_contents_file"):
         kind = "zip"
@@ -262,7 +264,7 @@ def routes(name: str, folder: Path) -> list[str]:
 def parity_cases() -> dict[str, int]:
     """How many calls of each method the tests compare with the SDK's."""
     counts: dict[str, int] = {}
-    for name, table in (("test_parity", "ALL"), ("test_sdk_names", "CASES")):
+    for name, table in (("test_parity", "ALL"), ("test_sdk_names", "CASES"), ("test_lerobot", "CASES")):
         for case in getattr(load(ROOT / "tests" / "api" / f"{name}.py"), table):
             counts[case[0]] = counts.get(case[0], 0) + 1
     return counts

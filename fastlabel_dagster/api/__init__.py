@@ -12,6 +12,7 @@ from fastlabel_dagster.api.errors import (
     TransportError,
     Unauthorized,
 )
+from fastlabel_dagster.api.lerobot import Camera, LeRobotConverter
 from fastlabel_dagster.api.retry import RetryPolicy
 from fastlabel_dagster.api.statistics import RequestStatistics
 from fastlabel_dagster.api.submission import SubmissionPolicy, UnclearSubmission, job_id
@@ -21,9 +22,11 @@ from fastlabel_dagster.api.wire import UNSET
 __all__ = [
     "DEFAULT_BASE_URL",
     "UNSET",
+    "Camera",
     "FastLabelClient",
     "FastLabelError",
     "Invalid",
+    "LeRobotConverter",
     "NotFound",
     "RateLimited",
     "RemoteJobFailed",

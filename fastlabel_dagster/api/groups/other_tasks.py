@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastlabel_dagster.api.file_rules import ANY_ZIP, DICOM_ZIP
 from fastlabel_dagster.api.groups.modality_tasks import ModalityTasks
+from fastlabel_dagster.api.lerobot import LeRobotConverter, import_lerobot
 from fastlabel_dagster.api.modalities import DICOM, MULTI_MODAL_VIDEO_AUDIO, ROBOTICS
 from fastlabel_dagster.api.task_requests import task_fields
 from fastlabel_dagster.api.upload import upload_zip
+from fastlabel_dagster.api.wire import Jsons
 
 
 class MultiModalVideoAudioTasks(ModalityTasks):
@@ -142,6 +144,36 @@ class RoboticsTasks(ModalityTasks):
             annotations=annotations,
             metadatas=metadatas,
         )
+
+    def import_lerobot(
+        self,
+        project: str,
+        data: str | Path,
+        episode_indices: Sequence[int] | None = None,
+        converter: Callable[[dict[str, Any]], Any] = LeRobotConverter,
+    ) -> Jsons:
+        """Import the episodes of a LeRobot data set (v3): a task each, then its videos and telemetry.
+
+        Args:
+            data: the data set's folder.
+            episode_indices: which episodes; None leaves it to the converter, which takes all as a rule.
+            converter: a `LeRobotConverter`, or anything that makes one of the parsed `meta/info.json`.
+
+        Returns:
+            Per episode `episode_index`, `episode` (its name), `success`, and as `result` the API's answer or an
+            `error`. One that failed does not stop the others.
+
+        Raises:
+            Invalid: (422) for a data set that is not LeRobot v3, or does not name its values; nothing is sent then.
+        """
+
+        def create(name: str, **further: Any) -> Any:
+            return self.create(project, name, **further)
+
+        def upload(file: Path) -> Any:
+            return self.import_contents(project, file)
+
+        return import_lerobot(data, episode_indices, converter, create=create, upload=upload)
 
     def import_contents(self, project: str, file_path: str | Path) -> Any:
         """Upload an episode's zip, streamed from disk: one mp4 per camera and a json with the telemetry.

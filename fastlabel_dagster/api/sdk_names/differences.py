@@ -200,6 +200,5 @@ NOT_HERE: Final = {
     "export_semantic_segmentation": _ON_FILES,
     "export_yolo": _ON_FILES,
     "mask_to_fastlabel_segmentation_points": _ON_FILES,
-    "import_lerobot": "reads Parquet files and videos, which this floor does not; it belongs above the client too",
 }
 """The SDK's public methods that this face does not have, and why."""

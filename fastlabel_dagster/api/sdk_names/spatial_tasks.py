@@ -3,16 +3,17 @@
 # ruff: noqa: PLR0917 - the signatures are the SDK's
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastlabel_dagster.api.file_rules import ANY_ZIP, DICOM_ZIP
+from fastlabel_dagster.api.lerobot import LeRobotConverter, import_lerobot
 from fastlabel_dagster.api.modalities import DICOM, PCD_TASK, ROBOTICS, SEQUENTIAL_PCD
 from fastlabel_dagster.api.sdk_names.task_face import TaskFace
 from fastlabel_dagster.api.task_requests import file_of, folder_of, task_fields
 from fastlabel_dagster.api.upload import upload_zip
-from fastlabel_dagster.api.wire import check_limit, truthy
+from fastlabel_dagster.api.wire import Jsons, check_limit, truthy
 
 
 class SpatialTaskNames(TaskFace):
@@ -340,6 +341,31 @@ class SpatialTaskNames(TaskFace):
             annotations=annotations,
             metadatas=metadatas,
         )
+
+    def import_lerobot(
+        self,
+        project: str,
+        lerobot_data_path: str | Path,
+        episode_indices: Sequence[int] | None = None,
+        converter: Callable[[dict[str, Any]], Any] = LeRobotConverter,
+    ) -> Jsons:
+        """Import the episodes of a LeRobot data set (v3): a task each, then its videos and telemetry.
+
+        Args:
+            episode_indices: which episodes; None leaves it to the converter, which takes all as a rule.
+            converter: a `LeRobotConverter`, or anything that makes one of the parsed `meta/info.json`.
+
+        Returns:
+            Per episode `episode_index`, `episode`, `success` and `result`; one that failed does not stop the others.
+        """
+
+        def create(name: str, **further: Any) -> Any:
+            return self.create_robotics_task(project=project, name=name, **further)
+
+        def upload(file: Path) -> Any:
+            return self.import_robotics_contents_file(project, file)
+
+        return import_lerobot(lerobot_data_path, episode_indices, converter, create=create, upload=upload)
 
     def import_robotics_contents_file(self, project: str, file_path: str | Path) -> Any:
         """Upload an episode's zip, streamed from disk, and return what the API says of its import."""
