@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ def import_archive(state: SandboxState, project: int, request: dict[str, Any]) -
                 _import_appendix(state, project, archive)
             else:
                 _import_robotics(state, project, request, archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the latter two: a zip with a password
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        # all that zipfile raises for a damaged archive, an unknown compression and a password
         raise invalid(f"The zip cannot be read: {error}") from error
 
 
@@ -49,9 +51,10 @@ def _import_dicom(
 ) -> None:
     size = None
     for entry in sorted(archive.namelist()):
-        if not entry.endswith("/"):
-            with archive.open(entry) as file:
-                size = size or dicom_size(file.read(_HEADER_BYTES))
+        with archive.open(entry) as file:
+            size = dicom_size(file.read(_HEADER_BYTES))
+        if size is not None:
+            break
     if size is None:
         raise invalid("The zip has no DICOM file.")
     task = {**request, **size, "name": request["fileName"]}

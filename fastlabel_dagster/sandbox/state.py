@@ -15,12 +15,12 @@ from fastlabel_dagster.sandbox.clock import Clock
 from fastlabel_dagster.sandbox.comments import Comments
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.datasets import Datasets
-from fastlabel_dagster.sandbox.errors import SandboxError
+from fastlabel_dagster.sandbox.errors import SandboxError, invalid
 from fastlabel_dagster.sandbox.faults import Faults
 from fastlabel_dagster.sandbox.files import Files
 from fastlabel_dagster.sandbox.jobs import Jobs
 from fastlabel_dagster.sandbox.metadatas import Metadatas
-from fastlabel_dagster.sandbox.modalities import BY_NAME, modality_of
+from fastlabel_dagster.sandbox.modalities import BY_NAME, measure_picture, modality_of, probe_video
 from fastlabel_dagster.sandbox.people import People
 from fastlabel_dagster.sandbox.projects import Projects
 from fastlabel_dagster.sandbox.tags import Tags
@@ -112,12 +112,16 @@ class SandboxState:
         ``tasks`` are API objects: ``name`` and whatever else is wanted of ``id``, ``status``, ``annotations``,
         ``tags``, ``assignee``, ``width``, ``height``, ``createdAt``, … ``images`` gives bytes or a file by task name;
         ``width`` and ``height`` are read from it where the task names none (``"width": None`` keeps a task without a
-        size). ``validate=False`` stores annotations as they are, for trying bad data.
+        size). A task of several pictures names them in ``contents`` (``[{"name": "01.jpg"}]``); they are looked for
+        in ``images`` as ``"task/01.jpg"``. ``validate=False`` stores annotations as they are, for trying bad data.
         """
         given = [dict(task) for task in tasks]
         keys: list[str | None] = []
         modality = BY_NAME[modality_of(self.projects.by_slug(project)["type"])]
         for task in given:
+            if modality.place == "contents" and images:
+                keys.append(self._add_contents(task, images))
+                continue
             image = (images or {}).get(task.get("name", ""))
             if image is None:
                 keys.append(None)
@@ -126,6 +130,21 @@ class SandboxState:
             if not set(modality.fields) <= set(task):
                 task.update(modality.measure(image.read_bytes() if isinstance(image, Path) else image))
         return self.tasks.add(self.projects.seq(project), given, files=keys, strict=validate)
+
+    def _add_contents(self, task: dict[str, Any], images: Mapping[str, bytes | Path]) -> str:
+        """Keep the files of a task's contents and fill in their sizes; answers the files' keys, a line each."""
+        keys, contents = [], []
+        for one in task.get("contents") or []:
+            name = f"{task.get('name')}/{one['name']}"
+            if name not in images:
+                raise invalid(f"There is no image {name}")
+            image = images[name]
+            content = image.read_bytes() if isinstance(image, Path) else image
+            keys.append(self.files.add(content, name))
+            measured = probe_video(content)[0] if name.lower().endswith(".mp4") else measure_picture(content)
+            contents.append({"name": one["name"], "url": None} | {key: measured[key] for key in ("width", "height")})
+        task["contents"] = contents
+        return "\n".join(keys)
 
     def update_task(self, task_id: str, **changes: Any) -> None:
         """Change any key of a task, unchecked: ``annotations=[...]``, ``name=...``, ``tags=[...]``, ``width=None``."""

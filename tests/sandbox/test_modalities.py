@@ -192,6 +192,20 @@ def test_a_folder_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> N
         SandboxState(tmp_path)
 
 
+def test_tasks_of_several_pictures_are_seeded_with_them(
+    sandbox: Sandbox, http: Http, made: Callable[[str], str], picture: Callable[..., str]
+) -> None:
+    project = made("sequential_image_bbox")
+    sandbox.state.create_class(project, "bbox", "cat")
+    box = {"type": "bbox", "value": "cat", "points": [1, 2, 3, 4], "content": "2.jpg"}
+    task = {"name": "walk", "contents": [{"name": "1.jpg"}, {"name": "2.jpg"}], "annotations": [box]}
+    images = {"walk/1.jpg": Path(picture("a.jpg")), "walk/2.jpg": Path(picture("b.jpg", width=33)).read_bytes()}
+    sandbox.state.add_tasks(project, [task], images)
+    (found,) = http("GET", "tasks/sequential-image", params={"project": project}).json()
+    assert [(one["name"], one["width"]) for one in found["contents"]] == [("1.jpg", 70), ("2.jpg", 33)]
+    assert requests.get(found["contents"][1]["url"], timeout=10).content == images["walk/2.jpg"]
+
+
 def test_every_kind_can_be_seeded_without_its_files(sandbox: Sandbox, http: Http, made: Callable[[str], str]) -> None:
     from fastlabel_dagster.sandbox.modalities import MODALITIES, modality_of
 
