@@ -12,6 +12,7 @@ STORE ?=
 PROJECT ?=
 TASKS ?=
 PORT ?= 3000
+SANDBOX_PORT ?= 8765
 export PYTHONUNBUFFERED = 1
 
 .PHONY: demo dev test lint format bench clean help
@@ -21,7 +22,8 @@ demo: $(VENV)/.run ## the whole loop: sync, exports, approvals, retraining, mode
 	  $(if $(PROJECT),--project "$(PROJECT)") $(if $(TASKS),--tasks "$(TASKS)")
 
 dev: $(VENV)/.run ## sandbox and Dagster UI on loopback, ready to click
-	@$(BIN)/python -m dagster_project.dev --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(STORE),--store "$(STORE)") \
+	@$(BIN)/python -m dagster_project.dev --port $(PORT) --sandbox-port $(SANDBOX_PORT) \
+	  $(if $(DATA),--data "$(DATA)") $(if $(STORE),--store "$(STORE)") \
 	  $(if $(PROJECT),--project "$(PROJECT)")
 
 test: $(VENV)/.dev ## the tests

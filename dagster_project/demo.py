@@ -7,7 +7,6 @@ sync that finds nothing to do. Runs and events are kept in ``.demo/``, where ``m
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 import dagster as dg
 
 from dagster_project.surroundings import Surroundings
+from fastlabel_dagster.doctor import look_at_store
 from fastlabel_dagster.project import retrain_job_name, sync_job_name
 from fastlabel_dagster.sandbox import Sandbox
 from fastlabel_dagster.sandbox.errors import SandboxError
@@ -58,9 +58,7 @@ class Demo:
             instance=self.instance, tags=tags or {}, run_config=QUIET, raise_on_error=False
         )
         if not result.success:
-            failure = next((event for event in result.all_events if event.is_step_failure), None)
-            reason = failure.step_failure_data.error_display_string if failure else "see the log"
-            raise click.ClickException(f"{job} failed: {reason}")
+            raise click.ClickException(f"{job} failed: {reason_of(result)}")
         return time.perf_counter() - start
 
     def tick(self, sensor: str) -> Any:
@@ -100,6 +98,20 @@ class Demo:
     def approve(self) -> int:
         """Approve as many more tasks as start a retraining, as reviewers would; how many that were."""
         return len(self.sandbox.state.approve(self.project, self.approvals))
+
+
+def reason_of(result: dg.ExecuteInProcessResult) -> str:
+    """Why a run failed, in the words of the innermost error and without its stack."""
+    failure = next((event for event in result.all_events if event.is_step_failure), None)
+    if failure is None:
+        return "no step says why; `make dev` shows the run"
+    data = failure.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "no error was recorded"
 
 
 def play(demo: Demo, seeded: SeedReport) -> None:
@@ -169,23 +181,25 @@ def approve_and_retrain(demo: Demo, name: str) -> None:
 @click.option("--tasks", type=click.IntRange(min=1), help="How many pictures [default: 240 drawn ones, or all].")
 def demo(*, data: Path | None, store: str | None, project: str | None, tasks: int | None) -> None:
     """Play the main job from end to end against a sandbox and say what happened."""
-    if data is not None and not data.is_dir():
-        raise click.ClickException(f"DATA={data}: no such folder; name one with a COCO or YOLO dataset in it")
     start = time.perf_counter()
-    slug = project or (data.resolve().name if data else "street-scenes")
-    here = Surroundings(project=slug, store=store or f"out/{slug}")
-    forget_earlier(here)
-    here.make()
-    if store is None and not Path(here.store).exists():
-        here.note_outputs()
+    try:
+        here = Surroundings.choose(project, data, store)
+        here.forget()
+        here.make()
+        here.mark_outputs()
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    place = look_at_store(here.store)
+    if not place.well:
+        raise click.ClickException(f"STORE={place.words}")
     try:
         with Sandbox(here.sandbox) as sandbox, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             say("sandbox", f"{sandbox.base}  (a FastLabel you can break; no account needed)")
             seeded = (
-                seed_dataset(sandbox.state, data, project=slug, tasks=tasks)
+                seed_dataset(sandbox.state, data, project=here.project, tasks=tasks)
                 if data
-                else seed_drawn(sandbox.state, project=slug, tasks=tasks or 240)
+                else seed_drawn(sandbox.state, project=here.project, tasks=tasks or 240)
             )
             approvals = max(1, min(APPROVALS, seeded.tasks - seeded.approved))
             here.enter(sandbox.url, retrain_every=approvals)
@@ -193,18 +207,10 @@ def demo(*, data: Path | None, store: str | None, project: str | None, tasks: in
                 play(Demo(here, sandbox, instance, approvals=approvals), seeded)
     except (SandboxError, OSError) as error:
         raise click.ClickException(str(error)) from error
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        raise click.ClickException("interrupted; the next `make demo` starts afresh") from None
     say("all", f"{time.perf_counter() - start:.0f} s · outputs in {here.store}")
     say("look", "make dev → http://127.0.0.1:3000")
-
-
-def forget_earlier(here: Surroundings) -> None:
-    """Start afresh: remove what an earlier demo made, its sandbox and its default outputs, and nothing else.
-
-    Outputs are removed only where the earlier demo noted that it made them; a store named by the user never is.
-    """
-    if here.outputs_are_ours:
-        shutil.rmtree(here.store, ignore_errors=True)
-    shutil.rmtree(here.home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -32,14 +32,17 @@ def dev(
     *, port: int, sandbox_port: int, data: Path | None, store: str | None, project: str | None, speed: float
 ) -> None:
     """Run the sandbox and ``dagster dev`` until Ctrl-C."""
-    for name, number, option in (("Dagster UI", port, "PORT"), ("sandbox", sandbox_port, "--sandbox-port")):
+    for name, number, option in (("Dagster UI", port, "PORT"), ("sandbox", sandbox_port, "SANDBOX_PORT")):
         if not port_is_free(number):
             raise click.ClickException(f"port {number} (for the {name}) is taken; choose another with {option}=…")
-    slug = project or (data.resolve().name if data else "street-scenes")
-    here = Surroundings(project=slug, store=store or f"out/{slug}")
+    try:
+        here = Surroundings.choose(project, data, store)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     here.make()
     with Sandbox(here.sandbox, port=sandbox_port, speed=speed) as sandbox:
-        seeded = seed_dataset(sandbox.state, data, project=slug) if data else seed_drawn(sandbox.state, project=slug)
+        state, slug = sandbox.state, here.project
+        seeded = seed_dataset(state, data, project=slug) if data else seed_drawn(state, project=slug)
         click.echo(f"project   {seeded}")
         here.enter(sandbox.url)
         click.echo(f"sandbox   {sandbox.base}  (token {sandbox.token})")

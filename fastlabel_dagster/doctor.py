@@ -25,7 +25,7 @@ def findings(store: str | None = None) -> Iterator[Finding]:
     """Look at the token, the store (when one is named), Dagster and OpenCV, one after another."""
     yield _token()
     if store:
-        yield _store(store)
+        yield look_at_store(store)
     yield _dagster()
     yield _opencv()
 
@@ -47,7 +47,8 @@ def _token() -> Finding:
     return Finding("token", True, f"found in FASTLABEL_ACCESS_TOKEN, accepted by {host} ({took:.0f} ms)")
 
 
-def _store(uri: str) -> Finding:
+def look_at_store(uri: str) -> Finding:
+    """Write, read and delete a small file in the store at ``uri`` (a folder or ``s3://bucket/prefix``)."""
     from fastlabel_dagster.store import open_store
 
     probe = "doctor-was-here.txt"
