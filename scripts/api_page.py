@@ -163,12 +163,12 @@ method the tests compare with the SDK's.
 ASKED_AGAIN = """\
 ## What is asked again
 
-GET, PUT and DELETE are repeated after a broken connection, an answer that cannot be read, 429, 502, 503 and 504, with
-growing pauses and as the server's `Retry-After` says (`RetryPolicy`). What makes something is repeated only when it
-certainly was not processed. On the groups, a lost answer to making a task, project, dataset or annotation class is
-settled by looking it up under its name before sending again; a lost answer to starting a job by comparing the jobs
-there are with those there were. Imports and comments have no name to be found by; their lost answers are errors. The
-SDK's names leave all of this to the caller.
+GET, PUT and DELETE are repeated after a broken connection, an answer that cannot be read, 429, 502, 503 and 504 (GET
+after 500 as well), with growing pauses and as the server's `Retry-After` says (`RetryPolicy`). What makes something is
+repeated only when it certainly was not processed. On the groups, a lost answer to making a task, project, dataset,
+dataset object, annotation class or user is settled by looking it up under its name before sending again; a lost answer
+to starting a job by comparing the jobs there are with those there were. Imports, comments and copies of projects have
+no name to be found by; their lost answers are errors. The SDK's names leave all of this to the caller.
 """
 
 FILE_OF = {"text": "a.txt", "audio": "a.wav", "pcd": "a.pcd", "video": "a.mp4", "zip": "a.zip", "image": "a.png"}

@@ -133,8 +133,7 @@ def _refused(transport: Transport, response: requests.Response, where: str) -> F
     if status == 404:
         return Failure(NotFound(said, status=status, method="GET", path=where), Again.NEVER)
     wait = transport.retry.begin().seconds_in(response.headers.get("Retry-After"))
-    # Storage services answer 500 for passing trouble, and reading once more does no harm.
-    repeatable = transport.retry.statuses | {500}
+    repeatable = transport.retry.statuses | transport.retry.read_statuses
     return failed_answer(response, method="GET", path=where, message=said, retry_after=wait, repeatable=repeatable)
 
 

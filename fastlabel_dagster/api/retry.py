@@ -36,6 +36,7 @@ class RetryPolicy:
         total_seconds: no try starts later than this after the first; also the longest `Retry-After` that is waited
             for. A longer one is handed on at once as `RateLimited.retry_after`.
         statuses: answers worth another try.
+        read_statuses: answers to GET that are worth one besides; whatever went wrong, reading again changes nothing.
         clock, sleep: monotonic seconds, and waiting; replaced in tests.
     """
 
@@ -44,6 +45,7 @@ class RetryPolicy:
     backoff_max_seconds: float = 30.0
     total_seconds: float = 300.0
     statuses: frozenset[int] = frozenset({429, 502, 503, 504})
+    read_statuses: frozenset[int] = frozenset({500})
     clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
     sleep: Callable[[float], object] = field(default=time.sleep, repr=False, compare=False)
 

@@ -212,7 +212,7 @@ class Transport:
                 path=path,
                 message=message,
                 retry_after=retry_after,
-                repeatable=self.retry.statuses,
+                repeatable=self.retry.statuses | (self.retry.read_statuses if method == "GET" else frozenset()),
             )
         if method == "DELETE" or response.status_code == 204:
             return (None,)

@@ -237,6 +237,7 @@ def test_iterating_beside_tasks(client: FastLabelClient, server: Any, reply: Any
             [{"type": "polygon", "value": "cat", "id": 1}, {"type": "bbox", "value": "cat", "id": "x"}],
             "x",
         ),
+        (lambda c: c.workspace_users.create("n", "e@x", "ja", "member"), [{"userEmail": "e@x"}], {"userEmail": "e@x"}),
         (lambda c: c.robotics_tasks.create("p", "episode"), [{"name": "episode", "id": "x"}], "x"),
     ],
 )
@@ -249,6 +250,19 @@ def test_a_lost_answer_makes_nothing_twice(
     server.replies(reply(None, 504), reply([]), reply(made))
     assert make(client) == made
     assert [seen.method for seen in server.seen[2:]] == ["POST", "GET", "POST"]
+
+
+def test_a_dataset_object_whose_answer_is_lost(client: Any, server: Any, reply: Any) -> None:
+    server.replies(reply(drop=True), reply([{"name": "d", "id": "x"}]), reply({"name": "a/b.jpg", "size": 1}))
+    assert client.dataset_objects.create("d", "a/b.jpg", content=b"x") == {"name": "a/b.jpg", "size": 1}
+    assert server.lines()[1:] == [
+        "GET /v1/datasets-v2",
+        "GET /v1/dataset-revision-objects/datasets/x/objects/a%2Fb.jpg",
+    ]
+    server.seen.clear()
+    server.replies(reply(None, 502), reply([{"name": "d", "id": "x"}]), reply({}, 404), reply({"size": 2}))
+    assert client.dataset_objects.create("d", "a/b.jpg", content=b"x") == {"size": 2}
+    assert [seen.method for seen in server.seen] == ["POST", "GET", "GET", "POST"]
 
 
 def test_what_has_no_name_is_not_made_twice(client: Any, server: Any, reply: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlabel_dagster.api.creation import create_once
-from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.errors import Invalid, NotFound
 from fastlabel_dagster.api.file_rules import DATASET_OBJECT, one_to_send
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
 from fastlabel_dagster.api.wire import (
@@ -183,7 +183,7 @@ class DatasetObjects(Group):
         annotations: Sequence[Mapping[str, Any]] | None = None,
         custom_metadata: Mapping[str, Any] | None = None,
     ) -> Json:
-        """Add a file to a dataset.
+        """Add a file to a dataset. When the answer is lost, it is looked up by its name before it is sent again.
 
         Args:
             dataset: the dataset's name.
@@ -201,7 +201,15 @@ class DatasetObjects(Group):
         # The API takes the file's content, not its path, under this name.
         body = given(dataset_name=dataset, object_name=name, file_path=file)
         body |= given(tags=tags, licenses=licenses, annotations=annotations, custom_metadata=custom_metadata)
-        return self._object("POST", self.path, body=body)
+
+        def look_up() -> Json | None:
+            same = (one for one in Datasets(self._transport).list(keyword=dataset) if one.get("name") == dataset)
+            try:
+                return next((self.find(str(one["id"]), name) for one in same), None)
+            except NotFound:
+                return None
+
+        return create_once(self._transport, self.path, lambda: self._object("POST", self.path, body=body), look_up)
 
     def update(
         self,

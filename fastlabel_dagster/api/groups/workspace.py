@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid
 from fastlabel_dagster.api.groups.group import Group, all_pages
 from fastlabel_dagster.api.wire import Json, Jsons, given
@@ -40,14 +41,19 @@ class WorkspaceUsers(Group):
         return all_pages(lambda offset, limit: self.list(keyword, offset, limit), USERS_PER_PAGE)
 
     def create(self, name: str, email: str, language: str, role: str) -> Json:
-        """Add a user.
+        """Add a user. When the answer is lost, the user is looked up by the address before anything is sent again.
 
         Args:
             language: `en` or `ja`.
             role: `member` or `owner`.
         """
         body = {"name": name, "email": email, "language": language, "role": role}
-        return self._object("POST", "workspaces-users/internal-users", body=body)
+        path = "workspaces-users/internal-users"
+
+        def look_up() -> Json | None:
+            return next((user for user in self.list(keyword=email) if user.get("userEmail") == email), None)
+
+        return create_once(self._transport, path, lambda: self._object("POST", path, body=body), look_up)
 
     def update(self, email: str, role: str) -> Json:
         """Change a user's role: `member`, `owner`, or `none`, which removes the user as `delete` does."""
