@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +70,59 @@ def test_a_budget_of_nothing_is_refused() -> None:
     for arguments in ((0, 60), (5, 0)):
         with pytest.raises(Invalid):
             RequestBudget(*arguments)
+
+
+CHILD = """
+import sys
+from fastlabel_dagster.api import RequestBudget
+
+class Full(Exception):
+    pass
+
+def stop(seconds):
+    raise Full
+
+budget = RequestBudget(40, 3600, shared=sys.argv[1], sleep=stop)
+account = budget.account("secret-token", "http://api.example/v1/")
+granted = 0
+try:
+    while True:
+        account.spend()
+        granted += 1
+except Full:
+    print(granted)
+"""
+
+
+def test_processes_share_it_when_asked(tmp_path: Path) -> None:
+    shared = tmp_path / "not there yet" / "budget"
+    children = [
+        subprocess.Popen([sys.executable, "-c", CHILD, str(shared)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    granted = [int(child.communicate(timeout=60)[0]) for child in children]
+    assert sum(granted) == 40
+    # And one that comes later finds the account as the others left it.
+    later = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert later.stdout.strip() == "0"
+    assert not any("secret-token" in file.name or b"secret-token" in file.read_bytes() for file in shared.iterdir())
+
+
+def test_the_shared_window_slides(naps: Any, tmp_path: Path) -> None:
+    budget = RequestBudget(5, 60, shared=tmp_path, clock=naps.clock, sleep=naps.sleep)
+    account, other = budget.account("t", "u"), budget.account("other", "u")
+    sent = []
+    for _ in range(17):
+        naps.now += 1
+        account.spend()
+        sent.append(naps.now)
+    for start in sent:
+        assert sum(start <= moment < start + 60 for moment in sent) <= 5
+    assert sent[-1] - sent[0] < 4 * 61
+    assert other.spend() == 0
+
+
+def test_a_shared_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Invalid, match="cannot be kept"):
+        RequestBudget(shared=tmp_path / "file").account("t", "u").spend()
