@@ -96,10 +96,8 @@ except Full:
 
 def test_processes_share_it_when_asked(tmp_path: Path) -> None:
     shared = tmp_path / "not there yet" / "budget"
-    children = [
-        subprocess.Popen([sys.executable, "-c", CHILD, str(shared)], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
+    command = [sys.executable, "-c", CHILD, str(shared)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     granted = [int(child.communicate(timeout=60)[0]) for child in children]
     assert sum(granted) == 40
     # And one that comes later finds the account as the others left it.
