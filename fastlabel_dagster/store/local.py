@@ -12,7 +12,8 @@ from typing import BinaryIO, cast
 from fastlabel_dagster.store.errors import StoreError, missing, said_plainly
 from fastlabel_dagster.store.interface import FolderWriter, Store, StoredObject
 from fastlabel_dagster.store.locks import is_abandoned, try_lock
-from fastlabel_dagster.store.paths import checked_path, is_safe_path, is_temporary, joined, temporary_name
+from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark
+from fastlabel_dagster.store.paths import checked_path, is_reserved, is_safe_path, is_temporary, joined, temporary_name
 
 _COPY_BYTES = 1 << 20
 _QUIET_SECONDS = 60.0  # a hidden file may be seen before its writer has locked it, but not for this long
@@ -87,6 +88,16 @@ class LocalStore(Store):
         with said_plainly(str(target)), self._replacing(target) as file:
             file.write(data)
 
+    def write_new(self, path: str, data: bytes) -> bool:
+        target = self.path_of(path)
+        with said_plainly(str(target)):
+            try:
+                with self._replacing(target, new=True) as file:
+                    file.write(data)
+            except FileExistsError:
+                return False
+        return True
+
     def write_file(self, path: str, local: Path) -> None:
         target = self.path_of(path)
         with said_plainly(str(local)):
@@ -122,17 +133,32 @@ class LocalStore(Store):
             if found.path.startswith(prefix):
                 yield found
 
-    def new_folder(self, path: str = "", *, last: Collection[str] = (), replace: bool = False) -> FolderWriter:
+    def new_folder(
+        self,
+        path: str = "",
+        *,
+        last: Collection[str] = (),
+        replace: bool = False,
+        derived: Collection[str] = (),
+    ) -> FolderWriter:
         from fastlabel_dagster.store.local_folder import LocalFolderWriter
 
-        return LocalFolderWriter(self.at(path), last, replace=replace)
+        return LocalFolderWriter(self.at(path), last, replace=replace, derived=derived)
 
-    def _replacing(self, target: Path) -> _Replacement:
+    def read_mark(self) -> FolderMark | None:
+        file = self._folder / FOLDER_MARK
+        with said_plainly(str(file)):
+            try:
+                return FolderMark.from_json(file.read_bytes())
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def _replacing(self, target: Path, *, new: bool = False) -> _Replacement:
         if target.parent not in self._tidied:
             target.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned_files(target.parent)
             self._tidied.add(target.parent)
-        return _Replacement(target)
+        return _Replacement(target, new=new)
 
     def _prune(self, folder: Path) -> None:
         """Remove folders left empty, up to the store's own, which stays."""
@@ -145,10 +171,14 @@ class LocalStore(Store):
 
 
 class _Replacement:
-    """A hidden file that takes the place of ``target`` when the ``with`` block ends well, and vanishes when not."""
+    """A hidden file that takes the place of ``target`` when the ``with`` block ends well, and vanishes when not.
 
-    def __init__(self, target: Path) -> None:
+    With ``new`` it takes no one's place: FileExistsError when there is a target by then.
+    """
+
+    def __init__(self, target: Path, *, new: bool = False) -> None:
         self._target = target
+        self._new = new
         self._temporary = target.parent / temporary_name(target.name)
 
     def __enter__(self) -> BinaryIO:
@@ -167,14 +197,29 @@ class _Replacement:
         try:
             if kind is None:
                 self._file.flush()  # errors such as a full disk come out here, before anything is replaced
-                self._temporary.replace(self._target)
-                replaced = True
+                if self._new:
+                    self._link()
+                else:
+                    self._temporary.replace(self._target)
+                    replaced = True
         finally:
             with suppress(OSError):  # after a full disk, close() tries to write once more and fails again
                 self._file.close()
             if not replaced:
                 with suppress(OSError):  # whatever brought us here is the error to report
                     self._temporary.unlink()
+
+    def _link(self) -> None:
+        """Give the file its name only where no other has it. A hard link does both in one step, content included."""
+        try:
+            os.link(self._temporary, self._target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: the name is taken in one step, the content follows
+            content = self._temporary.read_bytes()
+            descriptor = os.open(self._target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
 
 
 def remove_abandoned_files(folder: Path) -> None:
@@ -191,7 +236,7 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
     """The files below ``folder`` in the order of their whole paths, which is S3's order too."""
     try:
         with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not (entry.name.startswith(".") and is_temporary(entry.name))]
+            found = [entry for entry in entries if not is_reserved(entry.name)]
         status = folder.stat()
     except (FileNotFoundError, NotADirectoryError):
         return

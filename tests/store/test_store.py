@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,24 @@ def test_objects_are_written_read_listed_and_deleted(store: Store, tmp_path: Pat
         assert file.read() == (b"\xff\xd8" * 1000)[3:]
     store.delete(["a/b.txt", "never/was.txt", "a/photo.jpg"])
     assert [found.path for found in store.list()] == ["empty"]
+
+
+def test_of_many_who_write_a_new_object_one_succeeds(store: Store) -> None:
+    start = threading.Barrier(8)
+
+    def write(number: int) -> bool:
+        start.wait()
+        return store.write_new("folder/claim", b"%d" % number)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(write, range(8)))
+    assert made.count(True) == 1
+    assert store.read_bytes("folder/claim") == b"%d" % made.index(True)
+    assert store.write_new("folder/claim", b"late") is False
+    assert [found.path for found in store.list()] == ["folder/claim"]
+    store.delete(["folder/claim"])
+    assert store.write_new("folder/claim", b"again") is True
+    assert store.read_bytes("folder/claim") == b"again"
 
 
 def test_a_missing_object_is_file_not_found(store: Store) -> None:
