@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -85,6 +84,8 @@ class BudgetAccount:
         return waited
 
     def _try_spend(self) -> float | None:
+        import sqlite3
+
         from pyrate_limiter import RateItem
 
         with self._lock:
