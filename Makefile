@@ -39,8 +39,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## exports beside the SDK, import cost; prints ratios
+bench: $(VENV)/.dev ## exports, reading, uploads and bad days beside the SDK; import cost
 	$(BIN)/python -m benchmarks.export
+	$(BIN)/python -m benchmarks.iterate
+	$(BIN)/python -m benchmarks.upload
+	$(BIN)/python -m benchmarks.bad_days
 	$(BIN)/python scripts/import_cost.py
 
 clean: ## what make has made here
