@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+from fastlabel_dagster.store.errors import StoreError
+from fastlabel_dagster.store.mark import FolderMark
 from fastlabel_dagster.store.paths import checked_path
 
 
@@ -133,20 +135,33 @@ class Store(ABC):
         """What ``deltalake`` needs to reach the same place; empty when local. **Holds credentials: never log it.**"""
 
     @abstractmethod
-    def new_folder(self, path: str = "", *, last: Collection[str] = (), replace: bool = False) -> FolderWriter:
+    def new_folder(
+        self,
+        path: str = "",
+        *,
+        last: Collection[str] = (),
+        replace: bool = False,
+        derived: Collection[str] = (),
+    ) -> FolderWriter:
         """A writer for a folder that appears whole, in the place of the one before. Use it in a ``with`` statement.
 
         Args:
             path: the folder, ``""`` for the store's own.
             last: the files (relative to the folder) that tell a reader the folder is there, such as its index and its
-                report. On S3 they are written after all else, in this order. They are also how the writer knows a
-                folder of its own kind: a folder that has files but none of ``last`` was made by somebody else and is
-                not replaced.
+                report. On S3 they are written after all else, in this order. They also tell one kind of folder from
+                another: one whose ``last`` were others is not replaced.
             replace: replace the folder whatever it holds.
+            derived: patterns (as ``fnmatch`` knows them, ``*`` crosses slashes) of files that tools make of the
+                folder's own, such as caches: they go with the old folder.
 
         Raises:
-            StoreError: on entering, when the folder holds files and none of ``last``, and ``replace`` is off.
+            StoreError: on entering, when the folder holds files and no mark of a writer of this kind, and ``replace``
+                is off.
         """
+
+    @abstractmethod
+    def read_mark(self) -> FolderMark | None:
+        """What the last folder writer of this very folder wrote; None when there was none. Raises StoreError."""
 
 
 class FolderWriter(ABC):
@@ -160,11 +175,19 @@ class FolderWriter(ABC):
       have different names. Objects that are already there with the same content are not sent again. Work is done by a
       bounded number of threads; an error of one comes out of a later call, or of leaving the block.
 
+    What is replaced is what the writer before has written, proven by the hidden file ``.fastlabel-folder`` it left:
+    a list of its files. Files that others put into the folder since stay where they are; a path that one of them has
+    is refused (`StoreError`). A folder with files and without that mark is refused as a whole.
+
     Several writers of one folder do not disturb each other locally: the last to finish wins. Call one writer from one
     thread.
     """
 
-    def __init__(self, last: Collection[str] = ()) -> None:
+    def __init__(self, last: Collection[str] = (), *, replace: bool = False, derived: Collection[str] = ()) -> None:
+        self._replace = replace
+        self._derived = tuple(derived)
+        self._others: frozenset[str] = frozenset()
+        self._folders_of_others: frozenset[str] = frozenset()
         self._last = [checked_path(path) for path in ([last] if isinstance(last, str) else last)]
         self._files: dict[str, None] = {}
         self._folders: set[str] = set()
@@ -243,14 +266,42 @@ class FolderWriter(ABC):
             raise ValueError(f"{path!r} is written twice to one folder")
         if path in self._folders:
             raise ValueError(f"{path!r} is a folder already, it cannot be a file too")
+        self._refuse_taken(path)
         above = path.rpartition("/")[0]
         while above and above not in self._folders:
+            self._refuse_taken(above, folder=True)
             if above in self._files:
                 raise ValueError(f"{path!r} lies below {above!r}, which is a file")
             self._folders.add(above)
             above = above.rpartition("/")[0]
         self._files[path] = None
         return path
+
+    def _keep(self, others: Collection[str]) -> None:
+        """These files stay in the folder: they are not the writer's."""
+        self._others = frozenset(others)
+        folders: set[str] = set()
+        for path in others:
+            above = path.rpartition("/")[0]
+            while above and above not in folders:
+                folders.add(above)
+                above = above.rpartition("/")[0]
+        self._folders_of_others = frozenset(folders)
+
+    def _refuse_taken(self, path: str, *, folder: bool = False) -> None:
+        if path in self._others or (path in self._folders_of_others and not folder):
+            uri = self._uri()
+            raise StoreError(
+                f"{uri} has {path}, which no export wrote, in the way of a file of this one: it is not replaced; "
+                "move it away, name another folder, or say replace=True",
+                uri,
+            )
+
+    @abstractmethod
+    def _uri(self) -> str: ...
+
+    def _mark(self) -> FolderMark:
+        return FolderMark(tuple(self._last), tuple(self.files))
 
     def _forget(self, path: str) -> None:
         """Take back a claim: the file was abandoned."""

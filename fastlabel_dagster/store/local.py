@@ -12,7 +12,8 @@ from typing import BinaryIO, cast
 from fastlabel_dagster.store.errors import StoreError, missing, said_plainly
 from fastlabel_dagster.store.interface import FolderWriter, Store, StoredObject
 from fastlabel_dagster.store.locks import is_abandoned, try_lock
-from fastlabel_dagster.store.paths import checked_path, is_safe_path, is_temporary, joined, temporary_name
+from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark
+from fastlabel_dagster.store.paths import checked_path, is_reserved, is_safe_path, is_temporary, joined, temporary_name
 
 _COPY_BYTES = 1 << 20
 _QUIET_SECONDS = 60.0  # a hidden file may be seen before its writer has locked it, but not for this long
@@ -132,10 +133,25 @@ class LocalStore(Store):
             if found.path.startswith(prefix):
                 yield found
 
-    def new_folder(self, path: str = "", *, last: Collection[str] = (), replace: bool = False) -> FolderWriter:
+    def new_folder(
+        self,
+        path: str = "",
+        *,
+        last: Collection[str] = (),
+        replace: bool = False,
+        derived: Collection[str] = (),
+    ) -> FolderWriter:
         from fastlabel_dagster.store.local_folder import LocalFolderWriter
 
-        return LocalFolderWriter(self.at(path), last, replace=replace)
+        return LocalFolderWriter(self.at(path), last, replace=replace, derived=derived)
+
+    def read_mark(self) -> FolderMark | None:
+        file = self._folder / FOLDER_MARK
+        with said_plainly(str(file)):
+            try:
+                return FolderMark.from_json(file.read_bytes())
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def _replacing(self, target: Path, *, new: bool = False) -> _Replacement:
         if target.parent not in self._tidied:
@@ -220,7 +236,7 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
     """The files below ``folder`` in the order of their whole paths, which is S3's order too."""
     try:
         with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not (entry.name.startswith(".") and is_temporary(entry.name))]
+            found = [entry for entry in entries if not is_reserved(entry.name)]
         status = folder.stat()
     except (FileNotFoundError, NotADirectoryError):
         return

@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,7 +14,8 @@ from fastlabel_dagster.store.errors import StoreError, said_plainly
 from fastlabel_dagster.store.interface import FolderWriter, Store
 from fastlabel_dagster.store.local import LocalStore
 from fastlabel_dagster.store.locks import exchange, is_abandoned, locked, try_lock
-from fastlabel_dagster.store.paths import is_temporary, temporary_name, temporary_stem
+from fastlabel_dagster.store.mark import FOLDER_MARK, files_of_others
+from fastlabel_dagster.store.paths import is_reserved, is_temporary, temporary_name, temporary_stem
 from fastlabel_dagster.store.streams import OutputStream
 from fastlabel_dagster.store.transfers import Transfers
 
@@ -30,11 +31,17 @@ class LocalFolderWriter(FolderWriter):
     the same folder puts it back before it begins.
     """
 
-    def __init__(self, store: LocalStore, last: Collection[str] = (), *, replace: bool = False) -> None:
-        super().__init__(last)
+    def __init__(
+        self,
+        store: LocalStore,
+        last: Collection[str] = (),
+        *,
+        replace: bool = False,
+        derived: Collection[str] = (),
+    ) -> None:
+        super().__init__(last, replace=replace, derived=derived)
         # A target that is a symbolic link stays one: the folder it leads to is what is replaced.
         self._target = Path(os.path.realpath(store.local_path))
-        self._replace = replace
         self._partial = self._target
         self._descriptor = -1
         self._made: set[Path] = set()
@@ -83,7 +90,7 @@ class LocalFolderWriter(FolderWriter):
             parent.mkdir(parents=True, exist_ok=True)
             with locked(parent):
                 _tidy(target)
-                self._refuse_foreign()
+                self._keep(self._find_others())
                 self._partial = parent / temporary_name(target.name)
                 self._partial.mkdir()
                 if target.is_dir():
@@ -92,16 +99,18 @@ class LocalFolderWriter(FolderWriter):
                 try_lock(self._descriptor)  # tells a process that tidies up that this one is alive
         self._made.add(self._partial)
 
-    def _refuse_foreign(self) -> None:
-        """Raise rather than replace a file, or a folder that holds something this writer's like has not made."""
+    def _uri(self) -> str:
+        return str(self._target)
+
+    def _find_others(self) -> list[str]:
+        """The files of the target that stay, as they are now. Raises rather than replace what nobody proves ours."""
         target = self._target
         if target.exists() and not target.is_dir():
             raise StoreError(f"cannot write the folder {target}: there is a file of that name; remove it", str(target))
-        if self._replace or not target.is_dir() or any((target / path).is_file() for path in self._last):
-            return
-        with os.scandir(target) as entries:
-            if any(not is_temporary(entry.name) for entry in entries):
-                raise StoreError(foreign_folder(str(target), self._last), str(target))
+        if self._replace or not target.is_dir():
+            return []
+        mark = LocalStore(target).read_mark()
+        return files_of_others(_all_files(target), mark, uri=str(target), last=self._last, derived=self._derived)
 
     def _commit(self) -> None:
         for stream in self._streams:
@@ -110,7 +119,13 @@ class LocalFolderWriter(FolderWriter):
         if self._transfers is not None:
             self._transfers.finish()
         with said_plainly(str(self._target)):
+            (self._partial / FOLDER_MARK).write_bytes(self._mark().to_json())
             with locked(self._target.parent):
+                others = self._find_others()  # once more: hours may have passed, or another writer has finished
+                self._keep(others)
+                for path in self.files:
+                    self._refuse_taken(path)
+                _carry(others, self._target, self._partial)
                 aside = _swap_in(self._partial, self._target)
             self._release()
             if aside is not None:
@@ -157,10 +172,35 @@ class _CountedFile(io.FileIO):
         super().close()
 
 
-def foreign_folder(uri: str, last: Collection[str]) -> str:
-    """The sentence for a folder that is not replaced because somebody else made it."""
-    sign = f"none of {', '.join(last)}" if last else "nothing says they may go"
-    return f"{uri} holds files already, and {sign}: it is not replaced; name an empty folder, or remove it yourself"
+def _all_files(folder: Path) -> Iterator[str]:
+    """Everything below ``folder`` that is no folder (links to folders among it), in a fixed order, but for what the
+    store keeps for itself. Names that no object of a store can have are here too, for they can be somebody's files."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118
+        folders[:] = sorted(name for name in folders if name not in links and not is_reserved(name))
+        above = Path(place).relative_to(folder)
+        for name in sorted([*files, *links]):
+            if not is_reserved(name):
+                yield (above / name).as_posix()
+
+
+def _carry(paths: Iterable[str], old: Path, new: Path) -> None:
+    """Put these files of ``old`` into ``new`` as well: links stay links, everything else becomes a hard link."""
+    for path in paths:
+        source, file = old / path, new / path
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, file, follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # its owner has removed it meanwhile
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            shutil.copy2(source, file, follow_symlinks=False)
 
 
 def _link_or_copy(source: Path, file: Path) -> None:

@@ -7,6 +7,9 @@ import re
 from hashlib import blake2b
 
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.(partial|old)", re.DOTALL)
+#: The file a folder writer leaves in its folder (see `mark`). Like unfinished work it is the store's own: no listing
+#: shows it, no path may name it.
+FOLDER_MARK = ".fastlabel-folder"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST_STEM = 200  # bytes of a name kept in a temporary one, so that both fit the 255 bytes of a file name
 
@@ -16,7 +19,7 @@ def is_safe_path(path: str) -> bool:
     if not path or "\0" in path or "\\" in path or _DRIVE.match(path):
         return False
     for part in path.split("/"):
-        if part in {"", ".", ".."} or (part.startswith(".") and is_temporary(part)):
+        if part in {"", ".", ".."} or is_reserved(part):
             return False
     try:
         path.encode()
@@ -49,6 +52,11 @@ def joined(*parts: str) -> str:
 def is_temporary(name: str) -> bool:
     """Whether a file or folder of this name is unfinished work of a store, which nobody should read."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the store keeps this name for itself: unfinished work, or the mark of a folder."""
+    return name.startswith(".") and (name == FOLDER_MARK or is_temporary(name))
 
 
 def temporary_stem(name: str) -> str:

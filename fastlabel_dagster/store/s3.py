@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from fastlabel_dagster.store.errors import StoreError, said_plainly
 from fastlabel_dagster.store.interface import FolderWriter, S3Options, Store, StoredObject
+from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark
 from fastlabel_dagster.store.paths import checked_path, is_safe_path, joined
 from fastlabel_dagster.store.s3_connection import S3Connection
 from fastlabel_dagster.store.s3_errors import error_code, is_missing, refusal, s3_said_plainly
@@ -253,10 +254,34 @@ class S3Store(Store):
                 MetadataDirective="REPLACE",
             )
 
-    def new_folder(self, path: str = "", *, last: Collection[str] = (), replace: bool = False) -> FolderWriter:
+    def new_folder(
+        self,
+        path: str = "",
+        *,
+        last: Collection[str] = (),
+        replace: bool = False,
+        derived: Collection[str] = (),
+    ) -> FolderWriter:
         from fastlabel_dagster.store.s3_folder import S3FolderWriter
 
-        return S3FolderWriter(self.at(path), last, replace=replace)
+        return S3FolderWriter(self.at(path), last, replace=replace, derived=derived)
+
+    def read_mark(self) -> FolderMark | None:
+        data = self.read_own(FOLDER_MARK)
+        return None if data is None else FolderMark.from_json(data)
+
+    def own_key(self, name: str) -> str:
+        """The key of an object whose name the store keeps for itself."""
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def read_own(self, name: str) -> bytes | None:
+        """The content of such an object; None when there is none."""
+        client, key = self.client, self.own_key(name)
+        with s3_said_plainly(f"s3://{self._bucket}/{key}", self.endpoint):
+            try:
+                return bytes(client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            except client.exceptions.NoSuchKey:
+                return None
 
     def _require_bucket(self) -> None:
         if not self._bucket_seen:

@@ -8,17 +8,19 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import BinaryIO, cast
 
-from fastlabel_dagster.store.errors import StoreError
+import orjson
+
 from fastlabel_dagster.store.interface import FolderWriter, Store
 from fastlabel_dagster.store.local import LocalStore
-from fastlabel_dagster.store.local_folder import foreign_folder
+from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark, files_of_others
 from fastlabel_dagster.store.s3 import MULTIPART_BYTES, KnownObject, S3Store, content_type
 from fastlabel_dagster.store.s3_errors import s3_said_plainly
 from fastlabel_dagster.store.s3_streams import S3Sink
 from fastlabel_dagster.store.streams import OutputStream
 from fastlabel_dagster.store.transfers import Transfers
 
-# Says "a writer of this package is, or was, at work here": an interrupted first run has no index yet to tell so.
+# Says "a writer of this package is, or was, at work here" and lists the files that are not its own: an interrupted run
+# leaves files that no `FolderMark` knows yet.
 MARK = ".folder.000000000000.partial"
 _LIST_AFTER = 64  # single look-ups of one source before its whole listing is fetched instead
 _FORGOTTEN = timedelta(days=1)  # a multipart upload this old belongs to no living writer
@@ -30,10 +32,16 @@ class S3FolderWriter(FolderWriter):
     Left by an exception, it removes what it had added; objects it had already replaced keep their new content.
     """
 
-    def __init__(self, store: S3Store, last: Collection[str] = (), *, replace: bool = False) -> None:
-        super().__init__(last)
+    def __init__(
+        self,
+        store: S3Store,
+        last: Collection[str] = (),
+        *,
+        replace: bool = False,
+        derived: Collection[str] = (),
+    ) -> None:
+        super().__init__(last, replace=replace, derived=derived)
         self._store = store
-        self._replace = replace
         self._before: dict[str, KnownObject] = {}
         self._transfers = Transfers()
         self._held: dict[str, Callable[[], None]] = {}  # the files named in `last`, until all else is there
@@ -44,6 +52,7 @@ class S3FolderWriter(FolderWriter):
         self._mark_lock = threading.Lock()
         self._marked = False
         self._mark_found = False
+        self._written_before: FolderMark | None = None
         self._replaced = False
         self._publishing = False
 
@@ -109,35 +118,46 @@ class S3FolderWriter(FolderWriter):
         self._changing(path)
         self._store.write_bytes(path, data)
 
-    def _changing(self, path: str) -> None:
-        """To be called before the first byte of any object changes: puts the mark, and notes what is new."""
+    def _changing(self, path: str | None) -> None:
+        """To be called before the first byte of any object changes: puts the mark, and notes what is new.
+
+        None is the mark of the finished folder.
+        """
         with self._mark_lock:
             if not self._marked:
-                key = self._mark_key()
-                with s3_said_plainly(self._store.uri, self._store.endpoint):
-                    self._store.client.put_object(Bucket=self._store.bucket, Key=key, Body=b"")
+                self._put_own(MARK, orjson.dumps(sorted(self._others)))
                 self._marked = True
-            if path in self._before:
+            if path is None or path in self._before:
                 self._replaced = True
             else:
                 self._added.add(path)
 
-    def _mark_key(self) -> str:
-        return self._store.key_of("mark").removesuffix("mark") + MARK
+    def _put_own(self, name: str, data: bytes) -> None:
+        store = self._store
+        with s3_said_plainly(store.uri, store.endpoint):
+            store.client.put_object(Bucket=store.bucket, Key=store.own_key(name), Body=data)
+
+    def _uri(self) -> str:
+        return self._store.uri
 
     def _begin(self) -> None:
         self._before = dict(self._store.known_objects())
-        self._marked = self._mark_found = self._has_mark()
-        if self._replace or not self._before or self._marked or any(path in self._before for path in self._last):
-            self._remove_forgotten_uploads()
-            return
-        raise StoreError(foreign_folder(self._store.uri, self._last), self._store.uri)
-
-    def _has_mark(self) -> bool:
-        client, key = self._store.client, self._mark_key()
-        with s3_said_plainly(self._store.uri, self._store.endpoint):
-            found = client.list_objects_v2(Bucket=self._store.bucket, Prefix=key, MaxKeys=1)
-        return bool(found.get("KeyCount", len(found.get("Contents", []))))
+        unfinished = self._store.read_own(MARK)
+        self._marked = self._mark_found = unfinished is not None
+        self._written_before = self._store.read_mark()
+        if unfinished is not None and not self._replace:
+            self._keep(_paths_in(unfinished))
+        elif not self._replace:
+            self._keep(
+                files_of_others(
+                    self._before,
+                    self._written_before,
+                    uri=self._store.uri,
+                    last=self._last,
+                    derived=self._derived,
+                )
+            )
+        self._remove_forgotten_uploads()
 
     def _remove_forgotten_uploads(self) -> None:
         """Abort multipart uploads a killed writer left, which cost storage and are seen by nobody."""
@@ -146,7 +166,7 @@ class S3FolderWriter(FolderWriter):
 
         # A server that has no such listing, or credentials that may not see it, are no reason to fail.
         with s3_said_plainly(self._store.uri, self._store.endpoint), suppress(ClientError):
-            prefix = self._mark_key().removesuffix(MARK)
+            prefix = self._store.own_key("")
             for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
                 for upload in page.get("Uploads", []):
                     if upload["Initiated"] < datetime.now(timezone.utc) - _FORGOTTEN:
@@ -159,14 +179,18 @@ class S3FolderWriter(FolderWriter):
             self._transfers.submit(finish)
         self._transfers.finish()
         self._publishing = True
+        mark = self._mark()
+        if mark != self._written_before:
+            self._changing(None)
+            self._put_own(FOLDER_MARK, mark.to_json())
         for path in self._last:
             if path in self._held:
                 self._held[path]()
-        stale = [path for path in self._before if path not in self._files]
+        stale = [path for path in self._before if path not in self._files and path not in self._others]
         if stale:
             self._store.delete(stale)
         if self._marked:
-            self._store.delete_keys([self._mark_key()])
+            self._store.delete_keys([self._store.own_key(MARK)])
 
     def _abandon(self) -> None:
         self._transfers.abandon()
@@ -178,7 +202,16 @@ class S3FolderWriter(FolderWriter):
         with suppress(OSError):
             self._store.delete(sorted(self._added))
             if self._marked and not self._mark_found and not self._replaced:  # all is as it was before
-                self._store.delete_keys([self._mark_key()])
+                self._store.delete_keys([self._store.own_key(MARK)])
+
+
+def _paths_in(unfinished: bytes) -> list[str]:
+    """The files of others, as an interrupted writer has noted them."""
+    try:
+        paths = orjson.loads(unfinished or b"[]")
+    except orjson.JSONDecodeError:
+        return []
+    return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
 
 class _Destination:

@@ -175,3 +175,80 @@ def test_a_folder_of_somebody_else_is_not_replaced(store: Store) -> None:
     assert content(store) == {"coco/thesis.docx": b"years of work"}
     write(store, {"index.json": b"1"}, replace=True)
     assert content(store) == {"coco/index.json": b"1"}
+
+
+def test_an_index_alone_proves_nothing(store: Store) -> None:
+    """Any program may call a file ``index.json`` (or ``data.yaml``); that does not make the folder ours."""
+    mine = {"coco/index.json": b"of a neighbour", "coco/images/a.jpg": b"A", "coco/thesis.txt": b"years of work"}
+    for path, data in mine.items():
+        store.write_bytes(path, data)
+    with pytest.raises(StoreError, match="holds files already, such as .*, and nothing proves"):
+        write(store, {"index.json": b"1"})
+    assert content(store) == mine
+
+
+def test_files_of_others_stay_in_our_folder(store: Store) -> None:
+    write(store, {"index.json": b"1", "a.txt": b"A"})
+    store.write_bytes("coco/thesis.txt", b"years of work")
+    store.write_bytes("coco/runs/weights.pt", b"trained")
+    for number in (b"2", b"3"):
+        write(store, {"index.json": number, "b.txt": b"B"})
+        assert content(store.at("coco")) == {
+            "index.json": number,
+            "b.txt": b"B",
+            "thesis.txt": b"years of work",
+            "runs/weights.pt": b"trained",
+        }
+    write(store, {"index.json": b"4"}, replace=True)
+    assert content(store) == {"coco/index.json": b"4"}
+
+
+@pytest.mark.parametrize("path", ["thesis.txt", "runs", "thesis.txt/chapter"])
+def test_a_file_of_somebody_else_is_not_written_over(store: Store, path: str) -> None:
+    write(store, {"index.json": b"1"})
+    before = {"index.json": b"1", "thesis.txt": b"years of work", "runs/weights.pt": b"trained"}
+    for name in ("thesis.txt", "runs/weights.pt"):
+        store.write_bytes(f"coco/{name}", before[name])
+    with pytest.raises(StoreError, match="which no export wrote"):
+        write(store, {path: b"ours", "index.json": b"2"})
+    assert content(store.at("coco")) == before
+
+
+def test_a_folder_of_another_kind_is_not_replaced(store: Store) -> None:
+    write(store, {"index.json": b"1"})
+    with pytest.raises(StoreError, match=r"another kind \(index\.json\)"), store.new_folder("coco", last=["data.yaml"]):
+        pass
+    store.delete(["coco/index.json"])
+    with store.new_folder("coco", last=["data.yaml"]) as folder:
+        folder.write_bytes("data.yaml", b"")
+    assert content(store) == {"coco/data.yaml": b""}
+
+
+def test_what_tools_make_of_a_folder_goes_with_it(store: Store) -> None:
+    def export() -> None:
+        with store.new_folder("yolo", last=LAST, derived=["labels/*.cache"]) as folder:
+            folder.write_bytes("index.json", b"1")
+
+    export()
+    for name in ("labels/train.cache", "labels/train/sub.cache", "mine.cache"):
+        store.write_bytes(f"yolo/{name}", b"x")
+    export()
+    assert [found.path for found in store.at("yolo").list()] == ["index.json", "mine.cache"]
+
+
+def test_the_mark_is_the_same_everywhere_and_nobody_can_fake_it_by_accident(
+    local_store: Store, s3_store: Store
+) -> None:
+    for place in (local_store, s3_store):
+        write(place, {"頭.txt": b"A", "index.json": b"1"})
+    local = (local_store.local_path / "coco/.fastlabel-folder").read_bytes()
+    remote = s3_store.at("coco").read_own(".fastlabel-folder")  # type: ignore[attr-defined]
+    assert local == remote
+    mark = local_store.at("coco").read_mark()
+    assert mark is not None and (mark.last, mark.files) == (("index.json",), ("index.json", "頭.txt"))
+    assert s3_store.at("coco").read_mark() == mark
+    assert local_store.at("none").read_mark() is None and s3_store.at("none").read_mark() is None
+    for data in (b"", b"[]", b'{"made_by": 1}', b'{"made_by": "fastlabel-dagster", "last": [1], "files": []}'):
+        (local_store.local_path / "coco/.fastlabel-folder").write_bytes(data)
+        with pytest.raises(StoreError, match="nothing proves"):
+            write(local_store, {"index.json": b"2"})

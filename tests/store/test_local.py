@@ -87,9 +87,9 @@ def test_a_living_writers_folder_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_put_aside_comes_back(tmp_path: Path) -> None:
-    old = tmp_path / ".out.0123456789ab.old"
-    old.mkdir()
-    (old / "index.txt").write_bytes(b"old")
+    with open_store(tmp_path).new_folder("out", last=["index.txt"]) as folder:
+        folder.write_bytes("index.txt", b"old")
+    (tmp_path / "out").rename(tmp_path / ".out.0123456789ab.old")
     (tmp_path / ".out.ba9876543210.partial").mkdir()
     (tmp_path / ".out.more.ba9876543210.partial").mkdir()  # another folder's, "out.more"
     store = open_store(tmp_path)
@@ -188,7 +188,8 @@ for call in (lambda: store.write_bytes("a.txt", b"x" * 1_000_000), stream, folde
 """
     store = open_store(tmp_path)
     store.write_bytes("a.txt", b"old")
-    store.write_bytes("out/index.txt", b"old")
+    with store.new_folder("out", last=["index.txt"]) as folder:
+        folder.write_bytes("index.txt", b"old")
     limit = 100_000
     outcome = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
@@ -226,6 +227,40 @@ def test_links_in_circles_do_not_hang_a_listing(tmp_path: Path) -> None:
     store.write_bytes("a/b.txt", b"")
     (tmp_path / "a/up").symlink_to(tmp_path)
     assert [found.path for found in store.list()] == ["a/b.txt"]
+
+
+def test_files_of_others_stay_whatever_they_are(tmp_path: Path) -> None:
+    store, out = open_store(tmp_path), tmp_path / "out"
+
+    def write() -> None:
+        with store.new_folder("out", last=["index.txt"]) as folder:
+            folder.write_bytes("index.txt", b"1")
+            folder.write_bytes("data/a.txt", b"1")
+
+    write()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/b.txt").write_bytes(b"there")
+    (out / "data/link").symlink_to(tmp_path / "elsewhere")
+    (out / "nowhere").symlink_to(tmp_path / "none")
+    (out / "back\\slash").write_bytes(b"no object can be called so")
+    (out / ".hidden").mkdir()
+    (out / ".hidden/notes.txt").write_bytes(b"mine")
+    for _ in range(2):
+        write()
+        assert (out / "data/link").is_symlink() and (out / "data/link/b.txt").read_bytes() == b"there"
+        assert (out / "nowhere").is_symlink()
+        assert (out / "back\\slash").is_file()
+        assert (out / ".hidden/notes.txt").read_bytes() == b"mine"
+    assert hidden(tmp_path) == []
+
+
+def test_what_comes_while_a_folder_is_written_stays_too(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with pytest.raises(StoreError, match=r"thesis\.txt"), store.new_folder("out", last=["index.txt"]) as folder:
+        folder.write_bytes("index.txt", b"1")
+        store.write_bytes("out/thesis.txt", b"years of work")
+    assert [found.path for found in store.list()] == ["out/thesis.txt"]
+    assert hidden(tmp_path) == []
 
 
 def test_the_mode_of_a_replaced_folder_is_kept(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_second_run_with_the_same_content_sends_nothing(s3_store: Store) -> No
         return counted
 
     first = export(b"0 0 0 0 0")
-    assert (first["CopyObject"], first["PutObject"]) == (100, 102)  # with the mark of a folder being written
+    assert (first["CopyObject"], first["PutObject"]) == (100, 103)  # with the marks of a folder, being written and done
     second = export(b"0 0 0 0 0")
     assert not {"CopyObject", "PutObject", "DeleteObjects", "CreateMultipartUpload"} & set(second)
     assert second.total() < 80
@@ -73,7 +73,7 @@ def test_index_files_are_written_after_all_else(s3_store: Store) -> None:
             stream.write(b"x" * 17_000_000)
         folder.write_many((f"{number}.txt", b"") for number in range(40))
     assert [path.rpartition("/")[2] for path in order[-2:]] == ["annotations.json", "report.json"]
-    assert len(order) == 43
+    assert len(order) == 44  # with the two marks
     assert s3_store.read_bytes("coco/annotations.json") == b"x" * 17_000_000
     client.meta.events.unregister("before-call.s3.PutObject")
 
@@ -97,7 +97,22 @@ def test_an_interrupted_first_run_can_be_repeated(s3_store: Any) -> None:
     with s3_store.new_folder("coco", last=["index.json"]) as folder:
         folder.write_bytes("index.json", b"1")
     keys = [entry["Key"] for entry in s3_store.client.list_objects_v2(Bucket=s3_store.bucket)["Contents"]]
-    assert keys == ["some/prefix/coco/index.json"]
+    assert keys == ["some/prefix/coco/.fastlabel-folder", "some/prefix/coco/index.json"]
+
+
+def test_an_interrupted_run_does_not_make_the_files_of_others_its_own(s3_store: Any) -> None:
+    coco, last = s3_store.at("coco"), ["index.json"]
+    with s3_store.new_folder("coco", last=last) as folder:
+        folder.write_many([("1.txt", b"1"), ("index.json", b"1")])
+    coco.write_bytes("thesis.txt", b"years of work")
+    coco.write_bytes("1.txt", b"1")
+    writer = s3_store.new_folder("coco", last=last)
+    writer.__enter__()
+    writer.write_many([("1.txt", b"one"), ("2.txt", b"two")])
+    writer._transfers.finish()  # and now the process is killed
+    with s3_store.new_folder("coco", last=last) as folder:
+        folder.write_many([("3.txt", b"3"), ("index.json", b"3")])
+    assert [found.path for found in coco.list()] == ["3.txt", "index.json", "thesis.txt"]
 
 
 def test_a_killed_writer_leaves_an_index_that_is_true(moto_s3: Any) -> None:
