@@ -168,7 +168,7 @@ def _differing_tasks(before: pa.Table, after: pa.Table) -> Iterator[tuple[Any, .
     rows = pa.array([row for row, _, _ in differing], pa.int64())
     boxes_before, boxes_after = (_boxes_by_task(table.take(rows)) for table in (before, after))
     for (_, old, new), old_boxes, new_boxes in zip(differing, boxes_before, boxes_after, strict=True):
-        states = State(_annotations(old), old_boxes), State(_annotations(new), new_boxes)
+        states = _state(old, old_boxes), _state(new, new_boxes)
         changes = [*_task_changes(old, new), *_annotation_changes(*states)]
         if not changes:
             where = "updatedAt" if not _same(old.get("updatedAt"), new.get("updatedAt")) else "annotations"
@@ -183,10 +183,15 @@ def _boxes_by_task(tasks: pa.Table) -> list[Floats]:
     return np.split(boxes(flat), cuts) if tasks.num_rows else []
 
 
-def _annotations(task: Json) -> list[Json]:
+def _state(task: Json, task_boxes: Floats) -> State:
     found = task.get("annotations")
-    # A list with anything but objects in it is no column of annotations; it stands in the task's extra as a whole.
-    return found if isinstance(found, list) and all(isinstance(element, dict) for element in found) else []
+    # What is no object is compared as one with a single field of its own: it has no class and no place.
+    elements = found if isinstance(found, list) else []
+    annotations = [element if isinstance(element, dict) else {"element": element} for element in elements]
+    if len(task_boxes) != len(annotations):
+        # Rows written when a list with anything but objects in it still stood in the task's extra as a whole.
+        task_boxes = np.full((len(annotations), 4), np.nan)
+    return State(annotations, task_boxes)
 
 
 def _task_changes(old: Json, new: Json) -> Iterator[_Row]:
@@ -237,7 +242,8 @@ def _differences(old: Json, new: Json, old_box: Floats, new_box: Floats) -> Iter
 def _movement(old: Json, new: Json, old_box: Floats, new_box: Floats) -> str:
     details = []
     if np.isfinite(old_box).all() and np.isfinite(new_box).all():
-        shift = (new_box[:2] + new_box[2:] - old_box[:2] - old_box[2:]) / 2
+        with np.errstate(invalid="ignore", over="ignore"):  # huge, but finite: the shift may be infinite
+            shift = (new_box[:2] + new_box[2:] - old_box[:2] - old_box[2:]) / 2
         details.append(f"centre {shift[0]:+.1f}, {shift[1]:+.1f} px")
         overlap = overlaps(old_box[None], new_box[None])[0, 0]
         if overlap:

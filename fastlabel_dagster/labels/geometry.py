@@ -202,8 +202,9 @@ def boxes(flat: FlatAnnotations) -> Floats:
         result[:, axis + 2] = maxima(values, offsets)
     circle = np.flatnonzero(_drawn_circles(flat))
     reach = np.abs(flat.radius[circle, None])
-    result[circle, :2] -= reach
-    result[circle, 2:] += reach
+    with _whatever_came():
+        result[circle, :2] -= reach
+        result[circle, 2:] += reach
     return result
 
 
@@ -214,7 +215,7 @@ def ring_areas(flat: FlatAnnotations) -> Floats:
     lengths = np.diff(offsets)
     # Measured from the ring's first vertex: far from the origin the products would cancel away the digits that matter.
     filled = np.repeat(offsets[:-1], lengths)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with _whatever_came():
         local = flat.coords - flat.coords[filled]
         following = np.arange(1, len(local) + 1)
         has_vertices = lengths > 0
@@ -232,9 +233,10 @@ def areas(flat: FlatAnnotations) -> Floats:
     for points, lines, poses and annotations without geometry; NaN where a coordinate is not finite.
     """
     signed = np.where(flat.ring_is_hole, -1.0, 1.0) * ring_areas(flat)
-    result = sums(signed, flat.annotation_rings)
     circle = _drawn_circles(flat)
-    result[circle] = np.pi * flat.radius[circle] ** 2
+    with _whatever_came():
+        result = sums(signed, flat.annotation_rings)
+        result[circle] = np.pi * flat.radius[circle] ** 2
     return result
 
 
@@ -257,6 +259,12 @@ def inside_image(flat: FlatAnnotations) -> Bools:
     inside = (box[:, 0] >= 0) & (box[:, 1] >= 0) & (box[:, 2] <= width) & (box[:, 3] <= height)
     result: Bools = without | (inside & is_finite(flat))
     return result
+
+
+def _whatever_came() -> np.errstate:
+    """Arithmetic on coordinates as they came, NaN, infinite or near the largest number there is: the result is NaN or
+    infinite then, as documented and as :func:`is_finite` tells, and nobody at the terminal can do anything about it."""
+    return np.errstate(invalid="ignore", over="ignore")
 
 
 def _drawn_circles(flat: FlatAnnotations) -> Bools:
@@ -293,7 +301,7 @@ def _corners(ends: Floats, degrees: Floats) -> Floats:
     corners = np.stack([np.stack([x1, x2, x2, x1], axis=1), np.stack([y1, y1, y2, y2], axis=1)], axis=2)
     turned = np.flatnonzero(degrees != 0)
     if len(turned):
-        with np.errstate(invalid="ignore"):
+        with _whatever_came():
             angle = np.deg2rad(degrees[turned] % 360.0)
             # Quarter turns are exact: cos(90°) is 6e-17 in floating point and would smear whole-pixel boxes.
             quarter = degrees[turned] % 90.0 == 0
@@ -301,8 +309,8 @@ def _corners(ends: Floats, degrees: Floats) -> Floats:
             cos, sin = np.where(quarter, np.round(cos), cos), np.where(quarter, np.round(sin), sin)
             centre = (corners[turned, 0] + corners[turned, 2]) / 2
             dx, dy = np.moveaxis(corners[turned] - centre[:, None], 2, 0)
-        corners[turned, :, 0] = centre[:, 0, None] + dx * cos[:, None] - dy * sin[:, None]
-        corners[turned, :, 1] = centre[:, 1, None] + dx * sin[:, None] + dy * cos[:, None]
+            corners[turned, :, 0] = centre[:, 0, None] + dx * cos[:, None] - dy * sin[:, None]
+            corners[turned, :, 1] = centre[:, 1, None] + dx * sin[:, None] + dy * cos[:, None]
     return corners
 
 

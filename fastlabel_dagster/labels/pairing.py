@@ -64,7 +64,7 @@ def geometry_of(annotation: Json) -> bytes:
 
 def overlaps(before: Floats, after: Floats) -> Floats:
     """float64[k, l]: intersection over union of boxes float64[k, 4] and float64[l, 4]; 0 where one has no area."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # coordinates are whatever came
         low = np.maximum(before[:, None, :2], after[None, :, :2])
         high = np.minimum(before[:, None, 2:], after[None, :, 2:])
         shared = np.prod(np.clip(high - low, 0.0, None), axis=2)
@@ -127,8 +127,8 @@ class _Free:
         if len(before) * len(after) <= _MOST_CANDIDATES:
             boxes = self._states[0].boxes[before], self._states[1].boxes[after]
             overlap = overlaps(*boxes)
-            centres = [(side[:, :2] + side[:, 2:]) / 2 for side in boxes]
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", over="ignore"):  # coordinates are whatever came
+                centres = [(side[:, :2] + side[:, 2:]) / 2 for side in boxes]
                 distance = np.linalg.norm(centres[0][:, None] - centres[1][None, :], axis=2)
             # Overlapping pairs first, most overlap first; then the others by distance; ties in the order they stand in.
             order = np.lexsort((distance.ravel(), -overlap.ravel()))

@@ -26,8 +26,14 @@ _NONE = type(None)
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
-def arrays(rows: Sequence[Json], level: Level) -> list[pa.Array]:
-    """One array per column of ``level``, ``extra`` included, for these JSON objects."""
+def arrays(rows: Sequence[Any], level: Level) -> list[pa.Array]:
+    """One array per column of ``level``, ``extra`` included, for these JSON objects.
+
+    What stands among them and is no object fills no column but ``extra``, with its own JSON text.
+    """
+    misfits = {} if _are_objects(rows) else {i: row for i, row in enumerate(rows) if not isinstance(row, dict)}
+    if misfits:
+        rows = [{} if index in misfits else row for index, row in enumerate(rows)]
     shapes: dict[tuple[str, ...], int] = {}
     # The keys of an object in their order; a project has a handful of such shapes, so all else about keys is per shape.
     shape_of = np.fromiter((shapes.setdefault(tuple(row), len(shapes)) for row in rows), np.int64, len(rows))
@@ -47,7 +53,10 @@ def arrays(rows: Sequence[Json], level: Level) -> list[pa.Array]:
         missing = ~filled if every else ~filled & np.array(having)[shape_of]
         if missing.any():
             lost.append((field.key, missing))
-    columns["extra"] = _extra(rows, list(shapes), shape_of, lost, {field.key for field in level.fields})
+    extra = _extra(rows, list(shapes), shape_of, lost, {field.key for field in level.fields})
+    for index, value in misfits.items():
+        extra[index] = dumps(value)
+    columns["extra"] = pa.array(extra, pa.string())
     return [columns[f.name] if f.name in columns else pa.nulls(len(rows), f.type) for f in level.struct]
 
 
@@ -57,7 +66,7 @@ def _extra(
     shape_of: np.ndarray[Any, np.dtype[np.int64]],
     lost: list[tuple[str, Bools]],
     known: set[str],
-) -> pa.Array:
+) -> list[str | None]:
     """JSON text of what the columns do not say: unknown keys, and known keys whose value did not fit (``lost``)."""
     unknown = [tuple(key for key in shape if key not in known) for shape in shapes]
     affected = np.array([bool(keys) for keys in unknown], dtype=np.bool_)[shape_of] if rows else np.zeros(0, np.bool_)
@@ -86,7 +95,7 @@ def _extra(
         else:
             text = dumps(dict(zip(keys, values, strict=True)))
         texts[index] = text
-    return pa.array(texts, pa.string())
+    return texts
 
 
 def _columns(field: Field, values: list[Any]) -> dict[str, pa.Array]:
@@ -100,7 +109,7 @@ def _columns(field: Field, values: list[Any]) -> dict[str, pa.Array]:
     if field.kind is Kind.RECORDS:
         assert field.level is not None
         level = field.level
-        return {first: _fitting(lambda kept: _records(kept, level), _is_list_of_objects, values)}
+        return {first: _fitting(lambda kept: _records(kept, level), _is_list, values)}
     build, fits = _SIMPLE[field.kind]
     return {first: _fitting(build, fits, values)}
 
@@ -203,7 +212,6 @@ def _region_lists(values: list[Any]) -> pa.Array:
 
 def _records(values: list[Any], level: Level) -> pa.Array:
     def build(rows: list[Any]) -> pa.Array:
-        _require(rows, dict)
         return pa.StructArray.from_arrays(arrays(rows, level), fields=list(level.struct))
 
     return _list_column(values, build)
@@ -245,7 +253,6 @@ def _keyframes(values: list[Any], level: Level) -> pa.Array:
     _require(values, dict, _NONE)
     filled = [value for value in values if value is not None]
     rows = list(chain.from_iterable(value.values() for value in filled))
-    _require(rows, dict)
     numbers = [_frame_number(key) for value in filled for key in value]
     child = pa.StructArray.from_arrays(
         [pa.array(numbers, pa.int64()), *arrays(rows, level)[1:]], fields=list(level.struct)
@@ -311,12 +318,16 @@ def _is_regions(value: Any) -> bool:
     )
 
 
-def _is_list_of_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(element, dict) for element in value)
+def _are_objects(values: Iterable[Any]) -> bool:
+    return set(map(type, values)) <= {dict}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
 
 
 def _is_keyframes(value: Any) -> bool:
-    if not isinstance(value, dict) or not all(isinstance(frame, dict) for frame in value.values()):
+    if not isinstance(value, dict):
         return False
     try:
         for key in value:

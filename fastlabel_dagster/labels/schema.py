@@ -6,6 +6,9 @@ beside its old annotations. Columns exist for every modality; a modality that ha
 Lossless by one rule: *a task's JSON is its columns plus ``extra``*. A null column means the key is absent. Whatever
 does not fit — an unknown key, a known key whose value is null or of another type — is kept verbatim in the row's
 ``extra``, a JSON object keyed by the API's own (camelCase) key, and wins over the column when JSON is written again.
+An element of a list of objects (annotations, attributes, keypoints, keyframes, contents, …) that is no object has its
+row like the others, in its place: every column null but ``extra``, which holds the element's own JSON text (``null``,
+``7``, ``"x"``, ``[…]``). So one bad element costs no good one, and lengths and positions are those of the JSON.
 
 Geometry is in pixels, x to the right and y downwards from the image's top-left corner, as the API sends it.
 """

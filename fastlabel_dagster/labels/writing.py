@@ -67,13 +67,17 @@ def _zipped(keys: list[str], values: list[list[Any]], count: int) -> list[Json]:
     return [dict(zip(keys, row)) for row in zip(*values)]  # noqa: B905 - equal lengths by construction, hot loop
 
 
-def _merge_extra(rows: list[Json], extra: pa.Array) -> None:
+def _merge_extra(rows: list[Any], extra: pa.Array) -> None:
+    """Put what ``extra`` says into the objects; where it says something that is no object, that is the whole row."""
     nulls: dict[str, Json] = {}
     where = np.flatnonzero(valid_mask(extra)).tolist()
     for index, text in zip(where, _texts(extra.drop_null()), strict=True):
         kept = nulls.get(text)
         if kept is None:
             kept = loads(text)
+            if not isinstance(kept, dict):
+                rows[index] = kept
+                continue
             # Only objects made of nulls are shared: changing one task's value must not show in another's.
             if all(value is None for value in kept.values()):
                 nulls[text] = kept

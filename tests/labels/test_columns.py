@@ -206,10 +206,8 @@ def test_attribute_values(value: Any, text: str | None, is_json: bool | None) ->
         ("createdAt", "2021-02-30T11:25:27.158Z"),
         ("createdAt", "2021-02-22T11:25:27.158+00:00"),
         ("createdAt", 1613993127158),
-        ("annotations", [{"type": "bbox"}, 5]),
-        ("annotations", [{"type": "bbox"}, None]),
         ("annotations", {}),
-        ("annotations", [[]]),
+        ("annotations", "abc"),
         ("metadatas", [{"key": "k"}]),
     ],
 )
@@ -219,6 +217,17 @@ def test_what_does_not_fit_stands_in_extra_beside_tasks_that_do(key: str, value:
     assert list(labels.to_fastlabel(table)) == [good, {key: value}, good]
     assert filled(table.to_pylist()[1]).keys() == {"extra"}
     assert json.loads(table.to_pylist()[1]["extra"]) == {key: value}
+
+
+@pytest.mark.parametrize(("misfit", "text"), [(None, "null"), ("x", '"x"'), (7, "7"), ([], "[]"), (True, "true")])
+def test_an_element_that_is_no_object_has_a_row_of_its_own(misfit: Any, text: str) -> None:
+    box = {"type": "bbox", "value": "car", "points": [1, 2, 3, 4]}
+    task = {"id": "a", "annotations": [box, misfit, box]}
+    table = labels.tasks_table([{"id": "b", "annotations": [box]}, task])
+    assert [filled(each) for each in table["annotations"][1].as_py()] == [box, {"extra": text}, box]
+    assert filled(table.to_pylist()[1]).keys() == {"task_id", "annotations"}
+    assert list(labels.to_fastlabel(table))[1] == task
+    assert labels.annotations_of(table)["index"].to_pylist() == [0, 0, 1, 2]
 
 
 def test_a_task_that_is_no_object_is_named() -> None:

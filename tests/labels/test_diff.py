@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from fastlabel_dagster import labels
@@ -196,7 +198,30 @@ def test_geometry_of_every_shape(old: Any, new: Any, sentence: str) -> None:
 def test_annotations_that_are_no_list_of_objects() -> None:
     diff = compare([task("a")], [{**task("a"), "annotations": None}])
     assert [(r["kind"], r["detail"]) for r in diff.table.to_pylist()] == [("task_changed", "annotations")]
-    assert len(compare([{**task("a"), "annotations": [1]}], [{**task("a"), "annotations": [2]}])) == 1
+    (row,) = compare([{**task("a"), "annotations": [1]}], [{**task("a"), "annotations": [2]}]).table.to_pylist()
+    assert (row["kind"], row["type"], row["detail"]) == ("annotation_changed", None, "element 1 → 2")
+
+
+def test_an_element_that_is_no_object_does_not_hide_the_others() -> None:
+    before = {**task("a"), "annotations": [box(0, 0), None, box(50, 50)]}
+    after = {**task("a"), "annotations": [box(0, 0), None, box(52, 50)]}
+    assert str(compare([before], [after])) == "1 box moved"
+    assert str(compare([before], [task("a", box(0, 0), box(50, 50))])) == "1 annotation gone"
+
+
+def test_rows_from_before_elements_that_are_no_object_had_rows() -> None:
+    """Such a list stood in the task's extra as a whole: rows of that kind are still read and compared."""
+    state = {**task("a"), "annotations": [box(0, 0), None]}
+    now = labels.from_fastlabel([state]).tasks
+    whole = json.dumps({"annotations": state["annotations"]})
+    columns = {"annotations": pa.nulls(1, now.schema.field("annotations").type), "extra": pa.array([whole])}
+    old = now
+    for name, column in columns.items():
+        old = old.set_column(old.schema.get_field_index(name), old.schema.field(name), column)
+    assert list(labels.to_fastlabel(old)) == [state]
+    assert len(diff_tasks(old, now)) == 0
+    moved = labels.from_fastlabel([{**state, "annotations": [box(1, 0), None]}]).tasks
+    assert diff_tasks(old, moved).table["kind"].to_pylist() == ["moved"]
 
 
 def test_text_and_odd_types() -> None:

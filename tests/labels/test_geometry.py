@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import labels
+from fastlabel_dagster.labels.diff import diff_tasks
 from fastlabel_dagster.labels.geometry import areas, boxes, flatten, inside_image, is_finite, ring_areas
 from fastlabel_dagster.labels.schema import TASKS
 
@@ -191,6 +192,33 @@ def test_nan_and_infinities_stay_with_their_annotation() -> None:
     assert np.isnan(boxes(flat)[3]).all()
     assert areas(flat)[[0, -1]].tolist() == [4, 4]
     assert not np.isfinite(areas(flat)[1:-1]).any()
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_coordinate_makes_a_warning(data: st.DataObject) -> None:
+    """What is not finite, or so large that sums of it are not, must not spill warnings over somebody's terminal."""
+    number = st.one_of(st.sampled_from([1e308, -1e308, 1e200, math.inf, -math.inf, math.nan, 5e-324]), st.floats())
+    a, b, c, d, e, f = (data.draw(number) for _ in range(6))
+    ring = [a, b, c, d, e, f]
+    whole = table(
+        {"type": "bbox", "points": [a, b, c, d], "rotation": data.draw(st.one_of(number, st.just(30.0)))},
+        of("polygon", *ring),
+        of("line", *ring),
+        of("keypoint", a, b),
+        of("circle", a, b, c),
+        {"type": "segmentation", "points": [[[*ring, a, b], ring], [ring]]},
+        {"type": "pose_estimation", "keypoints": [{"key": "k", "value": [a, b, 1]}]},
+        width=10,
+        height=10,
+    )
+    flat = flatten(whole)
+    for computed in (boxes(flat), areas(flat), ring_areas(flat), inside_image(flat), is_finite(flat)):
+        assert len(computed)
+    before = labels.tasks_table([{"id": "a", "annotations": [{**each, "value": "x"} for each in (bbox(a, b, c, d),)]}])
+    after = labels.tasks_table([{"id": "a", "annotations": [bbox(d, c, b, a), of("polygon", *ring)]}])
+    assert str(diff_tasks(before, after))
 
 
 def test_inside_image_includes_the_edges_and_knows_unknown_sizes() -> None:
