@@ -5,7 +5,7 @@
 """
 
 from fastlabel_dagster.sync.delta import ConcurrentSync
-from fastlabel_dagster.sync.images import ImagesReport, download_images
+from fastlabel_dagster.sync.images import ImagesReport, download_images, refuse_foreign_images
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.project_sync import SyncReport, sync_project
 from fastlabel_dagster.sync.publish import PublishReport, publish_dataset
@@ -22,5 +22,6 @@ __all__ = [
     "SyncReport",
     "download_images",
     "publish_dataset",
+    "refuse_foreign_images",
     "sync_project",
 ]

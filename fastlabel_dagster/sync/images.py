@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +17,9 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.api import FastLabelError, NotFound, Unauthorized
 from fastlabel_dagster.labels.tables import Labels
-from fastlabel_dagster.store import ImageFolder, S3Options, Store, disk_names, open_store
+from fastlabel_dagster.store import ImageFolder, S3Options, Store, StoreError, disk_names, open_store
 from fastlabel_dagster.store.images import INDEX, images_schema
+from fastlabel_dagster.store.local import remove_abandoned_files
 from fastlabel_dagster.sync.inflight import Outage, in_flight
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.pictures import check_size, picture_size
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 #: Which file was being fetched for which task, while a download runs; hidden, so no image's name can be the same.
 _JOURNAL = ".pending.json"
 _SAVE_EVERY = 1000
+_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -132,11 +136,14 @@ def download_images(
 
     Raises:
         LookupError: no labels given, and nothing was synced here yet.
+        StoreError: ``images`` holds files that no download put there; see :func:`refuse_foreign_images`.
         FastLabelError: the API refused, or downloads fail one after the other; what is complete stays.
     """
     started, used_before = time.monotonic(), client.statistics.snapshot()
     root = open_store(store, s3)
+    refuse_foreign_images(root)
     folder = ImageFolder(root.at("images"))
+    _remove_leftovers(folder.store)
     wanted = _wanted(LabelMirror(root.at("labels")).read() if labels is None else labels)
     state = _FolderState(folder, wanted)
     removed = state.clear_away()
@@ -190,6 +197,43 @@ def download_images(
     return report
 
 
+def refuse_foreign_images(store: str | Path | Store, *, s3: S3Options | None = None) -> None:
+    """Make sure that a download may write to ``<store>/images``: it is empty, or a download made it.
+
+    A download gives files the names of the tasks and deletes files whose task is gone, so in a folder of somebody's own
+    pictures it would replace them. Its own folder it knows by the index, or by the journal of a run that was killed.
+    Hidden files do not count: no picture is ever called so. Costs one request or two; nothing is written.
+
+    Raises:
+        StoreError: the folder holds files, and neither the index nor the journal.
+    """
+    folder = open_store(store, s3).at("images")
+    if _is_ours(folder):
+        return
+    visible = (each.path for each in folder.list() if not any(part.startswith(".") for part in each.path.split("/")))
+    found = next(visible, None)
+    # Asked once more, because another process may have begun its download meanwhile, and that is its picture.
+    if found is not None and not _is_ours(folder):
+        raise StoreError(
+            f"{folder.uri} holds files that no sync put there, such as {found!r}: no pictures are downloaded into it, "
+            "as that could replace them; name another store, or move the folder away",
+            folder.uri,
+        )
+
+
+def _is_ours(folder: Store) -> bool:
+    # In this order: a download saves the index before it puts the journal away.
+    return folder.exists(_JOURNAL) or folder.exists(INDEX)
+
+
+def _remove_leftovers(store: Store) -> None:
+    """Remove the unfinished files of killed runs; elsewhere than on a local disk there are none."""
+    if store.is_local:
+        for folder, _, _ in os.walk(store.local_path):
+            with suppress(OSError):  # tidying up is a courtesy; what is wrong with the folder comes out when it is used
+                remove_abandoned_files(Path(folder))
+
+
 def _wanted(labels: Labels) -> dict[str, _Wanted]:
     """The image every task should have, by task id, in the order the tasks were created."""
     columns = ["task_id", "name", "width", "height", "created_at"]
@@ -200,8 +244,16 @@ def _wanted(labels: Labels) -> dict[str, _Wanted]:
     table = table.take(pc.sort_indices(table, [("created_at", "ascending"), ("task_id", "ascending")]))
     ids = table["task_id"].to_pylist()
     names = [name or task_id for name, task_id in zip(table["name"].to_pylist(), ids, strict=True)]
-    rows = zip(ids, names, disk_names(names, ids), table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
+    files = disk_names(list(map(_with_stem, names, ids)), ids)
+    rows = zip(ids, names, files, table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
     return {row[0]: _Wanted(*row) for row in rows}
+
+
+def _with_stem(name: str, task_id: str) -> str:
+    """The name, but for one that is a suffix and nothing else: ``.png`` made safe would be ``_png``, no picture to
+    anybody; with the task's id before it, it stays one."""
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{task_id}{last}" if last.lower() in _SUFFIXES else name
 
 
 class _FolderState:
@@ -209,7 +261,8 @@ class _FolderState:
 
     A file counts as a task's only when the index says so, or when the journal, written before the first download, says
     that it was being fetched for that very task. Anything else in the place of a wanted file is cleared away before the
-    journal is written: it may be the picture of a task that had the name before.
+    journal is written: it may be the picture of a task that had the name before. That this is a download's own folder
+    and nobody else's, :func:`refuse_foreign_images` has made sure of.
     """
 
     def __init__(self, folder: ImageFolder, wanted: Mapping[str, _Wanted]) -> None:

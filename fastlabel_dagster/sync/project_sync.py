@@ -39,7 +39,10 @@ class SyncReport:
         tasks, annotations, classes: in the mirror now.
         added, updated, removed: tasks, against the version before.
         buckets, buckets_rewritten: of the mirror in all, and by this sync.
-        passes, settled, looked_up: how the scan went; see :func:`~fastlabel_dagster.sync.scan.scan_project`.
+        passes, looked_up: how the scan went; see :func:`~fastlabel_dagster.sync.scan.scan_project`.
+        settled: True when these labels are what the project was at one instant. False when people kept editing through
+            all passes, or the API counted another number of tasks every time: a change made meanwhile may be missing
+            until the next sync.
         quarantined: what could not be read as a task; ``quarantine_file`` says where it is listed.
         seconds: in all. requests, retries, waited_seconds, bytes_received: what it cost at the API.
     """
@@ -84,7 +87,7 @@ class SyncReport:
         if self.quarantined:
             parts.append(f"{len(self.quarantined):,} unreadable, see {self.quarantine_file}")
         if not self.settled:
-            parts.append("the project was still changing; the next sync catches up")
+            parts.append(f"not settled after {_times(self.passes)}: the project was changing; the next sync catches up")
         return " · ".join(parts)
 
 
@@ -200,6 +203,10 @@ def sync_project(
             say(str(report))
             return report
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _times(passes: int) -> str:
+    return f"{passes} pass" if passes == 1 else f"{passes} passes"
 
 
 def _project(client: FastLabelClient, slug: str) -> dict[str, Any]:

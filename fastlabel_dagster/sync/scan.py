@@ -30,7 +30,8 @@ class Scan:
     Attributes:
         passes: how often all pages were read.
         settled: True when the last pass found exactly what the one before had found (with ``confirm``), and as many
-            tasks as the API counts. False means people kept editing; the next sync catches up.
+            tasks as the API counts. False means people kept editing, or the numbers never agreed; the next sync catches
+            up.
         looked_up: tasks asked for one by one, because pages and listing disagreed about them.
         unreadable: what the last pass met that is not a task.
     """
@@ -54,10 +55,18 @@ def scan_project(
 ) -> Scan:
     """Read all tasks of a project (a slug) into ``spill``.
 
-    **The guarantee.** Every task that existed throughout the scan is in the spill exactly once, with content at least
-    as new as the start of the last pass; a task that was gone before the last pass began is not. When the scan settled,
-    more holds: each task was read with the same content before the last pass began and in it, so the spill is what the
-    whole project was at one instant, the moment between the last two passes.
+    **The guarantee.** When the scan settled, the spill is what the whole project was at one instant, the moment between
+    the last two passes: every task exactly once, each read with the same content before the last pass began and in it.
+
+    When it did not settle within ``max_passes``, because people kept editing or the API's count never matched, then
+    ``settled`` is False and this much holds: no task is there twice; each has content at least as new as the start of
+    the last pass; one that was gone before the last pass began is not there; and every task that existed throughout is
+    there, with one exception. The listing is cut by offset like the pages, so a task that moves past the reader in
+    every page and every listing of every pass stays unseen. A count that does not match gives that away; each pass then
+    lists again, up to three times, and what is still unseen comes with the next sync.
+
+    A scan that did not settle is committed like any other: old labels would be no better. Who needs the certainty looks
+    at ``settled``, here, in the report of the sync and in the version of the mirror.
 
     Why the second pass: somebody may edit a task after its page was read. Only reading it again can tell, because the
     API has no "changed since" and its listing holds names, not dates. With ``confirm=False`` one pass is made, half the

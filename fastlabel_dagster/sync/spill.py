@@ -31,7 +31,7 @@ _UNWRITABLE = (ValueError, TypeError, RecursionError)
 
 
 class Unreadable(NamedTuple):
-    """Something in the API's answer that is not a task: why, and how it begins."""
+    """Something in the API's answer that is not a task: why, its id as text (None: it has none), and how it begins."""
 
     reason: str
     task_id: str | None
@@ -85,7 +85,7 @@ class TaskSpill:
         for answer in answers:
             problem = _problem(answer)
             if problem is not None:
-                self._unreadable.setdefault(seen, []).append(problem)
+                self._note(problem, seen=seen)
                 continue
             assert isinstance(answer, Mapping)
             task_id = answer["id"]
@@ -113,14 +113,20 @@ class TaskSpill:
             self._db.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?)", bodies)
 
     def _refuse(self, task_id: str, task: Mapping[str, Any], error: Exception, *, seen: int) -> None:
-        refused = self._unreadable_ids.setdefault(seen, set())
-        if task_id not in refused:
-            refused.add(task_id)
-            name = task.get("name")
-            reason = f"cannot be written as JSON: {type(error).__name__}: {error}"[:300]
-            problem = Unreadable(reason, task_id, name if isinstance(name, str) else None, _keys(task))
-            self._unreadable.setdefault(seen, []).append(problem)
+        name = task.get("name")
+        reason = f"cannot be written as JSON: {type(error).__name__}: {error}"[:300]
+        self._note(Unreadable(reason, task_id, name if isinstance(name, str) else None, _keys(task)), seen=seen)
         self.drop(task_id, seen=seen)
+
+    def _note(self, problem: Unreadable, *, seen: int) -> None:
+        """Keep a problem, once for each id: a task that pages repeat is one task, and :meth:`unsure` must not ask for
+        it again, as the answer would be refused like the first."""
+        if problem.task_id is not None:
+            refused = self._unreadable_ids.setdefault(seen, set())
+            if problem.task_id in refused:
+                return
+            refused.add(problem.task_id)
+        self._unreadable.setdefault(seen, []).append(problem)
 
     def _known(self, task_ids: Iterable[str]) -> dict[str, _Known]:
         query = (
@@ -212,12 +218,9 @@ def _problem(answer: object) -> Unreadable | None:
         reason = "the id holds control characters"
     else:
         reason = f"the id is a {type(task_id).__name__}, not a string"
-    return Unreadable(
-        reason,
-        None,
-        name if isinstance(name, str) else None,
-        _keys(answer),
-    )
+    # The listing names every task by a text, so that is what an id of another type is known by.
+    known_as = None if task_id is None or task_id == "" else str(task_id)
+    return Unreadable(reason, known_as, name if isinstance(name, str) else None, _keys(answer))
 
 
 def _keys(task: Mapping[str, Any]) -> str:

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from fastlabel_dagster import formats
 from fastlabel_dagster.api import FastLabelClient, RetryPolicy, ServerError, TransportError, Unauthorized
 from fastlabel_dagster.labels import to_fastlabel
 from fastlabel_dagster.sync import LabelMirror, sync_project
@@ -99,6 +100,39 @@ def test_what_is_no_task_is_quarantined_and_the_rest_goes_on(answering, tmp_path
     assert lines[2]["name"] == "no id.jpg"
     assert "5 unreadable" in str(report)
     assert not sync_project(client, PROJECT, tmp_path).changed
+
+
+@pytest.mark.parametrize(
+    ("bad_id", "listed"), [("a\nb", "a\nb"), ("a\x00b", "a\x00b"), (7, "7"), (2.5, "2.5"), (True, "True")]
+)
+def test_task_with_an_unusable_id_is_noted_once_and_costs_nothing(answering, tmp_path, bad_id, listed):
+    """The listing names it, so it must be remembered as refused and not be asked for again and again."""
+    good = [{"id": f"task-{number}", "name": f"{number}.jpg"} for number in range(5)]
+    ids = {task["id"]: task["name"] for task in good}
+    usual = sync_project(answering(a_project(good, ids, 5)), PROJECT, tmp_path / "good")
+    bad = {"id": bad_id, "name": "bad.jpg"}
+    bodies = a_project([*good, bad, bad], {**ids, listed: "bad.jpg"}, 6)  # deletions may make pages repeat a task
+    bodies[f"tasks/image/{quote(listed)}"] = bad
+    report = sync_project(answering(bodies), PROJECT, tmp_path / "bad")
+    assert (report.settled, report.passes, report.looked_up) == (True, 2, 0)
+    assert report.requests == usual.requests
+    assert [(entry.task_id, entry.name) for entry in report.quarantined] == [(listed, "bad.jpg")]
+    assert report.tasks + len(report.quarantined) == 6
+
+
+def test_bad_annotation_costs_no_good_one_and_exports_count_it(answering, tmp_path):
+    box = {"type": "bbox", "value": "car", "points": [1, 2, 11, 22]}
+    task = {"id": "a", "name": "a.jpg", "width": 64, "height": 48, "annotations": [box, None, "x", box, 7]}
+    client = answering(a_project([task], {"a": "a.jpg"}, 1))
+    report = sync_project(client, PROJECT, tmp_path)
+    labels = LabelMirror(tmp_path / "labels").read()
+    assert report.annotations == labels.annotations.num_rows == 5
+    assert list(to_fastlabel(labels)) == [task]
+    assert not sync_project(client, PROJECT, tmp_path).changed
+    for name in ("coco", "coco_parquet", "yolo"):
+        export = formats.write(labels, format=name, target=tmp_path / name)
+        assert (export.written, export.dropped_count) == (2, 3), name
+        assert all(note.reason for note in export.dropped)
 
 
 @pytest.mark.parametrize("depth", [300, 900])

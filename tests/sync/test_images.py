@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import time
 
 import pyarrow.compute as pc
 import pytest
 import requests
 
 from fastlabel_dagster.api import FastLabelClient, RetryPolicy, TransportError
-from fastlabel_dagster.store import ImageFolder, open_store
-from fastlabel_dagster.sync import LabelMirror, download_images, sync_project
+from fastlabel_dagster.store import ImageFolder, StoreError, open_store
+from fastlabel_dagster.store.paths import temporary_name
+from fastlabel_dagster.sync import LabelMirror, download_images, refuse_foreign_images, sync_project
 
 PROJECT = "street"
 
@@ -175,14 +178,84 @@ def test_task_deleted_after_the_sync(sandbox, client, seeded, tmp_path):
     assert report.downloaded == 1
 
 
-def test_file_of_unknown_origin_is_not_taken_for_an_image(seeded, synced, picture, tmp_path):
+def everything_below(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("theirs", ["a.jpg", "other.jpg", "deep/er/a.jpg", "notes.txt"])
+def test_folder_of_somebody_elses_pictures_is_refused_untouched(seeded, synced, client, picture, tmp_path, theirs):
+    file = tmp_path / "images" / theirs
+    file.parent.mkdir(parents=True)
+    file.write_bytes(picture(99))
+    seeded("a.jpg")
+    before = everything_below(tmp_path / "images")
+    for _ in range(2):  # the first refusal leaves nothing behind that would make the second attempt pass
+        with pytest.raises(StoreError, match=r"no sync put there.*another store") as refused:
+            synced()
+        assert str(tmp_path / "images") in str(refused.value)
+        assert theirs in str(refused.value)
+        assert everything_below(tmp_path / "images") == before
+    with pytest.raises(StoreError):
+        refuse_foreign_images(tmp_path)
+
+
+def test_project_without_tasks_does_not_claim_somebody_elses_folder(synced, picture, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_bytes(picture(99))
-    (tmp_path / "images" / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError):
+        synced()
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["a.jpg"]
+
+
+def test_empty_folder_and_hidden_files_are_no_hindrance(seeded, synced, tmp_path):
+    (tmp_path / "images" / ".cache").mkdir(parents=True)
+    (tmp_path / "images" / ".gitkeep").write_bytes(b"")
+    (tmp_path / "images" / ".cache" / "x").write_bytes(b"mine")
     seeded("a.jpg")
+    assert synced().downloaded == 1
+    assert (tmp_path / "images" / ".cache" / "x").read_bytes() == b"mine"
+
+
+def test_download_that_was_killed_before_its_index_goes_on(seeded, synced, picture, client, tmp_path):
+    """Its journal tells that the folder is its own."""
+    ids = seeded("a.jpg", "b.jpg")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(picture(0))
+    journal = json.dumps({"a.jpg": ids[0], "b.jpg": ids[1]})
+    (tmp_path / "images" / ".pending.json").write_text(journal)
+    report = synced()
+    assert (report.adopted, report.downloaded, report.quarantined) == (1, 1, [])
+
+
+def test_folder_with_a_damaged_index_is_still_its_own(seeded, synced, picture, tmp_path):
+    seeded("a.jpg")
+    synced()
+    (tmp_path / "images" / "index.parquet").write_bytes(b"oh no")
+    (tmp_path / "images" / "notes.txt").write_text("mine")
     assert synced().downloaded == 1
     assert (tmp_path / "images" / "a.jpg").read_bytes() == picture(0)
     assert (tmp_path / "images" / "notes.txt").read_text() == "mine"
+
+
+def test_unfinished_files_of_killed_runs_go_even_when_there_is_nothing_to_do(seeded, synced, tmp_path):
+    seeded("a.jpg", "sub/b.jpg")
+    synced()
+    store = open_store(tmp_path / "images")
+    old = time.time() - 3600
+    leftovers = [store.local_path / temporary_name("a.jpg"), store.local_path / "sub" / temporary_name("b.jpg")]
+    for leftover in leftovers:
+        leftover.write_bytes(b"half a pict")
+        os.utime(leftover, (old, old))
+    (tmp_path / "images" / ".mine").write_text("kept")
+    assert not synced().changed
+    assert not any(leftover.exists() for leftover in leftovers)
+    assert (tmp_path / "images" / ".mine").exists()
+
+
+def test_name_that_is_only_a_suffix_gets_a_stem(seeded, synced, tmp_path):
+    plain, below = seeded(".png", "sub/.JPG")
+    assert synced().downloaded == 2
+    assert folder_of(tmp_path).files() == {plain: f"{plain}.png", below: f"sub/{below}.JPG"}
 
 
 def test_labels_may_be_given(seeded, client, synced, tmp_path):
