@@ -21,6 +21,7 @@ from fastlabel_dagster._compat import add_run_tags
 from fastlabel_dagster.assets.exports import export_metadata
 from fastlabel_dagster.assets.plan import TrainingPlan
 from fastlabel_dagster.assets.submission import submit_training
+from fastlabel_dagster.assets.training import claimant_of, unclear_told
 from fastlabel_dagster.metadata.tables import quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import safe_name
@@ -88,7 +89,13 @@ class TrainConfig(ProjectConfig):
     base_model: str = Field(description="Name of the base model in FastLabel.")
     epoch: int = Field(ge=1, description="How often the training goes over the dataset.")
     options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the training.")
-    force: bool = Field(default=False, description="Train again although this version was trained on already.")
+    force: bool = Field(
+        default=False,
+        description="Train again although this version was trained on; forget an earlier submit of unclear outcome.",
+    )
+    attach_to: str | None = Field(
+        default=None, description="Id of a training job to take for this version's training; nothing is submitted."
+    )
 
 
 @dg.op(ins=_AFTER, description="Bring the mirror of a project up to date.")
@@ -159,7 +166,7 @@ def train_op(context: dg.OpExecutionContext, config: TrainConfig, fastlabel: Fas
     tag = f"fastlabel/training_job/{safe_name(config.project)}"
     run = context.instance.get_run_by_id(context.run.run_id)
     training = TrainingPlan.of({"base_model": config.base_model, "epoch": config.epoch, **config.options})
-    with fastlabel.dagster_errors(context) as client:
+    with fastlabel.dagster_errors(context) as client, unclear_told(context.op.name):
         result = submit_training(
             client,
             config.open(),
@@ -168,6 +175,8 @@ def train_op(context: dg.OpExecutionContext, config: TrainConfig, fastlabel: Fas
             config.dataset_version,
             recorded=run.tags.get(tag) if run is not None else None,
             force=config.force,
+            attach_to=config.attach_to,
+            claimant=claimant_of(context),
             record=lambda job: add_run_tags(context.instance, context.run.run_id, {tag: job}),
             log=context.log.info,
         )

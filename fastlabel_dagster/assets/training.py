@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster._compat import add_run_tags
+from fastlabel_dagster.api import UnclearSubmission
+from fastlabel_dagster.assets.ledger import Claimant
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submission import submit_training
 from fastlabel_dagster.assets.tables import read_labels
@@ -22,7 +25,13 @@ _ANCESTORS = 20
 class TrainingConfig(dg.Config):
     """What one run may say about its training."""
 
-    force: bool = Field(default=False, description="Train again although nothing was newly approved.")
+    force: bool = Field(
+        default=False,
+        description="Train again although nothing was newly approved; forget an earlier submit of unclear outcome.",
+    )
+    attach_to: str | None = Field(
+        default=None, description="Id of a training job to take for this version's training; nothing is submitted."
+    )
 
 
 def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
@@ -91,10 +100,12 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 metadata={**about, "submitted": False, "reason": reason},
             )
 
+        step = context.op_execution_context
+
         def record(job: str) -> None:
             add_run_tags(context.instance, context.run.run_id, {job_tag: job, version_tag: version})
 
-        with fastlabel.dagster_errors(context) as client:
+        with fastlabel.dagster_errors(context) as client, unclear_told(step.op.name):
             before = client.statistics.snapshot()
             result = submit_training(
                 client,
@@ -104,6 +115,8 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 version,
                 recorded=_recorded(context.instance, context.run, job_tag, version_tag, version),
                 force=config.force,
+                attach_to=config.attach_to,
+                claimant=claimant_of(step),
                 record=record,
                 log=context.log.info,
             )
@@ -125,6 +138,52 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     return dg.multi_asset(name=f"{plan.name}_training", specs=[spec], pool=plan.pool)(
         resource_named(plan.resource_key, train)
     )
+
+
+@contextmanager
+def unclear_told(step: str) -> Iterator[None]:
+    """Turn ``UnclearSubmission`` into a failure that says what to type for ``step`` in the launchpad."""
+    try:
+        yield
+    except UnclearSubmission as error:
+        which = " or ".join(error.candidates)
+        head = f"ops:\n  {step}:\n    config:\n"
+        attach = f'{head}      attach_to: "{error.candidates[0] if error.candidates else "<id of the training job>"}"\n'
+        again = f"{head}      force: true\n"
+        choice = f" (it may be {which})" if which else ""
+        raise dg.Failure(
+            description=f"UnclearSubmission: {error.message}. Look at the training jobs in FastLabel. If one is the "
+            f"training of this run{choice}, launch a new run with this in the launchpad:\n\n{attach}\n"
+            f"If none is, submit again with:\n\n{again}",
+            metadata={
+                "candidates": ", ".join(error.candidates) or "none listed",
+                "if one of the jobs is ours": dg.MetadataValue.md(f"```yaml\n{attach}```"),
+                "if none is": dg.MetadataValue.md(f"```yaml\n{again}```"),
+            },
+            allow_retries=False,
+        ) from error
+
+
+def claimant_of(context: dg.OpExecutionContext) -> Claimant:
+    """The step of a run as the one who submits; the instance knows which other runs still go on."""
+    instance, run = context.instance, context.run
+
+    def is_active(run_id: str) -> bool | None:
+        other = instance.get_run_by_id(run_id)
+        return None if other is None else not other.is_finished
+
+    ancestors = frozenset(_ancestors(instance, run))
+    return Claimant(run.run_id, str(context.op_handle), ancestors, is_active)
+
+
+def _ancestors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+    known: dg.DagsterRun | None = run
+    for _ in range(_ANCESTORS):
+        parent = known.parent_run_id if known is not None else None
+        if parent is None:
+            return
+        yield parent
+        known = instance.get_run_by_id(parent)
 
 
 _PASSED_ON = ("dataset", "dataset_id", "dataset_version", "approved_tasks", "labels_version", "labels_digest")

@@ -1,0 +1,197 @@
+"""What was submitted, by version of the dataset, and the claim that lets one run at a time decide about it.
+
+Both lie in the project's store, so they hold for every run, process and Dagster instance that shares it:
+
+- ``training/ledger.json`` names the training of each version, or that one was begun and what jobs there were before.
+- ``training/claims/<number>.json`` say whose turn it is. The highest number counts. A claim that was let go of, or
+  whose run has died, is followed by the next number, which only one of several can make (:meth:`Store.write_new`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastlabel_dagster.api import FastLabelError
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import Store
+
+_LEDGER = "training/ledger.json"
+_CLAIMS = "training/claims/"
+#: No submission takes this long, with all its retries: whoever holds a claim longer is dead, whatever is said of it.
+LONGEST_SECONDS = 3600.0
+
+
+class SubmissionBusy(FastLabelError):
+    """Another run is submitting a training at this moment, and did not come to an end while this one waited."""
+
+    hint_by_default = "when that run has ended, or was terminated in Dagster, run this one again"
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """Who submits, and how it finds out whether another who claims to submit is still alive.
+
+    Attributes:
+        run_id: of the Dagster run; a random one outside Dagster.
+        step: the step in it. A claim of the same run and step is of an earlier attempt, which is over.
+        ancestors: the runs that this one re-executes.
+        is_active: whether a run still goes on; None when nobody knows, then only a claim's age tells.
+    """
+
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    step: str = ""
+    ancestors: frozenset[str] = frozenset()
+    is_active: Callable[[str], bool | None] = lambda _: None
+
+    def is_mine(self, run_id: str | None) -> bool:
+        """Whether a run is this one or one that it re-executes."""
+        return run_id == self.run_id or run_id in self.ancestors
+
+
+class Claim:
+    """The turn of one claimant; :meth:`check` tells whether it is still his."""
+
+    def __init__(self, store: Store, number: int) -> None:
+        self._store, self.number = store, number
+
+    def check(self) -> None:
+        """Raises :class:`SubmissionBusy` when somebody took this claim for one of a dead run and went on from it."""
+        if _highest(self._store) != self.number:
+            raise SubmissionBusy("another run has taken over the submission, as this one took too long")
+
+
+@contextmanager
+def claimed(
+    store: Store,
+    claimant: Claimant,
+    *,
+    wait_seconds: float = 300.0,
+    log: Callable[[str], object] = lambda _: None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[Claim]:
+    """Hold the one claim on submitting trainings of a store; wait for a living run that has it.
+
+    Raises:
+        SubmissionBusy: a living run holds it for longer than ``wait_seconds``.
+        StoreError: the store cannot be used.
+    """
+    claim = _take(store, claimant, wait_seconds, log, sleep)
+    try:
+        yield claim
+    finally:
+        store.write_bytes(_path(claim.number), b'{"released": true}')
+        store.delete(one.path for one in list(store.list(_CLAIMS)) if _number(one.path) < claim.number)
+
+
+def _take(
+    store: Store,
+    claimant: Claimant,
+    wait_seconds: float,
+    log: Callable[[str], object],
+    sleep: Callable[[float], object],
+) -> Claim:
+    token = uuid.uuid4().hex
+    until = time.monotonic() + wait_seconds
+    while True:
+        highest = _highest(store)
+        held = _content(store, highest) if highest else {"released": True}
+        if not _is_free(held, claimant):
+            late = time.monotonic() >= until
+            if late and held.get("run_id"):
+                raise SubmissionBusy(
+                    f"the run {held.get('run_id')} is submitting a training and has not finished; its claim is "
+                    f"{store.uri_of(_path(highest))}"
+                )
+            if not late:
+                sleep(0.5)
+                continue  # and late: a claim that still says nothing was cut off while it was written
+        if not held.get("released"):
+            log(f"The run {held.get('run_id')} died while it submitted a training; taking over from it.")
+        mine = {"run_id": claimant.run_id, "step": claimant.step, "token": token, "made_at": time.time()}
+        number = highest + 1
+        made = store.write_new(_path(number), json.dumps(mine).encode())
+        # S3 may have made it although the answer was lost; and a number that is free may have been used and tidied away
+        if (made or _content(store, number).get("token") == token) and _highest(store) == number:
+            return Claim(store, number)
+        if made:
+            store.delete([_path(number)])
+
+
+def _is_free(held: Mapping[str, Any], claimant: Claimant) -> bool:
+    if held.get("released"):
+        return True
+    if (held.get("run_id"), held.get("step")) == (claimant.run_id, claimant.step):
+        return True
+    made_at = held.get("made_at")
+    if isinstance(made_at, int | float) and time.time() - made_at > LONGEST_SECONDS:
+        return True
+    return claimant.is_active(str(held.get("run_id"))) is False
+
+
+def _path(number: int) -> str:
+    return f"{_CLAIMS}{number:09}.json"
+
+
+def _number(path: str) -> int:
+    name = path.removeprefix(_CLAIMS).removesuffix(".json")
+    return int(name) if name.isdecimal() else 0
+
+
+def _highest(store: Store) -> int:
+    return max((_number(one.path) for one in store.list(_CLAIMS)), default=0)
+
+
+def _content(store: Store, number: int) -> dict[str, Any]:
+    """What a claim says. One that is gone was followed by another; one that says nothing yet is being written."""
+    try:
+        content = json.loads(store.read_bytes(_path(number)))
+    except FileNotFoundError:
+        return {"released": True}
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+class Ledger:
+    """What was submitted, by dataset and version. Read and written by the holder of the claim only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entries = self._read()
+
+    def entry(self, dataset: str, version: str) -> Mapping[str, Any]:
+        """``job_id`` of the version's training, or ``known_ids`` and ``run_id`` of one that was begun; or nothing."""
+        return self._entries.get((dataset, version), {})
+
+    def other_jobs(self, dataset: str, version: str) -> set[str]:
+        """The jobs known to be the trainings of other versions."""
+        return {str(e["job_id"]) for key, e in self._entries.items() if key != (dataset, version) and e.get("job_id")}
+
+    def write(self, dataset: str, version: str, **entry: Any) -> None:
+        """Put the entry of a version in place, on the disk before this returns."""
+        self._entries[dataset, version] = entry
+        rows = [{"dataset": key[0], "dataset_version": key[1], **entry} for key, entry in self._entries.items()]
+        text = json.dumps({"trainings": rows}, indent=1, sort_keys=True)
+        self._store.write_bytes(_LEDGER, text.encode())
+
+    def _read(self) -> dict[tuple[str, str], dict[str, Any]]:
+        entries: dict[tuple[str, str], dict[str, Any]] = {}
+        try:
+            found = json.loads(self._store.read_bytes(_LEDGER))
+            rows = [found] if "dataset_version" in found else found["trainings"]  # the first kind had one version only
+            for row in rows:
+                entry = dict(row)
+                entries[str(entry.pop("dataset")), str(entry.pop("dataset_version"))] = entry
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, KeyError) as error:
+            place = self._store.uri_of(_LEDGER)
+            raise ValueError(f"{place} cannot be read; delete it if no training is under way") from error
+        return entries
