@@ -47,6 +47,7 @@ def build_fastlabel_project(
     s3: S3Options | None = None,
     pool: str | None = "fastlabel",
     publish_status: str = "approved",
+    prune: bool = True,
     empty_share: float = 0.1,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.Definitions:
@@ -75,6 +76,7 @@ def build_fastlabel_project(
         dataset=dataset,
         training=training,
         publish_status=publish_status,
+        prune=prune,
         empty_share=empty_share,
         translator=translator,
         group_name=group_name,

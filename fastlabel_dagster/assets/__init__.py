@@ -31,6 +31,7 @@ def build_fastlabel_project_assets(
     dataset: str | None = None,
     training: TrainingPlan | Mapping[str, Any] | None = None,
     publish_status: str = "approved",
+    prune: bool = True,
     empty_share: float = 0.1,
     translator: FastLabelTranslator | None = None,
     group_name: str | None = None,
@@ -58,6 +59,9 @@ def build_fastlabel_project_assets(
         dataset: name of the FastLabel dataset that approved tasks are published to; None publishes nothing.
         training: ``{"base_model": …, "epoch": …, …}``, further keys as ``client.training_jobs.submit`` takes them.
         publish_status: the status of the tasks to publish.
+        prune: take objects out of the dataset again whose task has left that status or is gone, so that it holds just
+            the approved tasks. Only objects this project has published are ever deleted. Off, they stay, and are
+            trained on with the rest.
         empty_share: largest share of labeled tasks without annotations before the check ``few_empty_tasks`` warns.
         translator: names and describes the assets; see :class:`~fastlabel_dagster.translator.FastLabelTranslator`.
         group_name: the assets' group; default made from the slug.
@@ -77,6 +81,7 @@ def build_fastlabel_project_assets(
         dataset=dataset,
         training=training,
         publish_status=publish_status,
+        prune=prune,
         empty_share=empty_share,
         translator=translator or FastLabelTranslator(),
         group_name=group_name,

@@ -109,6 +109,7 @@ class ProjectPlan:
     dataset: str | None = None
     training: TrainingPlan | None = None
     publish_status: str = "approved"
+    prune: bool = True
     empty_share: float = 0.1
     translator: FastLabelTranslator = field(default_factory=FastLabelTranslator)
     group_name: str | None = None

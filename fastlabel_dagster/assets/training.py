@@ -35,7 +35,10 @@ class TrainingConfig(dg.Config):
 
 
 def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
-    """Publishes the approved tasks with their pictures as a FastLabel dataset; unchanged objects are not sent again."""
+    """Publishes the approved tasks with their pictures as a FastLabel dataset; unchanged objects are not sent again.
+
+    Its data version is that of everything the dataset holds, for that is what a training learns from.
+    """
     key, name = plan.key("dataset"), plan.dataset
     assert name is not None
 
@@ -47,10 +50,17 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         labels, _ = read_labels(plan)
         with fastlabel.dagster_errors(context) as client:
             before = client.statistics.snapshot()
-            report = publish_dataset(client, labels, ImageFolder(store.at("images")), name, status=plan.publish_status)
+            report = publish_dataset(
+                client,
+                labels,
+                ImageFolder(store.at("images")),
+                name,
+                status=plan.publish_status,
+                prune=plan.prune,
+            )
             usage = client.statistics.snapshot() - before
         metadata: dict[str, Any] = {
-            "dagster/row_count": report.added + report.updated + report.unchanged,
+            "dagster/row_count": report.objects,
             "dataset": name,
             "dataset_id": report.dataset_id,
             "dataset_version": report.digest,
@@ -60,6 +70,8 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             "unchanged": report.unchanged,
             "removed": report.removed,
             "left_over": report.left_over,
+            "objects": report.objects,
+            "objects_of_others": report.others,
             **labels_origin(labels),
             **api_usage(usage),
         }
@@ -186,7 +198,15 @@ def _ancestors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str
         known = instance.get_run_by_id(parent)
 
 
-_PASSED_ON = ("dataset", "dataset_id", "dataset_version", "approved_tasks", "labels_version", "labels_digest")
+_PASSED_ON = (
+    "dataset",
+    "dataset_id",
+    "dataset_version",
+    "approved_tasks",
+    "objects",
+    "labels_version",
+    "labels_digest",
+)
 
 
 def _published(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, Any]:

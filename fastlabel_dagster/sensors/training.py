@@ -23,7 +23,15 @@ _LOOK_BACK = 100
 _REMEMBERED = 200
 
 #: What a materialization of the training asset says of its job, and the model's then repeats.
-PASSED_ON = ("labels_version", "labels_digest", "dataset", "dataset_version", "approved_tasks", "base_model")
+PASSED_ON = (
+    "labels_version",
+    "labels_digest",
+    "dataset",
+    "dataset_version",
+    "approved_tasks",
+    "objects",
+    "base_model",
+)
 
 
 def build_training_sensor(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import PurePosixPath
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _TASK = "fastlabelTaskId"
 _DIGEST = "labelsDigest"
 _VERSION = "labelsVersion"
+_PROJECT = "fastlabelProject"
+_IMAGE = "imageSha256"
 
 #: Keys of a task's annotation that mean nothing in a dataset, where an object's annotations have ids of their own.
 _LEFT_OUT = frozenset({"id", "content", "contentId"})
@@ -39,9 +42,12 @@ class PublishReport:
         total: tasks that should be in it.
         added, updated, unchanged: objects made now, given new labels, as they were.
         removed: objects deleted because their task should not be in it any more (only with ``prune``).
-        left_over: objects of such tasks that were left alone.
+        left_over: objects of such tasks that were left alone, and are trained on like all others.
+        others: objects that somebody else put there, or another project; they are never touched.
+        objects: how many objects the dataset holds now, ours and others'.
         quarantined: tasks that could not be published, each with the reason.
-        digest: of the published tasks and their labels; the data version of the dataset.
+        digest: of all objects the dataset holds now, left over ones and others' included: of our own the task, its
+            labels and its image as they were sent, of others' what the API lists. The data version of the dataset.
         labels_version: the version of the mirror the labels came from, where they came from one.
         seconds: in all. requests, retries, waited_seconds, bytes_sent: what it cost at the API.
     """
@@ -55,6 +61,8 @@ class PublishReport:
     unchanged: int
     removed: int
     left_over: int
+    others: int
+    objects: int
     quarantined: list[Quarantined]
     digest: str
     labels_version: int | None
@@ -78,6 +86,7 @@ class PublishReport:
         if not self.changed:
             parts = [f"dataset {self.dataset}: {self.unchanged:,} objects, nothing changed"]
         parts += [f"{self.left_over:,} left over"] if self.left_over else []
+        parts += [f"{self.others:,} of others"] if self.others else []
         parts += [f"{len(self.quarantined):,} could not be published"] if self.quarantined else []
         return " · ".join(parts)
 
@@ -86,8 +95,25 @@ class _Object(NamedTuple):
     """An object of ours that is in the dataset already."""
 
     name: str
+    task_id: str
     digest: str
+    image: str
     custom_metadata: Mapping[str, Any]
+
+    @property
+    def content(self) -> bytes:
+        """What a training sees of it, as a digest; the name it has is no part of that."""
+        return task_digest({"task": self.task_id, "labels": self.digest, "image": self.image})
+
+
+class _Found(NamedTuple):
+    """A dataset as it was found: our objects by task, further objects of ours for the same tasks, digests of what
+    belongs to others, and all names."""
+
+    ours: dict[str, _Object]
+    doubles: list[_Object]
+    others: list[bytes]
+    names: set[str]
 
 
 class _Job(NamedTuple):
@@ -96,16 +122,18 @@ class _Job(NamedTuple):
     task_id: str
     name: str
     file: str
+    image: str
     annotations: list[dict[str, Any]]
     digest: str
     existing: _Object | None
 
 
 class _Published(NamedTuple):
-    """What became of one task: ``added``, ``updated``, ``unchanged`` or ``quarantined``."""
+    """What became of one task: ``added``, ``updated``, ``unchanged`` or ``quarantined``; and its object now, if any."""
 
     outcome: str
-    digest: str
+    task_id: str
+    now: _Object | None
     problem: Quarantined | None = None
     error: FastLabelError | None = None
 
@@ -135,7 +163,8 @@ def publish_dataset(
         labels: of the whole project; ``images`` as ``download_images`` left them.
         dataset: its name: lower-case letters, digits and hyphens.
         status: publish the tasks in this state (or these; None: all).
-        prune: delete our objects whose task is gone or in another state. Off, nothing is ever deleted.
+        prune: delete our objects whose task is gone or in another state. Off, they stay, are trained on with the rest,
+            and count in the digest. Objects of others, and of other projects, are never touched.
         tags, visibility: of a new dataset and, the tags, of new objects; at most 5 tags.
         workers: uploads at a time.
 
@@ -149,8 +178,10 @@ def publish_dataset(
     if found is None:
         found = client.datasets.create(dataset, tags=tags, visibility=visibility)
     dataset_id = str(found["id"])
-    ours, taken = ({}, set()) if created else _objects(client, dataset)
-    files = images.files()
+    project = labels.origin.get("project")
+    there = _Found({}, [], [], set()) if created else _objects(client, dataset, project)
+    table = images.table.select(["task_id", "file", "sha256"])
+    files = {row["task_id"]: (row["file"], row["sha256"] or "") for row in table.to_pylist()}
     statuses = [status] if isinstance(status, str) else status
     wanted = labels if statuses is None else labels.with_status(*statuses)
     version = labels.origin.get("version")
@@ -162,38 +193,47 @@ def publish_dataset(
             for task in to_fastlabel(batch):
                 task_id, name = str(task["id"]), str(task.get("name"))
                 wanted_ids.add(task_id)
-                existing = ours.get(task_id)
-                file = files.get(task_id)
-                if file is None and existing is None:
+                existing = there.ours.get(task_id)
+                file, image = files.get(task_id, ("", existing.image if existing else ""))
+                if not file and existing is None:
                     quarantined.append(Quarantined("no image in the image folder", task_id, name))
                     continue
                 annotations = _annotations(task)
                 digest = task_digest({"annotations": annotations}).hex()
-                object_name = existing.name if existing else _free_name(file or name, task_id, taken)
-                yield _Job(task_id, object_name, file or "", annotations, digest, existing)
+                object_name = existing.name if existing else _free_name(file or name, task_id, there.names)
+                yield _Job(task_id, object_name, file, image, annotations, digest, existing)
 
     def publish(job: _Job) -> _Published:
-        metadata = {_TASK: job.task_id, _DIGEST: job.digest}
+        before = job.existing
+        metadata = {_TASK: job.task_id, _DIGEST: job.digest, _IMAGE: job.image}
         if version is not None:
             metadata[_VERSION] = str(version)
+        if project is not None:
+            metadata[_PROJECT] = str(project)
+        after = _Object(job.name, job.task_id, job.digest, job.image, metadata)
         try:
-            if job.existing is not None and job.existing.digest == job.digest:
-                return _Published("unchanged", job.digest)
-            if job.existing is not None:
-                metadata = {**job.existing.custom_metadata, **metadata}
-                client.dataset_objects.update(
-                    dataset_id, job.name, annotations=job.annotations, custom_metadata=metadata
-                )
-                return _Published("updated", job.digest)
-            create(job, metadata)
-            return _Published("added", job.digest)
+            if before is None:
+                create(job, metadata)
+                return _Published("added", job.task_id, after)
+            if before.image and before.image != job.image:
+                # an object's image cannot be replaced: it is made anew, without what others noted on the old one
+                client.dataset_objects.delete(dataset_id, job.name)
+                before = None
+                create(job, metadata)
+                return _Published("updated", job.task_id, after)
+            after = after._replace(image=before.image)  # what is there; of an object without the mark nobody knows
+            if before.digest == job.digest:
+                return _Published("unchanged", job.task_id, after)
+            metadata = {**before.custom_metadata, **metadata, _IMAGE: before.image}
+            client.dataset_objects.update(dataset_id, job.name, annotations=job.annotations, custom_metadata=metadata)
+            return _Published("updated", job.task_id, after)
         except Unauthorized:
             raise  # of the token: it will be refused for every other object too
         except FileNotFoundError:
             problem = Quarantined("its image is not in the image folder any more", job.task_id, job.name)
-            return _Published("quarantined", job.digest, problem)
+            return _Published("quarantined", job.task_id, before, problem)
         except FastLabelError as error:
-            return _Published("quarantined", job.digest, Quarantined(str(error), job.task_id, job.name), error)
+            return _Published("quarantined", job.task_id, before, Quarantined(str(error), job.task_id, job.name), error)
 
     def create(job: _Job, metadata: Mapping[str, str]) -> None:
         """Make an object, once: when the answer is lost, look whether it was made before calling it a failure."""
@@ -207,7 +247,7 @@ def publish_dataset(
                 raise
 
     counts = dict.fromkeys(("added", "updated", "unchanged", "quarantined"), 0)
-    digests: list[bytes] = []
+    now = dict(there.ours)
     outage = Outage()
     with progress_bar(progress, "objects", unit="object") as advance:
         for result in in_flight(publish, jobs(), workers=workers):
@@ -215,14 +255,17 @@ def publish_dataset(
                 advance(1)
             outage.note(result.error)
             counts[result.outcome] += 1
-            if result.problem is None:
-                digests.append(bytes.fromhex(result.digest))
-            else:
+            now.pop(result.task_id, None)
+            if result.now is not None:
+                now[result.task_id] = result.now
+            if result.problem is not None:
                 quarantined.append(result.problem)
-    left_over = sorted(each.name for task_id, each in ours.items() if task_id not in wanted_ids)
+    unwanted = [each for task_id, each in there.ours.items() if task_id not in wanted_ids] + there.doubles
     if prune:
-        for name in left_over:
-            client.dataset_objects.delete(dataset_id, name)
+        for each in sorted(unwanted, key=lambda each: each.name):
+            with suppress(NotFound):  # somebody else was quicker
+                client.dataset_objects.delete(dataset_id, each.name)
+    kept = [each for task_id, each in now.items() if task_id in wanted_ids] + ([] if prune else unwanted)
     quarantined.sort(key=lambda entry: (entry.name or "", entry.task_id or ""))
     used = client.statistics.snapshot() - used_before
     report = PublishReport(
@@ -233,10 +276,12 @@ def publish_dataset(
         added=counts["added"],
         updated=counts["updated"],
         unchanged=counts["unchanged"],
-        removed=len(left_over) if prune else 0,
-        left_over=0 if prune else len(left_over),
+        removed=len(unwanted) if prune else 0,
+        left_over=0 if prune else len(unwanted),
+        others=len(there.others),
+        objects=len(kept) + len(there.others),
         quarantined=quarantined,
-        digest=combined_digest(digests),
+        digest=combined_digest([*(each.content for each in kept), *there.others]),
         labels_version=int(version) if version is not None else None,
         seconds=time.monotonic() - started,
         requests=used.requests,
@@ -249,17 +294,25 @@ def publish_dataset(
     return report
 
 
-def _objects(client: FastLabelClient, dataset: str) -> tuple[dict[str, _Object], set[str]]:
-    """Our objects by task id, and the names of all objects there are."""
-    ours: dict[str, _Object] = {}
-    names: set[str] = set()
-    for found in client.dataset_objects.iter(dataset):
-        name = str(found.get("name"))
-        names.add(name)
-        metadata = found.get("customMetadata")
-        if isinstance(metadata, Mapping) and isinstance(metadata.get(_TASK), str):
-            ours.setdefault(metadata[_TASK], _Object(name, str(metadata.get(_DIGEST)), metadata))
-    return ours, names
+def _objects(client: FastLabelClient, dataset: str, project: object) -> _Found:
+    """All objects of a dataset. Ours are those that carry a task's id and, where both say one, our project's name."""
+    there = _Found({}, [], [], set())
+    for listed in client.dataset_objects.iter(dataset):
+        name = str(listed.get("name"))
+        there.names.add(name)
+        metadata = listed.get("customMetadata")
+        noted: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
+        task_id = noted.get(_TASK)
+        if not isinstance(task_id, str) or (project is not None and noted.get(_PROJECT, project) != project):
+            seen = {key: listed.get(key) for key in ("name", "size", "width", "height")}
+            there.others.append(task_digest({**seen, "annotations": _annotations(listed)}))
+            continue
+        found = _Object(name, task_id, str(noted.get(_DIGEST)), str(noted.get(_IMAGE) or ""), noted)
+        if task_id in there.ours:
+            there.doubles.append(found)
+        else:
+            there.ours[task_id] = found
+    return there
 
 
 def _free_name(file: str, task_id: str, taken: set[str]) -> str:

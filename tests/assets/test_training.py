@@ -123,3 +123,31 @@ def test_training_needs_a_published_dataset(project):
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert "materialize street-scenes/dataset first" in failure.step_failure_data.user_failure_data.description
+
+
+def test_a_task_that_was_sent_back_leaves_the_dataset_and_comes_back_without_a_new_training(project):
+    project.run(RETRAIN)
+    first = project.metadata("training")
+    task = project.sandbox.state.task_ids("street-scenes", status="approved")[0]
+    project.sandbox.state.set_status(task, "sent_back")
+    project.run(RETRAIN)
+    less, dataset = project.metadata("training"), project.metadata("dataset")
+    assert (dataset["removed"], dataset["objects"], dataset["approved_tasks"]) == (1, 3, 3)
+    assert (less["submitted"], less["objects"], jobs(project)) == (True, 3, 2)
+    project.sandbox.state.set_status(task, "approved")
+    project.run(RETRAIN)
+    again = project.metadata("training")
+    assert (again["submitted"], again["training_job_id"]) == (False, first["training_job_id"])
+    assert jobs(project) == 2
+
+
+def test_without_pruning_nothing_that_is_trained_on_changes_when_a_task_is_sent_back(make_project, fill_project):
+    project = make_project(options={"prune": False})
+    fill_project(project.sandbox.state)
+    project.run(RETRAIN)
+    task = project.sandbox.state.task_ids("street-scenes", status="approved")[0]
+    project.sandbox.state.set_status(task, "sent_back")
+    project.run(RETRAIN)
+    training, dataset = project.metadata("training"), project.metadata("dataset")
+    assert (training["submitted"], jobs(project)) == (False, 1)
+    assert (dataset["left_over"], dataset["objects"], training["objects"]) == (1, 4, 4)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import pyarrow as pa
 import pytest
 import requests
 
@@ -151,3 +154,63 @@ def test_classification_attributes_become_an_annotation(project, publish, client
     (annotation,) = found["annotations"]
     assert (annotation["type"], annotation["value"]) == ("classification", "classification")
     assert annotation["attributes"][0]["value"] == "cat"
+
+
+def test_the_digest_is_of_what_the_dataset_holds(project, sandbox, publish, client, picture):
+    """A training learns from every object there is: while those stay the same, so does the digest, and only then."""
+    first = publish()
+    sandbox.state.set_status(project[0], "sent_back")
+    kept = publish()
+    assert (kept.objects, kept.left_over, kept.digest) == (3, 1, first.digest)
+    pruned = publish(prune=True)
+    assert (pruned.objects, pruned.left_over) == (2, 0) and pruned.digest != first.digest
+    sandbox.state.set_status(project[0], "approved")
+    assert publish(prune=True).digest == first.digest
+    client.dataset_objects.create(DATASET, "theirs.jpg", content=picture(50))
+    with_theirs = publish(prune=True)
+    assert (with_theirs.others, with_theirs.objects, with_theirs.removed) == (1, 4, 0)
+    assert with_theirs.digest != first.digest and publish().digest == with_theirs.digest
+
+
+def test_swapping_a_task_for_one_with_equal_labels_changes_the_digest(sandbox, publish, picture):
+    state = sandbox.state
+    rows = [{"name": f"empty-{n}.jpg", "status": s} for n, s in enumerate(["approved", "registered"])]
+    one, other = state.add_tasks(PROJECT, rows, {row["name"]: picture(n) for n, row in enumerate(rows)})
+    first = publish(prune=True)
+    state.set_status(one, "sent_back")
+    state.set_status(other, "approved")
+    second = publish(prune=True)
+    assert (first.objects, second.objects) == (1, 1)
+    assert first.digest != second.digest
+
+
+def test_an_image_that_was_replaced_is_published_anew(project, publish, client, objects, picture, tmp_path):
+    first = publish()
+    folder = ImageFolder(open_store(tmp_path).at("images"))
+    rows = folder.table.to_pylist()
+    (row,) = [row for row in rows if row["task_id"] == project[4]]
+    new = picture(77)
+    folder.store.write_bytes("again.jpg", new)
+    row.update(file="again.jpg", sha256=hashlib.sha256(new).hexdigest(), bytes=len(new))
+    folder.save(pa.Table.from_pylist(rows))
+    report = publish_dataset(client, LabelMirror(tmp_path / "labels").read(), folder, DATASET)
+    assert (report.added, report.updated, report.unchanged) == (0, 1, 2)
+    assert report.digest != first.digest
+    signed = {each["name"]: each["signedUrl"] for each in client.dataset_objects.signed_urls(DATASET)}
+    received = bytearray()
+    client.download(signed["image-00004.jpg"], received.extend)
+    assert bytes(received) == new and len(objects()) == 3
+
+
+def test_objects_of_another_project_are_others(project, sandbox, publish, client, objects, picture, tmp_path):
+    publish()
+    sandbox.state.create_project("second")
+    sandbox.state.add_tasks("second", [{"name": "z.jpg", "status": "approved"}], {"z.jpg": picture(9)})
+    sync_project(client, "second", tmp_path / "second")
+    download_images(client, "second", tmp_path / "second")
+    labels = LabelMirror(tmp_path / "second" / "labels").read()
+    report = publish_dataset(
+        client, labels, ImageFolder(open_store(tmp_path / "second").at("images")), DATASET, prune=True
+    )
+    assert (report.added, report.removed, report.others, report.objects) == (1, 0, 3, 4)
+    assert len(objects()) == 4
