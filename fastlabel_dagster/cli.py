@@ -81,10 +81,12 @@ def sync(
     """
     from fastlabel_dagster.api import FastLabelClient
     from fastlabel_dagster.store import open_store
-    from fastlabel_dagster.sync import download_images, sync_project
+    from fastlabel_dagster.sync import download_images, refuse_foreign_images, sync_project
 
     place = open_store(store, _s3(s3_endpoint, s3_region))
     with FastLabelClient() as client:
+        if images:
+            refuse_foreign_images(place)  # before the labels are read, which may take minutes
         click.echo(str(sync_project(client, project, place, confirm=confirm, progress=True)))
         if images:
             click.echo(str(download_images(client, project, place, progress=True)))

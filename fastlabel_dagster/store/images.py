@@ -63,15 +63,22 @@ class ImageFolder:
 
         Raises:
             StoreError: when the store cannot be read.
-            pyarrow.ArrowInvalid: when the index is no Parquet file.
+            pyarrow.ArrowInvalid: when the index is no Parquet file, or not one `save` wrote.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             data = self._store.read_bytes(INDEX)
         except FileNotFoundError:
             return images_schema().empty_table()
-        return pq.read_table(io.BytesIO(data), schema=images_schema())
+        # On this thread alone. With a Python file (or bytes) under them, Arrow's own threads may still have to call
+        # Python when the interpreter is going down, and then the process is aborted after all its work is done.
+        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
+        schema = images_schema()
+        if not set(schema.names) <= set(table.column_names):
+            raise pa.ArrowInvalid(f"{self._store.uri_of(INDEX)} is no image index")
+        return table.select(schema.names).cast(schema)
 
     def files(self) -> dict[str, str]:
         """The file of each task, as a path inside `store`."""

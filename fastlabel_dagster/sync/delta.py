@@ -154,7 +154,7 @@ class VersionedTable:
 
         # One request for a file of a few hundred kilobytes beats several for its parts.
         local = self.store.is_local
-        source = str(self.store.local_path / file.path) if local else pa.BufferReader(self.store.read_bytes(file.path))
+        source = str(self.store.local_path / file.path) if local else _in_arrow(self.store.read_bytes(file.path))
         wanted = pa.schema([self.schema.field(name) for name in columns])
         stored = [name for name in columns if name != self._partition]
         rows = pq.ParquetFile(source).read(columns=stored)
@@ -242,3 +242,11 @@ class VersionedTable:
                 raise ConcurrentSync(f"another process just made {self.uri}") from error
             raise
         return int(base.version()) + 1
+
+
+def _in_arrow(data: bytes) -> pa.BufferReader:
+    """``data`` copied to Arrow's own memory: Arrow reads on several threads, and one of them letting go of a Python
+    object while the interpreter goes down would abort the process."""
+    copy = pa.BufferOutputStream()
+    copy.write(data)
+    return pa.BufferReader(copy.getvalue())
