@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dagster as dg
@@ -33,6 +34,20 @@ PERMANENT_ERRORS = (Unauthorized, NotFound, Invalid, RemoteJobFailed)
 PASSING_ERRORS = (RateLimited, ServerError, TransportError)
 
 
+#: Tokens by what stands for them in a resource's configuration.
+_TOKENS: dict[str, str] = {}
+_STANDS_FOR = "token kept in memory, "
+
+
+def _hidden(token: str) -> str:
+    """What stands for ``token`` from now on: the same in every process that loads the same definitions."""
+    if token.startswith(_STANDS_FOR):
+        return token
+    stand_in = _STANDS_FOR + blake2b(token.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    _TOKENS[stand_in] = token
+    return stand_in
+
+
 class FastLabelResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic only in Dagster's own typing
     """Access to the FastLabel API for assets, ops and sensors.
 
@@ -43,6 +58,10 @@ class FastLabelResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # g
 
     Nothing is sent and no client is made when a code location loads: the client is created on first use of
     :attr:`client`, once per process and run (or sensor tick), and closed when the run ends.
+
+    Dagster stores a resource's configuration with the code location and with every run, and shows it. A token is
+    therefore taken out of it at once, also one that was written into the code: ``access_token`` then holds a text that
+    stands for it, and the token itself stays in this process's memory. ``dg.EnvVar`` is kept as it is.
     """
 
     access_token: str = Field(
@@ -72,6 +91,12 @@ class FastLabelResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # g
         default=30.0, ge=0, description="Pause before such a retry, unless the server names a longer one."
     )
 
+    def __init__(self, **data: Any) -> None:
+        token = data.get("access_token")
+        if isinstance(token, str) and token and not isinstance(token, dg.EnvVar):
+            data["access_token"] = _hidden(token)
+        super().__init__(**data)
+
     _client: FastLabelClient | None = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
@@ -90,8 +115,18 @@ class FastLabelResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # g
     def _connect(self) -> FastLabelClient:
         from fastlabel_dagster.api import FastLabelClient, RequestBudget, RetryPolicy
 
+        token: str | None = self.access_token
+        if isinstance(token, dg.EnvVar):  # outside a run, where Dagster does not look it up
+            token = token.get_value()
+        elif token and token.startswith(_STANDS_FOR):
+            if token not in _TOKENS:
+                raise Invalid(
+                    "the access token was copied from a run's configuration, which does not hold it",
+                    hint="leave access_token out, or give dg.EnvVar('FASTLABEL_ACCESS_TOKEN')",
+                )
+            token = _TOKENS[token]
         return FastLabelClient(
-            access_token=self.access_token or None,
+            access_token=token or None,
             base_url=self.base_url or None,
             timeout=(self.connect_timeout_seconds, self.read_timeout_seconds),
             retry=RetryPolicy(attempts=self.request_attempts),

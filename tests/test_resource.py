@@ -1,7 +1,12 @@
 """The resource: lazy, closed after use, silent about its token, and the one place where errors become Dagster's."""
 
+import os
+import subprocess
+import sys
+
 import dagster as dg
 import pytest
+from dagster._core.execution.api import create_execution_plan
 
 from fastlabel_dagster import api
 from fastlabel_dagster.resource import FastLabelResource, resource_named
@@ -54,7 +59,14 @@ def test_the_knobs_reach_the_client(sandbox):
 
 def test_the_token_is_in_no_repr_and_marked_secret():
     resource = FastLabelResource(access_token="very-secret")
-    assert "very-secret" not in repr(resource) + str(resource)
+    told = [
+        repr(resource),
+        str(resource),
+        repr(vars(resource)),
+        repr(resource.model_dump()),
+        resource.model_dump_json(),
+    ]
+    assert not [text for text in told if "very-secret" in text]
     field = FastLabelResource.model_json_schema()["properties"]["access_token"]
     assert field["dagster__is_secret"] is True
 
@@ -125,3 +137,71 @@ def test_two_workspaces_have_two_resources(sandbox):
     asset = dg.asset(name="asking")(resource_named("second_workspace", body))
     resources = {"second_workspace": FastLabelResource(access_token=sandbox.token, base_url=sandbox.url)}
     assert dg.materialize([asset], resources=resources).success
+
+
+@pytest.mark.parametrize("how", ["literal", "variable"])
+def test_the_token_is_in_nothing_that_dagster_stores_and_in_the_request_all_the_same(sandbox, monkeypatch, how):
+    from dagster._core.remote_representation.external_data import RepositorySnap
+    from dagster._core.snap import snapshot_from_execution_plan
+    from dagster._serdes import serialize_value
+
+    monkeypatch.setenv("TOKEN_FOR_TEST", sandbox.token)
+    token = sandbox.token if how == "literal" else dg.EnvVar("TOKEN_FOR_TEST")
+    inside = []
+
+    @dg.asset
+    def asking(fastlabel: FastLabelResource) -> None:
+        assert fastlabel.ping()["ok"]
+        inside.extend([repr(vars(fastlabel)), fastlabel.model_dump_json()])
+
+    resource = FastLabelResource(access_token=token, base_url=sandbox.url)
+    definitions = dg.Definitions(assets=[asking], resources={"fastlabel": resource})
+    job = definitions.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+        assert result.success
+        told = [serialize_value(entry) for entry in instance.all_logs(result.run_id)]
+        told.append(serialize_value(instance.get_run_by_id(result.run_id)))
+    told.append(serialize_value(job.get_job_snapshot()))
+    told.append(serialize_value(RepositorySnap.from_def(definitions.get_repository_def())))
+    plan = create_execution_plan(job)
+    told.append(serialize_value(snapshot_from_execution_plan(plan, job.get_job_snapshot_id())))
+    told += [*inside, repr(vars(resource)), resource.model_dump_json()]
+    assert len(told) > 10
+    assert not [text for text in told if sandbox.token in text]
+
+
+def test_a_literal_token_reaches_the_steps_of_other_processes(sandbox, tmp_path):
+    """The multiprocess executor loads the definitions anew in a process of its own, and hands it the configuration."""
+    script = tmp_path / "location.py"
+    script.write_text(LOCATION.format(token=sandbox.token, url=sandbox.url))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FASTLABEL_")}
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-f", str(script), "-j", "__ASSET_JOB"]
+    environment["DAGSTER_HOME"] = str(tmp_path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "RUN_SUCCESS" in done.stderr + done.stdout
+    assert sandbox.token not in done.stderr + done.stdout
+
+
+LOCATION = """
+import dagster as dg
+from fastlabel_dagster import FastLabelResource
+
+@dg.asset
+def asking(fastlabel: FastLabelResource) -> None:
+    assert fastlabel.ping()["ok"]
+
+resource = FastLabelResource(access_token="{token}", base_url="{url}")
+defs = dg.Definitions(assets=[asking], resources={{"fastlabel": resource}})
+"""
+
+
+def test_a_variable_is_read_outside_of_a_run_too(sandbox, monkeypatch):
+    monkeypatch.setenv("TOKEN_FOR_TEST", sandbox.token)
+    assert FastLabelResource(access_token=dg.EnvVar("TOKEN_FOR_TEST"), base_url=sandbox.url).ping()["ok"]
+
+
+def test_what_stands_for_a_token_is_none():
+    with pytest.raises(api.Invalid, match="copied from a run's configuration"):
+        _ = FastLabelResource(access_token="token kept in memory, 0123456789abcdef").client
