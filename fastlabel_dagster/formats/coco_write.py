@@ -8,7 +8,7 @@ category ids as :class:`~fastlabel_dagster.formats.categories.Categories` says. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import orjson
@@ -20,19 +20,15 @@ from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.coco_rows import COCO_ROWS, NEEDS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
+from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import as_ragged, offsets_of, ranges
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
-if TYPE_CHECKING:
-    from fastlabel_dagster.store import ImageFolder
-
 JSON_FILE = "annotations.json"
 IMAGES = "images"
-#: Part of every export's digest: raise it when the same labels would be written differently.
-RULES = 1
 
 COCO_IMAGES = pa.schema(
     [
@@ -61,7 +57,7 @@ _IMAGES_AT_ONCE = 10_000
 _NO_SIZE = "the size of the image is not known, it is listed with width and height 0"
 
 
-def write_coco(labels: Labels, folder: FolderWriter, images: ImageFolder | None, tally: Tally) -> Written:
+def write_coco(labels: Labels, folder: FolderWriter, images: PictureSource | None, tally: Tally) -> Written:
     """Write ``annotations.json`` into ``folder``, and the pictures into ``images/`` when ``images`` has them."""
     pictures, categories = _plan(labels, images, tally)
     with folder.open(JSON_FILE) as file:
@@ -76,7 +72,7 @@ def write_coco(labels: Labels, folder: FolderWriter, images: ImageFolder | None,
     return _with_images(Written(len(pictures), files=1, bytes=size), folder, pictures, images, tally)
 
 
-def write_coco_parquet(labels: Labels, folder: FolderWriter, images: ImageFolder | None, tally: Tally) -> Written:
+def write_coco_parquet(labels: Labels, folder: FolderWriter, images: PictureSource | None, tally: Tally) -> Written:
     """Write ``images.parquet``, ``annotations.parquet`` and ``categories.parquet``: the same rows as the JSON."""
     pictures, categories = _plan(labels, images, tally)
     size = 0
@@ -109,7 +105,7 @@ def write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table])
             writer.write_table(table)
 
 
-def _plan(labels: Labels, images: ImageFolder | None, tally: Tally) -> tuple[Pictures, Categories]:
+def _plan(labels: Labels, images: PictureSource | None, tally: Tally) -> tuple[Pictures, Categories]:
     pictures = list_pictures(labels, images, tally)
     unknown = np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist()
     tally.note("altered", _NO_SIZE, IMAGE, len(unknown), [pictures.names[row] for row in unknown[:EXAMPLES]])
@@ -126,7 +122,7 @@ def _annotation_rows(labels: Labels, pictures: Pictures, categories: Categories,
 
 
 def _with_images(
-    written: Written, folder: FolderWriter, pictures: Pictures, images: ImageFolder | None, tally: Tally
+    written: Written, folder: FolderWriter, pictures: Pictures, images: PictureSource | None, tally: Tally
 ) -> Written:
     if images is None:
         return written

@@ -3,8 +3,10 @@ digest."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport, Tally
+from fastlabel_dagster.formats.report import READ, REPORT_FILE, ExportReport, Tally
+from fastlabel_dagster.formats.sources import (
+    SOURCE,
+    PictureSource,
+    pictures_of_dataset,
+    pictures_of_folder,
+    refuse_own_source,
+)
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import S3Options, Store, open_store
 
@@ -31,6 +40,8 @@ class Format:
     index: str
     rules: int = 1
     """Raised when the same labels would be written differently, so that a folder of the old rules is not kept."""
+    derived: tuple[str, ...] = ()
+    """Patterns of files that tools make of an export: they go with it."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the writer and their defaults."""
 
@@ -47,6 +58,7 @@ _FORMATS: dict[str, Format] = {
         f"{_PLACE}.yolo_read",
         "read_yolo",
         "data.yaml",
+        derived=("labels/*.cache",),  # of ultralytics: it would not always notice that labels have changed
         options={"task": "detect", "split": {"train": 0.9, "val": 0.1}, "pose_boxes": False},
     ),
     "parquet": Format(
@@ -66,9 +78,14 @@ def write(
     s3: S3Options | None = None,
     status: str | Sequence[str] | None = None,
     skip_unchanged: bool = False,
+    pictures: bool = True,
+    replace: bool = False,
     **options: Any,
 ) -> ExportReport:
     """Write ``labels`` as a folder of ``format``, which appears whole or not at all and replaces the export before it.
+
+    Only what an export of the same format has written is replaced, as proven by the hidden file ``.fastlabel-folder``;
+    files somebody else put into the folder since stay there (but for the ``labels/*.cache`` ultralytics makes).
 
     The labels are streamed: memory is needed for a batch of tasks and the list of image names.
 
@@ -76,31 +93,42 @@ def write(
         labels: what to write.
         format: one of :data:`FORMATS`.
         target: a local folder, ``s3://bucket/prefix``, or a store.
-        images: pictures to put beside the labels (hard links or server-side copies where possible).
+        images: pictures to put beside the labels (hard links or server-side copies where possible). Without it, labels
+            that :func:`read` has read from a local dataset bring the pictures of that dataset.
         s3: how to reach S3, where the environment should not decide.
         status: only tasks in this status (or these).
         skip_unchanged: when the folder holds this very export already (see :func:`is_current`), write nothing and
             return its report with ``unchanged`` set.
+        pictures: off: no pictures, even if the labels know where they lie.
+        replace: replace the folder whatever it holds, and whoever wrote it.
         options: of the format. yolo: ``task`` ("detect" or "segment" or "pose"), ``split`` (shares by name, or "tags"),
             ``pose_boxes`` (detect: poses become the box around their keypoints).
 
     Raises:
         ValueError: for an unknown format or option.
-        StoreError: when the target cannot be written, or holds files of somebody else.
+        StoreError: when the target cannot be written, holds files of somebody else, or is (or contains, or lies in) the
+            dataset the labels or their pictures are read from.
     """
     chosen = _format(format)
     settings = _settings(format, options)
     store = open_store(target, s3)
+    images = images if pictures else None
+    refuse_own_source(labels, store, images, with_pictures=pictures)
     digest = _digest(labels, format, images, status, settings)
     if skip_unchanged and digest:
         before = _report_in(store)
-        if before is not None and before.digest == digest:
-            return replace(before, unchanged=True)
+        if before is not None and before.digest == digest and _is_whole(store, before):
+            return dataclasses.replace(before, unchanged=True)
     chosen_labels = labels if status is None else labels.with_status(*([status] if isinstance(status, str) else status))
+    source: PictureSource | None = None
+    if pictures:
+        source = pictures_of_dataset(chosen_labels) if images is None else pictures_of_folder(images)
     tally = Tally()
+    _tell_of_reading(labels, tally)
     writer: Callable[..., Any] = getattr(import_module(chosen.module_of_write), chosen.write)
-    with store.new_folder("", last=[chosen.index, REPORT_FILE]) as folder:
-        written = writer(chosen_labels, folder, images, tally, **settings)
+    last = [chosen.index, REPORT_FILE]
+    with store.new_folder("", last=last, replace=replace, derived=chosen.derived) as folder:
+        written = writer(chosen_labels, folder, source, tally, **settings)
         origin = {name: labels.origin[name] for name in _LASTING if name in labels.origin}
         report = tally.report(
             ExportReport(
@@ -119,7 +147,7 @@ def write(
 
 
 def read(source: str | Path, *, format: str, **options: Any) -> Labels:
-    """Read a dataset of ``format`` as labels.
+    """Read a dataset of ``format`` as labels. ``labels.origin["source"]`` is where it lies.
 
     Args:
         source: a local dataset folder, or the format's own index file (COCO: a JSON; YOLO: ``data.yaml``).
@@ -132,7 +160,9 @@ def read(source: str | Path, *, format: str, **options: Any) -> Labels:
     """
     chosen = _format(format)
     reader: Callable[..., Labels] = getattr(import_module(chosen.module_of_read), chosen.read)
-    return reader(Path(source), **options)
+    labels = reader(Path(source), **options)
+    labels.origin[SOURCE] = os.path.realpath(source)
+    return labels
 
 
 def is_current(
@@ -147,11 +177,13 @@ def is_current(
 ) -> bool:
     """Whether ``target`` holds the export :func:`write` would make of the same arguments.
 
-    Cheap: compares digests, reads no labels. False when the labels carry no digest (``labels.origin``).
+    Cheap: compares digests, and names and sizes of the files with a listing of the folder; reads no labels. False when
+    the labels carry no digest (``labels.origin``), or a file of the export is missing or has another size.
     """
     digest = _digest(labels, format, images, status, _settings(format, options))
-    before = _report_in(open_store(target, s3)) if digest else None
-    return before is not None and before.digest == digest
+    store = open_store(target, s3)
+    before = _report_in(store) if digest else None
+    return before is not None and before.digest == digest and _is_whole(store, before)
 
 
 #: What of the labels' origin is the same wherever they lie.
@@ -196,6 +228,24 @@ def _digest(
         images.digest() if images is not None else None,
     ]
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def _is_whole(store: Store, report: ExportReport) -> bool:
+    """Whether all files of the export are there, of the size they were written with, by a listing of the folder."""
+    mark = store.read_mark()
+    if mark is None or len(mark.files) != report.files + 1:  # the report does not count itself
+        return False
+    sizes = {found.path: found.size for found in store.list()}
+    data = [sizes.get(path) for path in mark.files if path != REPORT_FILE]
+    return None not in data and sum(size or 0 for size in data) == report.bytes
+
+
+def _tell_of_reading(labels: Labels, tally: Tally) -> None:
+    """What the reader of a dataset has noted belongs into the report of what is made of it."""
+    for note in str(labels.origin.get("notes", "")).split("; ") if SOURCE in labels.origin else ():
+        count, _, reason = note.partition(" ")
+        if count.isdecimal():
+            tally.note("noticed", f"when the source was read: {reason}", READ, int(count), [])
 
 
 def _report_in(store: Store) -> ExportReport | None:

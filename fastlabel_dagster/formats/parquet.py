@@ -9,7 +9,7 @@ the labels back.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -17,14 +17,12 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.report import Tally
+from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import offsets_of, one_array
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
 from fastlabel_dagster.labels.tables import Labels, annotations_of
 from fastlabel_dagster.store import FolderWriter
-
-if TYPE_CHECKING:
-    from fastlabel_dagster.store import ImageFolder
 
 _LEFT_OUT = ("url", "annotations")
 TASK_ROWS = pa.schema([*(column for column in TASKS if column.name not in _LEFT_OUT), ("annotation_count", pa.int64())])
@@ -35,7 +33,7 @@ ANNOTATION_ROWS = pa.schema(
 TASKS_PER_PART = 100_000
 
 
-def write_parquet(labels: Labels, folder: FolderWriter, images: ImageFolder | None, tally: Tally) -> Written:
+def write_parquet(labels: Labels, folder: FolderWriter, images: PictureSource | None, tally: Tally) -> Written:
     """Write the labels into ``folder``. Pictures are not part of this format; ``images`` is not used."""
     import pyarrow.parquet as pq
 

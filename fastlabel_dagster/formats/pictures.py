@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +12,11 @@ from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
+from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter, disk_names
 
-if TYPE_CHECKING:
-    from fastlabel_dagster.store import ImageFolder
-
 _RENAMED = "the name could not be a file name, the file is called differently"
-_NO_PICTURE = "there is no picture of it in the image folder"
 
 
 @dataclass
@@ -49,7 +45,7 @@ class Pictures:
 
 def list_pictures(
     labels: Labels,
-    images: ImageFolder | None,
+    images: PictureSource | None,
     tally: Tally,
     *,
     unique_stem: bool = False,
@@ -90,28 +86,25 @@ def list_pictures(
 
 
 def link_pictures(
-    folder: FolderWriter, pictures: Pictures, paths: Sequence[str | None], images: ImageFolder, tally: Tally
+    folder: FolderWriter, pictures: Pictures, paths: Sequence[str | None], images: PictureSource, tally: Tally
 ) -> tuple[int, int]:
     """Put the picture of image ``i`` into the folder as ``paths[i]`` (None: not wanted). Returns files and bytes.
 
-    Tasks whose picture the image folder does not have are noted, and stay in the dataset.
+    Tasks whose picture is not there are noted, and stay in the dataset.
     """
-    table = images.table
-    columns = (table[name].to_pylist() for name in ("task_id", "file", "bytes"))
-    held = {task_id: (file, size or 0) for task_id, file, size in zip(*columns, strict=True)}
     missing: list[str] = []
     files = total = 0
     for task_id, name, path in zip(pictures.task_ids, pictures.names, paths, strict=True):
         if path is None:
             continue
-        if task_id not in held:
+        picture = images.held.get(task_id)
+        if picture is None:
             missing.append(name)
             continue
-        file, size = held[task_id]
-        folder.link(images.store, file, path)
+        folder.link(picture.store, picture.path, path)
         files += 1
-        total += size
-    tally.note("dropped", _NO_PICTURE, IMAGE, len(missing), missing[:EXAMPLES])
+        total += picture.size
+    tally.note("dropped", images.absent, IMAGE, len(missing), missing[:EXAMPLES])
     return files, total
 
 
@@ -120,10 +113,9 @@ def _size(value: int | None) -> float:
 
 
 def _complete_sizes(
-    images: ImageFolder, row: dict[str, int], width: NDArray[np.float64], height: NDArray[np.float64]
+    images: PictureSource, row: dict[str, int], width: NDArray[np.float64], height: NDArray[np.float64]
 ) -> None:
-    table = images.table.select(["task_id", "width", "height"])
-    for task_id, wide, high in zip(*(column.to_pylist() for column in table.columns), strict=True):
+    for task_id, (wide, high) in images.sides.items():
         index = row.get(task_id)
         if index is not None:
             if np.isnan(width[index]):

@@ -24,6 +24,8 @@ EXAMPLES = 5
 REPORT_FILE = "report.json"
 #: The ``type`` of a note that is about pictures rather than annotations.
 IMAGE = "image"
+#: The ``type`` of a note that is about what the reader of a dataset met.
+READ = "case"
 
 
 @dataclass(frozen=True)

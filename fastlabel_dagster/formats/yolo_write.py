@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
@@ -18,13 +17,11 @@ from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
+from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.formats.yolo_lines import NEEDS, yolo_texts
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
-
-if TYPE_CHECKING:
-    from fastlabel_dagster.store import ImageFolder
 
 DATA_FILE = "data.yaml"
 TASKS = ("detect", "segment", "pose")
@@ -36,7 +33,7 @@ _NO_SIZE = "the size of the image is not known, it was left out"
 def write_yolo(
     labels: Labels,
     folder: FolderWriter,
-    images: ImageFolder | None,
+    images: PictureSource | None,
     tally: Tally,
     *,
     task: str = "detect",

@@ -108,13 +108,13 @@ def coco_of():
 
 @pytest.fixture
 def tree():
-    """All files below a folder: relative path -> bytes."""
+    """All files below a folder, but for the marks of the store: relative path -> bytes."""
 
     def files(folder: Path) -> dict[str, bytes]:
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name != ".fastlabel-folder"
         }
 
     return files

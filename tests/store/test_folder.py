@@ -182,7 +182,7 @@ def test_an_index_alone_proves_nothing(store: Store) -> None:
     mine = {"coco/index.json": b"of a neighbour", "coco/images/a.jpg": b"A", "coco/thesis.txt": b"years of work"}
     for path, data in mine.items():
         store.write_bytes(path, data)
-    with pytest.raises(StoreError, match="holds files already, such as .*, and nothing proves"):
+    with pytest.raises(StoreError, match=r"holds files already, such as .*, and nothing proves"):
         write(store, {"index.json": b"1"})
     assert content(store) == mine
 
