@@ -69,20 +69,29 @@ def label_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def parity_result(key: dg.AssetKey, *, mirrored: int, quarantined: int, counted: int) -> dg.AssetCheckResult:
+def parity_result(
+    key: dg.AssetKey, *, mirrored: int, quarantined: int, counted: int, settled: bool = True
+) -> dg.AssetCheckResult:
     """Mirror against ``tasks/count``. A difference is an error: labels are missing, or gone tasks are still there.
 
     In a project people are editing right now, tasks may come and go between the sync and the count; the next sync
-    tells.
+    tells. ``settled`` says whether the sync's last pass saw nothing new; when it did, the description says so.
     """
+    moving = "" if settled else " The project was changing while it was read: its last pass still found something new."
     difference = counted - mirrored - quarantined
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=PARITY_CHECK,
         passed=difference == 0,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{mirrored:,} mirrored + {quarantined:,} in quarantine, the API counts {counted:,}.",
-        metadata={"mirrored": mirrored, "quarantined": quarantined, "counted": counted, "difference": difference},
+        description=f"{mirrored:,} mirrored + {quarantined:,} in quarantine, the API counts {counted:,}.{moving}",
+        metadata={
+            "mirrored": mirrored,
+            "quarantined": quarantined,
+            "counted": counted,
+            "difference": difference,
+            "settled": settled,
+        },
     )
 
 

@@ -71,6 +71,7 @@ class ExportConfig(ProjectConfig):
     status: list[str] | None = Field(default=None, description="Only tasks in one of these statuses.")
     images: bool = Field(default=True, description="Put the pictures beside the labels.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the format.")
+    force: bool = Field(default=False, description="Write the export again although nothing has changed.")
 
 
 class PublishConfig(ProjectConfig):
@@ -137,7 +138,7 @@ def export_op(context: dg.OpExecutionContext, config: ExportConfig) -> dict[str,
         target=store.at(config.folder or config.format),
         images=ImageFolder(store.at("images")) if config.images and config.format != "parquet" else None,
         status=config.status,
-        skip_unchanged=True,
+        skip_unchanged=not config.force,
         **config.options,
     )
     context.add_output_metadata(export_metadata(report, labels))

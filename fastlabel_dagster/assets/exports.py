@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from fastlabel_dagster.assets.plan import ExportPlan, ProjectPlan
 from fastlabel_dagster.assets.tables import read_labels
@@ -12,12 +13,19 @@ from fastlabel_dagster.metadata.tables import counts_table, export_notes_table, 
 from fastlabel_dagster.resource import resource_named
 
 
+class ExportRunConfig(dg.Config):
+    """What one run may say about an export."""
+
+    force: bool = Field(default=False, description="Write the export again although nothing has changed.")
+
+
 def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefinition:
-    """Writes the folder ``<store>/<name>`` unless it already is what the labels and options would give."""
+    """Writes the folder ``<store>/<name>`` unless it already is what the labels and options would give, or ``force`` in
+    the run's configuration asks for it."""
     deps = [plan.key("labels"), *([plan.key("images")] if export.images else [])]
     spec = plan.spec("export", deps, name=export.name, format=export.format, options=dict(export.options))
 
-    def write_export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def write_export(context: dg.AssetExecutionContext, config: ExportRunConfig) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster import formats
         from fastlabel_dagster.store import ImageFolder
 
@@ -29,7 +37,7 @@ def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefini
             target=store.at(export.name),
             images=ImageFolder(store.at("images")) if export.images else None,
             status=export.status,
-            skip_unchanged=True,
+            skip_unchanged=not config.force,
             **export.options,
         )
         context.log.info("%s", report)

@@ -43,6 +43,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             "labels_version": report.version,
             "labels_digest": report.digest,
             "changed": report.changed,
+            "settled": report.settled,
             "summary": str(report),
             "annotations": report.annotations,
             "added": report.added,
@@ -72,7 +73,13 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(report.digest),
             tags={input_version_tag(project_key): report.digest},
             check_results=[
-                parity_result(key, mirrored=report.tasks, quarantined=len(report.quarantined), counted=counted),
+                parity_result(
+                    key,
+                    mirrored=report.tasks,
+                    quarantined=len(report.quarantined),
+                    counted=counted,
+                    settled=report.settled,
+                ),
                 quarantine_result(key, len(report.quarantined)),
             ],
         )

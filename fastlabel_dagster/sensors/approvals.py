@@ -41,10 +41,19 @@ def build_approval_sensor(
     Each batch has a ``run_key`` made of the cursor's birth mark and the batch number, so a batch that is evaluated
     twice (daemon restarted before it stored the cursor) still launches one run.
 
+    Example:
+        >>> import dagster as dg
+        >>> from fastlabel_dagster import build_approval_sensor
+        >>> retrain = dg.define_asset_job("retrain", selection=dg.AssetSelection.groups("street_scenes"))
+        >>> definitions = dg.Definitions(
+        ...     jobs=[retrain], sensors=[build_approval_sensor("street-scenes", every=200, job=retrain)]
+        ... )
+
     Args:
         project: slug of the project.
         every: how many newly approved tasks make a batch, at least 1.
-        job: the job to run, by name or as an object. None: the project's assets from mirror to training.
+        job: the job to run, as an object, or by the name of one among the same ``Definitions``: Dagster refuses to load
+            a sensor whose job is not there. None: the project's assets from mirror to training, no job is needed.
         status: the task status that counts.
         resource_key: under which key the code location holds its :class:`FastLabelResource`.
 

@@ -20,7 +20,8 @@ from fastlabel_dagster.translator import FastLabelTranslator, asset_key, safe_na
 _KIND = "imports"
 #: How many settled histories a project's part of the cursor names one by one; older ones are known by their date.
 _RECENT = 200
-#: How many unfinished imports of a project are followed; a project with more forgets the oldest.
+#: How many unsettled imports of a project the cursor names. The oldest ones: below the floor only its name keeps a
+#: history from counting as settled. Of those that are not named the floor stays clear, so none is lost.
 _FOLLOWED = 100
 #: How many imports of a project one tick acts on; the rest wait for the next.
 _PER_TICK = 100
@@ -112,7 +113,7 @@ def build_import_sensor(
 @dataclass
 class _Watch:
     """What is settled of one project: every history up to ``floor`` (a date), those named in ``settled``, but not those
-    still ``running``. ``fresh`` until the project has been read once."""
+    named in ``running``, which have not ended or not been acted on. ``fresh`` until the project has been read once."""
 
     fresh: bool
     first_tick: str
@@ -130,7 +131,7 @@ class _Watch:
         """The histories that newly finished and newly failed; remembers them as settled."""
         finished: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
-        running: list[str] = []
+        unsettled: dict[str, str] = {}
         dates: dict[str, str] = {}
         for history in _by_date(histories):
             name, date = str(history.get("id")), str(history.get("createdAt") or "~")
@@ -138,26 +139,28 @@ class _Watch:
                 dates[name] = date
                 continue
             state = job_state(history)
-            if state == "running":
-                running.append(name)
+            if state == "running" or len(finished) + len(failed) >= _PER_TICK:
+                unsettled[name] = date  # waits for its end, or for the next tick
                 continue
-            if len(finished) + len(failed) >= _PER_TICK:
-                continue  # left for the next tick, which finds it unsettled
             dates[name] = date
             self.settled.add(name)
             if not (self.fresh and self.first_tick == "from_now"):
                 (finished if state == "completed" else failed).append(history)
         self.fresh = False
-        self.running = running[:_FOLLOWED]
-        self._forget(dates)
+        self.running = list(unsettled)[:_FOLLOWED]
+        self._forget(dates, below=min(list(unsettled.values())[_FOLLOWED:], default=None))
         return finished, failed
 
-    def _forget(self, dates: dict[str, str]) -> None:
-        """Keep the newest settled ids by name, raise the floor over the others; drop what the API no longer lists."""
+    def _forget(self, dates: dict[str, str], *, below: str | None) -> None:
+        """Keep the newest settled ids by name, raise the floor over the others; drop what the API no longer lists.
+
+        The floor stays ``below`` the date of the oldest history that is neither settled nor named; settled ones that
+        it cannot cover for that reason stay named.
+        """
         known = sorted((name for name in self.settled if name in dates), key=lambda name: dates[name], reverse=True)
-        old = [dates[name] for name in known[_RECENT:] if dates[name] != "~"]
-        self.settled = set(known[:_RECENT])
-        self.floor = max([self.floor, *old])
+        covered = {name for name in known[_RECENT:] if dates[name] != "~" and (below is None or dates[name] < below)}
+        self.settled = {name for name in known if name not in covered}
+        self.floor = max([self.floor, *(dates[name] for name in covered)])
 
     def dump(self) -> dict[str, Any]:
         return {"floor": self.floor, "settled": sorted(self.settled), "running": self.running}

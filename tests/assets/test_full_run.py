@@ -34,6 +34,7 @@ def test_a_run_makes_every_asset_and_says_what_it_made(project):
     labels = project.metadata("labels")
     assert labels["dagster/row_count"] == 12
     assert labels["api/requests"] > 0
+    assert labels["settled"] is True
     for part in ("classes", "tasks", "annotations", "images", "coco", "yolo", "dataset", "training"):
         about = project.metadata(part)
         assert about["labels_version"] == 0, part
@@ -72,6 +73,15 @@ def test_a_second_run_of_an_unchanged_project_changes_nothing(project):
     assert project.metadata("coco")["unchanged"] is True
     assert project.metadata("training")["submitted"] is False
     assert "nothing newly approved" in project.metadata("training")["reason"]
+
+
+def test_an_export_can_be_forced(project):
+    assert project.run("street_scenes_sync").success
+    (project.store / "coco" / "annotations.json").write_text("{}")  # damaged by hand: the report still says unchanged
+    config = {"ops": {"street_scenes_coco_export": {"config": {"force": True}}}}
+    assert project.run("street_scenes_sync", run_config=config).success
+    assert len(json.loads((project.store / "coco" / "annotations.json").read_bytes())["images"]) == 12
+    assert (project.metadata("coco")["unchanged"], project.metadata("yolo")["unchanged"]) == (False, True)
 
 
 def test_a_changed_task_makes_what_hangs_on_it_stale_and_a_run_makes_it_fresh_again(project):

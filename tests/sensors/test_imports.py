@@ -94,6 +94,25 @@ def test_the_cursor_stays_small_and_forgets_nothing_that_matters(daemon, sandbox
     assert len(daemon.events) == 721
 
 
+def test_no_running_import_is_lost_however_many_there_are(daemon, sandbox):
+    daemon.tick(sensor())
+    slow = {sandbox.state.start_import("street-scenes", seconds=1_000_000) for _ in range(130)}
+    daemon.tick(sensor())
+    for _ in range(4):
+        finish(sandbox, 90)
+        daemon.tick(sensor())
+    assert len(daemon.events) == 360
+    sandbox.state.clock.advance(2_000_000)
+    while daemon.tick(sensor()).run_requests:
+        pass
+    told = [event.metadata["import_history"].value for event in daemon.events]
+    assert slow <= set(told) and len(told) == len(set(told)) == 490
+    # with nothing under way the cursor is small again
+    finish(sandbox)
+    daemon.tick(sensor())
+    assert len(daemon.cursor) < 20_000
+
+
 def test_one_bad_project_does_not_stop_the_others(daemon, sandbox):
     sandbox.state.create_project("second", type="image_all")
     watch = sensor(["nowhere", "street-scenes", "second"])
