@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import runpy
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -15,6 +18,9 @@ from fastlabel_dagster.sync.scan import scan_project
 from fastlabel_dagster.sync.spill import TaskSpill
 
 PROJECT = "street"
+FIRE = int(os.environ.get("FASTLABEL_FIRE", "300"))
+FIRES = int(os.environ.get("FASTLABEL_FIRES", "2"))
+fire = runpy.run_path(str(Path(__file__).with_name("fire.py")))
 
 
 @pytest.fixture
@@ -135,6 +141,14 @@ def test_mirror_under_fire(sandbox, client, box_tasks, at_the_api, in_the_mirror
     last = sync_project(client, PROJECT, tmp_path, page_size=40)
     assert last.settled
     assert in_the_mirror(mirror) == at_the_api()
+
+
+@pytest.mark.parametrize("seed", range(FIRES))
+def test_mirror_against_a_log_of_the_fire(tmp_path, seed):
+    """``FASTLABEL_FIRE=3000 FASTLABEL_FIRES=5``: a fire of 3,000 tasks, five times."""
+    outcome = fire["sync_under_fire"](tmp_path, tasks=FIRE, page_size=max(10, FIRE // 30), seed=seed)
+    assert outcome["changed"] > 0
+    assert outcome["deleted"] > 0
 
 
 @pytest.mark.parametrize("mirrored_before", [True, False])
