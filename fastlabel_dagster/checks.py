@@ -116,11 +116,11 @@ class LabelFindings:
     """What is wrong with labels, counted batch by batch with :meth:`add`; memory does not grow with the project.
 
     Attributes:
-        classes: the class values the project declares.
+        classes: the classes the project declares (schema ``CLASSES``).
         empty_share: largest share (0…1) of labeled tasks (status completed, reviewed or approved) without annotations.
     """
 
-    classes: frozenset[str]
+    classes: pa.Table
     empty_share: float = 0.1
     annotations: int = 0
     outside: int = 0
@@ -133,25 +133,22 @@ class LabelFindings:
     def add(self, tasks: pa.Table) -> None:
         """Look at one batch of tasks (schema ``TASKS``)."""
         import numpy as np
-        import pyarrow.compute as pc
 
-        from fastlabel_dagster.labels.geometry import flatten, is_finite
+        from fastlabel_dagster.labels import Labels
+        from fastlabel_dagster.labels.geometry import flatten
+        from fastlabel_dagster.labels.summary import geometry_masks, undeclared_classes
 
         if not tasks.num_rows:
             return
         flat = flatten(tasks)
         self.annotations += len(flat)
-        with np.errstate(invalid="ignore"):
-            bad = _outside(flat)
-        broken = ~flat.well_formed | ~is_finite(flat)
-        self.broken += int(broken.sum())
-        self.outside += int((bad & ~broken).sum())
-        rows = np.unique(flat.task[bad | broken])[: max(0, _EXAMPLES - len(self.outside_tasks))]
+        problems = geometry_masks(flat, tolerance=TOLERANCE_PIXELS)
+        self.broken += int((problems["ill_formed"] | problems["not_finite"]).sum())
+        self.outside += int(problems["outside_image"].sum())
+        rows = np.unique(flat.task[np.any(list(problems.values()), axis=0)])
+        rows = rows[: max(0, _EXAMPLES - len(self.outside_tasks))]
         self.outside_tasks += [str(tasks["name"][int(row)].as_py()) for row in rows]
-        for counted in pc.value_counts(pc.fill_null(flat.value, "")):
-            value = counted["values"].as_py()
-            if value not in self.classes:
-                self.unknown[value] += counted["counts"].as_py()
+        self.unknown.update(undeclared_classes(Labels(tasks, self.classes)))
         labeled = np.isin(np.array(tasks["status"].to_pylist(), dtype=object), _LABELED)
         used = np.zeros(tasks.num_rows, bool)
         used[flat.task] = True
@@ -197,22 +194,6 @@ class LabelFindings:
             f"({share:.1%}; up to {self.empty_share:.0%} is fine).",
             metadata={"empty": self.labeled_empty, "labeled": self.labeled, "share": round(share, 4)},
         )
-
-
-def _outside(flat: Any) -> Any:
-    """bool[n]: the annotation reaches more than the tolerance outside its picture; False where the size is unknown."""
-    import numpy as np
-
-    from fastlabel_dagster.labels.geometry import boxes
-
-    box = boxes(flat)
-    over = (
-        (box[:, 0] < -TOLERANCE_PIXELS)
-        | (box[:, 1] < -TOLERANCE_PIXELS)
-        | (box[:, 2] > flat.width + TOLERANCE_PIXELS)
-        | (box[:, 3] > flat.height + TOLERANCE_PIXELS)
-    )
-    return over & np.isfinite(flat.width) & np.isfinite(flat.height)
 
 
 def build_remote_checks(

@@ -27,6 +27,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
     def labels(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster.labels.schema import TASKS
+        from fastlabel_dagster.labels.summary import status_counts
         from fastlabel_dagster.sync import LabelMirror, sync_project
 
         store = plan.open_store()
@@ -58,7 +59,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             metadata["quarantine_file"] = report.quarantine_file
         statuses: dict[str, int] = {}
         with enrichment(context.log, "The count of tasks by status"):
-            statuses = _statuses(mirror)
+            statuses = status_counts(mirror.read())
             metadata["statuses"] = counts_table(statuses, "status")
         touched = report.added + report.updated + report.removed
         if report.changed and report.previous_version is not None and touched <= _LISTED_CHANGES:
@@ -115,24 +116,13 @@ def _project_events(
             "classes": report.classes,
             "project_id": report.project_id,
             "project_type": report.project_type,
-            **{f"tasks/{status or 'none'}": count for status, count in statuses.items()},
+            **{f"tasks/{status}": count for status, count in statuses.items()},
         },
         "tags": {"dagster/data_version": report.digest},
     }
     yield dg.AssetObservation(asset_key=key, **said)
     if changed:
         yield dg.AssetMaterialization(asset_key=key, **said)
-
-
-def _statuses(mirror: Any) -> dict[str, int]:
-    import pyarrow.compute as pc
-
-    counts: dict[str, int] = {}
-    for batch in mirror.read().batches(["status"]):
-        for one in pc.value_counts(pc.fill_null(batch["status"], "")):
-            status = one["values"].as_py()
-            counts[status] = counts.get(status, 0) + one["counts"].as_py()
-    return dict(sorted(counts.items(), key=lambda pair: -pair[1]))
 
 
 def _changes(mirror: Any, before: int, after: int) -> dict[str, Any]:

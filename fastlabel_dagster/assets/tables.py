@@ -29,9 +29,7 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         labels, version = read_labels(plan)
         report = formats.write(labels, format="parquet", target=store.at("parquet"), skip_unchanged=True)
         summary = LabelSummary()
-        findings = LabelFindings(
-            frozenset(value or "" for value in labels.classes["value"].to_pylist()), plan.empty_share
-        )
+        findings = LabelFindings(labels.classes, plan.empty_share)
         for batch in labels.batches():
             summary.add(batch)
             findings.add(batch)

@@ -246,8 +246,8 @@ def is_finite(flat: FlatAnnotations) -> Bools:
     return all_true(finite, flat.annotation_vertices) & (np.isfinite(flat.radius) | ~_drawn_circles(flat))
 
 
-def inside_image(flat: FlatAnnotations) -> Bools:
-    """bool[n]: the annotation lies within [0, width] x [0, height] of its image.
+def inside_image(flat: FlatAnnotations, *, tolerance: float = 0.0) -> Bools:
+    """bool[n]: the annotation lies within [0, width] x [0, height] of its image, or ``tolerance`` pixels around it.
 
     A side whose length is unknown has no far end to cross. Annotations without geometry lie nowhere outside: True.
     Coordinates that are not finite are not inside.
@@ -256,7 +256,8 @@ def inside_image(flat: FlatAnnotations) -> Bools:
     without = flat.annotation_vertices[1:] == flat.annotation_vertices[:-1]
     width = np.where(np.isnan(flat.width), np.inf, flat.width)
     height = np.where(np.isnan(flat.height), np.inf, flat.height)
-    inside = (box[:, 0] >= 0) & (box[:, 1] >= 0) & (box[:, 2] <= width) & (box[:, 3] <= height)
+    low, right, bottom = -tolerance, width + tolerance, height + tolerance
+    inside = (box[:, 0] >= low) & (box[:, 1] >= low) & (box[:, 2] <= right) & (box[:, 3] <= bottom)
     result: Bools = without | (inside & is_finite(flat))
     return result
 

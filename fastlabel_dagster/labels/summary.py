@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.labels.geometry import flatten, inside_image, is_finite
+from fastlabel_dagster.labels.geometry import FlatAnnotations, flatten, inside_image, is_finite
 from fastlabel_dagster.labels.ragged import Bools, one_array
 from fastlabel_dagster.labels.tables import Labels
 
@@ -112,16 +112,23 @@ def geometry_problems(labels: Labels) -> dict[str, int]:
     """
     counts = dict.fromkeys(GEOMETRY_PROBLEMS, 0)
     for table in labels.batches(["annotations", "width", "height"]):
-        flat = flatten(table)
-        finite = is_finite(flat)
-        found: dict[str, Bools] = {
-            "ill_formed": ~flat.well_formed,
-            "not_finite": ~finite,
-            "outside_image": finite & ~inside_image(flat),
-        }
-        for problem, mask in found.items():
+        for problem, mask in geometry_masks(flatten(table)).items():
             counts[problem] += int(mask.sum())
     return counts
+
+
+def geometry_masks(flat: FlatAnnotations, *, tolerance: float = 0.0) -> dict[str, Bools]:
+    """bool[n] for each of ``GEOMETRY_PROBLEMS``: which annotations have it; each at most one, the first that applies.
+
+    Args:
+        tolerance: this many pixels outside the picture do not count.
+    """
+    finite = is_finite(flat)
+    return {
+        "ill_formed": ~flat.well_formed,
+        "not_finite": flat.well_formed & ~finite,
+        "outside_image": flat.well_formed & finite & ~inside_image(flat, tolerance=tolerance),
+    }
 
 
 # The smallest title, not the first one seen: the same whatever the batches.

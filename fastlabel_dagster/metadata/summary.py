@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.labels import Labels
+from fastlabel_dagster.labels.ragged import one_array
+from fastlabel_dagster.labels.summary import class_counts, status_counts, totals
 
 #: The colour of an annotation whose class has none.
 NO_COLOUR = "#8a8f98"
@@ -59,19 +61,18 @@ class LabelSummary:
         """Count one batch of tasks (schema ``TASKS``)."""
         if not tasks.num_rows:
             return
-        nested = tasks["annotations"].combine_chunks()
-        rows = nested if isinstance(nested, pa.Array) else pa.concat_arrays(nested.chunks)
-        lengths = pc.fill_null(pc.list_value_length(rows), 0)
-        parents = pc.list_parent_indices(rows)
-        flat = pc.list_flatten(rows)
-        values = pc.fill_null(pc.struct_field(flat, "value"), "")
-        self.tasks += tasks.num_rows
-        self.annotations += len(flat)
-        self.empty_tasks += int(pc.sum(pc.equal(lengths, 0)).as_py() or 0)
-        self.values.update(_counts(values))
-        self.types.update(_counts(pc.fill_null(pc.struct_field(flat, "type"), "")))
-        self.statuses.update(_counts(pc.fill_null(tasks["status"], "")))
-        self._pick(tasks, parents, values)
+        batch = Labels(tasks)
+        sums = totals(batch)
+        self.tasks += sums.tasks
+        self.annotations += sums.annotations
+        self.empty_tasks += sums.empty_tasks
+        for used in class_counts(batch).to_pylist():
+            self.values[used["value"] or ""] += used["count"]
+            self.types[used["type"] or ""] += used["count"]
+        self.statuses.update(status_counts(batch))
+        rows = one_array(tasks["annotations"])
+        values = pc.fill_null(pc.struct_field(pc.list_flatten(rows), "value"), "")
+        self._pick(tasks, pc.list_parent_indices(rows), values)
 
     def _pick(self, tasks: pa.Table, parents: pa.Array, values: pa.Array) -> None:
         """Keep, for every class and overall, the tasks with the lowest hash: the same ones whatever the batches."""
@@ -119,10 +120,6 @@ class LabelSummary:
     def status_counts(self) -> Mapping[str, int]:
         """Tasks by status, most frequent first."""
         return dict(self.statuses.most_common())
-
-
-def _counts(values: pa.Array | pa.ChunkedArray) -> dict[str, int]:
-    return {str(one["values"].as_py()): int(one["counts"].as_py()) for one in pc.value_counts(values)}
 
 
 def _mark(task_id: str) -> int:

@@ -8,10 +8,12 @@ import pytest
 
 from fastlabel_dagster import labels
 from fastlabel_dagster.labels import Labels
+from fastlabel_dagster.labels.geometry import flatten
 from fastlabel_dagster.labels.summary import (
     CLASS_COUNTS,
     Totals,
     class_counts,
+    geometry_masks,
     geometry_problems,
     status_counts,
     totals,
@@ -90,6 +92,13 @@ def test_undeclared_classes(project: Labels) -> None:
 
 def test_geometry_problems(project: Labels) -> None:
     assert geometry_problems(project) == {"ill_formed": 1, "not_finite": 1, "outside_image": 1}
+
+
+def test_a_tolerance_forgives_what_lies_just_outside(project: Labels) -> None:
+    found = [geometry_masks(flatten(batch), tolerance=1.0)["outside_image"].sum() for batch in project.batches()]
+    assert sum(found) == 0
+    strict = [geometry_masks(flatten(batch), tolerance=0.5)["outside_image"].sum() for batch in project.batches()]
+    assert sum(strict) == 1
 
 
 def test_empty_project() -> None:
