@@ -18,6 +18,10 @@ _WORD = re.compile(r"[a-z]+")
 _KINDS = ("instances_", "person_keypoints_", "")
 
 
+#: In ``info``: boxes have their four corners as segmentation.
+RECTANGLES = "bbox_segmentation"
+
+
 class CocoFile(NamedTuple):
     """One annotation file."""
 

@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.assembly import (
     tasks_table,
 )
 from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX
-from fastlabel_dagster.formats.coco_files import CocoFile, find_image, load_coco_files
+from fastlabel_dagster.formats.coco_files import RECTANGLES, CocoFile, find_image, load_coco_files
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.tables import Labels
 
@@ -142,6 +142,8 @@ class _Reader:
 
     def _read(self, file: CocoFile, repeated: set[str]) -> None:
         row_of_image = self._read_images(file, repeated)
+        info = file.content.get("info")
+        boxed = isinstance(info, dict) and info.get(RECTANGLES) == "rectangle"
         values = {category["id"]: str(category["name"]) for category in file.content.get("categories") or []}
         for annotation in file.content.get("annotations") or []:
             row = row_of_image.get(annotation.get("image_id"))
@@ -152,7 +154,7 @@ class _Reader:
             if identity not in values:
                 values[identity] = self._unlisted_class(identity)
                 self._note("categories that annotations name but the file does not list")
-            self._read_annotation(row, self._classes[values[identity]], annotation)
+            self._read_annotation(row, self._classes[values[identity]], annotation, boxed)
 
     def _unlisted_class(self, identity: Any) -> str:
         value = f"category_{identity}"
@@ -194,12 +196,14 @@ class _Reader:
                 self._tasks[column].append(content)
         return rows
 
-    def _read_annotation(self, row: int, of: FoundClass, annotation: dict[str, Any]) -> None:
+    def _read_annotation(self, row: int, of: FoundClass, annotation: dict[str, Any], boxed: bool) -> None:
         attributes = [_attribute(key, value) for key, value in (annotation.get("attributes") or {}).items()]
         if annotation.get("iscrowd"):
             attributes.append(_CROWD_ATTRIBUTE)
         box = annotation.get("bbox") or []
         segmentation = annotation.get("segmentation")
+        if boxed and _is_own_box(segmentation, box):
+            segmentation = None
         placed = _placed_keypoints(of, annotation.get("keypoints") or [])
         if placed:
             if segmentation:
@@ -210,7 +214,7 @@ class _Reader:
                 self._annotations.add(row, "pose_estimation", of.value, keypoints=placed, attributes=attributes)
             return
         if isinstance(segmentation, dict):
-            regions = self._traced(segmentation)
+            regions = self._traced(segmentation, annotation.get("area"))
             if regions:
                 attributes += self._stated_box(box, [ring for region in regions for ring in region])
                 self._annotations.add(row, "segmentation", of.value, regions=regions, attributes=attributes)
@@ -235,7 +239,7 @@ class _Reader:
             return
         self._note("annotations without a box, an outline or keypoints", skipped=True)
 
-    def _traced(self, segmentation: dict[str, Any]) -> list[list[list[float]]]:
+    def _traced(self, segmentation: dict[str, Any], area: Any) -> list[list[list[float]]]:
         counts = segmentation["counts"]
         height, width = segmentation["size"]
         try:
@@ -244,6 +248,8 @@ class _Reader:
         except ValueError:
             self._note("damaged run-length masks: the box was read")
             return []
+        if regions and isinstance(area, int | float) and abs(area - raster.rle_area(runs)) >= 1:
+            self._note("masks whose stated area is not that of their pixels: the pixels count")
         if not regions:
             self._note("empty run-length masks: the box was read")
         return regions
@@ -299,6 +305,16 @@ def _placed_keypoints(of: FoundClass, numbers: _Numbers) -> list[dict[str, Any]]
         for key, x, y, v in zip(of.keypoints, numbers[0::3], numbers[1::3], numbers[2::3], strict=False)
         if v > 0
     ]
+
+
+def _is_own_box(segmentation: Any, box: _Numbers) -> bool:
+    """Whether a segmentation is nothing but the four corners of the box, in whatever order."""
+    if not isinstance(segmentation, list) or len(segmentation) != 1 or len(segmentation[0]) != 8 or len(box) != 4:
+        return False
+    x, y, width, height = box
+    corners = [(x, y), (x, y + height), (x + width, y), (x + width, y + height)]
+    found = sorted(zip(segmentation[0][0::2], segmentation[0][1::2], strict=True))
+    return bool(np.allclose(found, corners, rtol=1e-12, atol=1e-9))
 
 
 def _attribute(key: str, value: Any) -> dict[str, Any]:

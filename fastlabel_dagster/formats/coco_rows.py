@@ -3,7 +3,7 @@
 COCO knows a box, polygons or a run-length mask, and keypoints. What the FastLabel types become:
 
 =================  ====================================================================================================
-bbox               bbox; no segmentation. With a rotation: the turned rectangle as segmentation, its enclosing box
+bbox               bbox; no segmentation (or its corners). With a rotation: the turned rectangle, its enclosing box
 polygon            one polygon
 segmentation       one polygon per region; with holes (or as a crowd) an uncompressed run-length mask by pixel centres
 circle             a polygon of 64 vertices on the circle; box and area are the circle's own
@@ -12,10 +12,15 @@ keypoint           keypoints with one point, named after the class
 line, others       dropped: COCO has no place for them
 =================  ====================================================================================================
 
+``area`` is that of the shape as drawn, also where it reaches outside the image: width x height of a box, outlines less
+what regions share of a polygon. That of a run-length mask is the number of its pixels, which end at the image's edge.
+
 Any of them with the attribute ``iscrowd`` switched on becomes a crowd: ``iscrowd`` 1 and a run-length mask.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -25,15 +30,26 @@ from numpy.typing import NDArray
 from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.categories import POSE, Categories
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, is_turned, outline_rings, regions_of
+from fastlabel_dagster.formats.outlines import (
+    CIRCLE_VERTICES,
+    SLACK,
+    TOO_FAR,
+    Rings,
+    is_too_far,
+    is_turned,
+    outline_rings,
+    regions_of,
+)
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.formats.united import united_areas
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes, flatten, is_finite
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, one_array, ranges
 
 SHAPES = ("bbox", "polygon", "segmentation", "circle")
 POINTS = ("keypoint", POSE)
+_OVERLAP = "its regions overlap, what they share counts once in the area"
 
 #: ``bbox`` is x, y, width, height in pixels, ``area`` square pixels; ``counts`` is set for run-length masks of ``size``
 #: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``attributes`` a JSON object.
@@ -57,10 +73,13 @@ COCO_ROWS = pa.schema(
 NEEDS = ("task_id", "name", "width", "height", "annotations")
 
 
-def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally: Tally, first_id: int) -> pa.Table:
+def coco_rows(
+    tasks: pa.Table, pictures: Pictures, categories: Categories, tally: Tally, first_id: int, *, rectangles: bool
+) -> pa.Table:
     """The annotations of a batch of ``tasks`` as ``COCO_ROWS``, numbered from ``first_id``, in the order of the batch.
 
-    Everything left out or changed is told to ``tally``; unknown classes are added to ``categories``.
+    With ``rectangles`` an upright box is a segmentation too. Everything left out or changed is told to ``tally``;
+    unknown classes are added to ``categories``.
     """
     flat = flatten(tasks)
     image = pictures.rows_of(one_array(tasks["task_id"]))
@@ -97,19 +116,22 @@ def coco_rows(tasks: pa.Table, pictures: Pictures, categories: Categories, tally
     told.alter("reached outside the image, its mask ends at the edge", outside & masked)
 
     kept = np.flatnonzero(told.kept)
-    counts = _masks(flat, masked & told.kept, width, height)
-    crowd_area = {row: raster.rle_area(runs) for row, runs in counts.items() if attributes.crowd[row]}
-    area[list(crowd_area)] = list(crowd_area.values())
+    sizes = np.column_stack([height, width])
+    polygonal = told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat) | rectangles)
+    rings = outline_rings(flat, polygonal[flat.ring_annotation])
+    counts = _masks(flat, masked & told.kept, sizes, area, told)
+    united = united_areas(flat, rings, area)
+    area[list(united)] = list(united.values())
+    told.notice(_OVERLAP, _rows(flat, united))
     points, offsets, placed = keypoint_rows(flat, keypoints, met, point_slot, told)
     apply_stated_boxes(box, attributes)
-    with np.errstate(invalid="ignore"):  # infinite boxes are not written
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite boxes are not written
         extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
-    segmentation = _polygons(flat, kept, told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat)))
+    segmentation = _polygons(rings, np.where(polygonal, np.diff(flat.annotation_rings), 0)[kept])
     told.finish()
 
     rows = pa.array(kept)
     has_points = pa.array(flat.is_type(*POINTS)[kept])
-    sizes = np.column_stack([height, width])
     return pa.table(
         [
             pa.array(np.arange(first_id, first_id + len(kept))),
@@ -143,28 +165,42 @@ def _sift(told: BatchTally, flat: FlatAnnotations, drawn: Bools, area: Floats, b
     told.drop("a classification has no place in the image", flat.is_type("classification"))
     told.drop("COCO has no annotation of this type", ~shaped)
     told.drop("the geometry is missing or ill-formed", ~flat.well_formed | ~drawn)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         finite = is_finite(flat) & np.isfinite(area) & np.isfinite(box).all(axis=1)
         finite &= np.isfinite(box[:, 2:] - box[:, :2]).all(axis=1)
     told.drop("a coordinate is not a finite number", ~finite)
+    told.drop(TOO_FAR, is_too_far(box))
     told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
     told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
 
 
-def _polygons(flat: FlatAnnotations, kept: Ints, polygonal: Bools) -> pa.Array:
-    """The ``segmentation`` column of the rows ``kept``: the rings of the annotations that are ``polygonal``."""
-    rings = outline_rings(flat, polygonal[flat.ring_annotation])
-    counts = np.where(polygonal, np.diff(flat.annotation_rings), 0)[kept]
+def _polygons(rings: Rings, counts: Ints) -> pa.Array:
+    """The ``segmentation`` column: the next ``counts[i]`` of ``rings`` for row i."""
     lists = _list(rings.coords.reshape(-1), 2 * np.diff(rings.offsets))
     return pa.ListArray.from_arrays(pa.array(offsets_of(counts).astype(np.int32)), lists)
 
 
-def _masks(flat: FlatAnnotations, masked: Bools, width: Floats, height: Floats) -> dict[int, list[int]]:
-    """Run lengths of the annotations that must be masks: row -> counts."""
+def _masks(flat: FlatAnnotations, masked: Bools, size: Floats, area: Floats, told: BatchTally) -> dict[int, list[int]]:
+    """Run lengths of the annotations that must be masks: row -> counts. ``area`` becomes theirs."""
     runs = {}
+    overlapping, leaving, empty = [], [], []
     for row in np.flatnonzero(masked).tolist():
-        runs[row] = raster.regions_to_rle(regions_of(flat, row), int(width[row]), int(height[row]))
+        painting = raster.paint(regions_of(flat, row), int(size[row, 1]), int(size[row, 0]))
+        runs[row] = raster.mask_to_rle(painting.mask)
+        area[row] = raster.rle_area(runs[row])
+        overlapping += [row] if painting.overlaps else []
+        leaving += [row] if painting.holes_leave else []
+        empty += [row] if not area[row] else []
+    told.notice(_OVERLAP, _rows(flat, overlapping))
+    told.notice("a hole reaches outside its outline, only what lies inside was cut out", _rows(flat, leaving))
+    told.notice("its mask has no pixel: it lies outside the image, or its holes leave nothing", _rows(flat, empty))
     return runs
+
+
+def _rows(flat: FlatAnnotations, rows: Iterable[int]) -> Bools:
+    chosen = np.zeros(len(flat), np.bool_)
+    chosen[list(rows)] = True
+    return chosen
 
 
 def _list(values: NDArray[np.float64], lengths: NDArray[np.int64]) -> pa.Array:

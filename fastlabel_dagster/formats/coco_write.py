@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Category
+from fastlabel_dagster.formats.coco_files import RECTANGLES
 from fastlabel_dagster.formats.coco_rows import COCO_ROWS, NEEDS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
@@ -57,14 +58,28 @@ _IMAGES_AT_ONCE = 10_000
 _NO_SIZE = "the size of the image is not known, it is listed with width and height 0"
 
 
-def write_coco(labels: Labels, folder: FolderWriter, images: PictureSource | None, tally: Tally) -> Written:
-    """Write ``annotations.json`` into ``folder``, and the pictures into ``images/`` when ``images`` has them."""
+def write_coco(
+    labels: Labels,
+    folder: FolderWriter,
+    images: PictureSource | None,
+    tally: Tally,
+    *,
+    bbox_segmentation: str = "none",
+) -> Written:
+    """Write ``annotations.json`` into ``folder``, and the pictures into ``images/`` when ``images`` has them.
+
+    ``bbox_segmentation``: ``"none"`` leaves the segmentation of a box empty, as CVAT does; ``"rectangle"`` writes its
+    four corners, for programs that ask every annotation for its mask (``COCO.annToMask`` fails on an empty one).
+    """
+    rectangles = _wants_rectangles(bbox_segmentation)
     pictures, categories = _plan(labels, images, tally)
     with folder.open(JSON_FILE) as file:
-        file.write(b'{"info":' + orjson.dumps(_info(labels)) + b',\n"licenses":[],\n"images":[')
+        file.write(b'{"info":' + orjson.dumps(_info(labels, rectangles)) + b',\n"licenses":[],\n"images":[')
         _write_items(file, (orjson.dumps(rows)[1:-1] for rows in _image_rows(pictures)))
         file.write(b'],\n"annotations":[')
-        _write_items(file, (_json_lines(rows) for rows in _annotation_rows(labels, pictures, categories, tally)))
+        _write_items(
+            file, (_json_lines(rows) for rows in _annotation_rows(labels, pictures, categories, tally, rectangles))
+        )
         file.write(b'],\n"categories":')
         file.write(orjson.dumps([_category_row(category) for category in categories]))
         file.write(b"}\n")
@@ -72,8 +87,16 @@ def write_coco(labels: Labels, folder: FolderWriter, images: PictureSource | Non
     return _with_images(Written(len(pictures), files=1, bytes=size), folder, pictures, images, tally)
 
 
-def write_coco_parquet(labels: Labels, folder: FolderWriter, images: PictureSource | None, tally: Tally) -> Written:
+def write_coco_parquet(
+    labels: Labels,
+    folder: FolderWriter,
+    images: PictureSource | None,
+    tally: Tally,
+    *,
+    bbox_segmentation: str = "none",
+) -> Written:
     """Write ``images.parquet``, ``annotations.parquet`` and ``categories.parquet``: the same rows as the JSON."""
+    rectangles = _wants_rectangles(bbox_segmentation)
     pictures, categories = _plan(labels, images, tally)
     size = 0
     tables: list[tuple[str, pa.Schema, Callable[[], Iterable[pa.Table]]]] = [
@@ -82,7 +105,7 @@ def write_coco_parquet(labels: Labels, folder: FolderWriter, images: PictureSour
             COCO_IMAGES,
             lambda: (pa.Table.from_pylist(rows, COCO_IMAGES) for rows in _image_rows(pictures)),
         ),
-        ("annotations.parquet", COCO_ROWS, lambda: _annotation_rows(labels, pictures, categories, tally)),
+        ("annotations.parquet", COCO_ROWS, lambda: _annotation_rows(labels, pictures, categories, tally, rectangles)),
         (
             "categories.parquet",
             COCO_CATEGORIES,
@@ -105,6 +128,12 @@ def write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table])
             writer.write_table(table)
 
 
+def _wants_rectangles(bbox_segmentation: str) -> bool:
+    if bbox_segmentation not in ("none", "rectangle"):
+        raise ValueError(f'bbox_segmentation is "none" or "rectangle", not {bbox_segmentation!r}')
+    return bbox_segmentation == "rectangle"
+
+
 def _plan(labels: Labels, images: PictureSource | None, tally: Tally) -> tuple[Pictures, Categories]:
     pictures = list_pictures(labels, images, tally)
     unknown = np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist()
@@ -112,10 +141,12 @@ def _plan(labels: Labels, images: PictureSource | None, tally: Tally) -> tuple[P
     return pictures, Categories(labels.classes)
 
 
-def _annotation_rows(labels: Labels, pictures: Pictures, categories: Categories, tally: Tally) -> Iterator[pa.Table]:
+def _annotation_rows(
+    labels: Labels, pictures: Pictures, categories: Categories, tally: Tally, rectangles: bool
+) -> Iterator[pa.Table]:
     first_id = 1
     for tasks in task_batches(labels, NEEDS):
-        rows = coco_rows(tasks, pictures, categories, tally, first_id)
+        rows = coco_rows(tasks, pictures, categories, tally, first_id, rectangles=rectangles)
         first_id += rows.num_rows
         if rows.num_rows:
             yield rows
@@ -130,9 +161,11 @@ def _with_images(
     return written._replace(files=written.files + files, bytes=written.bytes + size)
 
 
-def _info(labels: Labels) -> dict[str, str | int]:
+def _info(labels: Labels, rectangles: bool) -> dict[str, str | int]:
     """What the file says of itself: nothing that depends on the moment or the machine."""
     known = {f"labels_{name}": labels.origin[name] for name in ("version", "digest") if name in labels.origin}
+    if rectangles:
+        known[RECTANGLES] = "rectangle"  # tells our reader that a rectangle which is its own box was drawn as a box
     return {"description": str(labels.origin.get("project", "")), **known}
 
 

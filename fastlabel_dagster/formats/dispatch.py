@@ -48,9 +48,21 @@ class Format:
 
 _PLACE = "fastlabel_dagster.formats"
 _FORMATS: dict[str, Format] = {
-    "coco": Format(f"{_PLACE}.coco_write", "write_coco", f"{_PLACE}.coco_read", "read_coco", "annotations.json"),
+    "coco": Format(
+        f"{_PLACE}.coco_write",
+        "write_coco",
+        f"{_PLACE}.coco_read",
+        "read_coco",
+        "annotations.json",
+        options={"bbox_segmentation": "none"},
+    ),
     "coco_parquet": Format(
-        f"{_PLACE}.coco_write", "write_coco_parquet", f"{_PLACE}.coco_read", "read_coco_parquet", "images.parquet"
+        f"{_PLACE}.coco_write",
+        "write_coco_parquet",
+        f"{_PLACE}.coco_read",
+        "read_coco_parquet",
+        "images.parquet",
+        options={"bbox_segmentation": "none"},
     ),
     "yolo": Format(
         f"{_PLACE}.yolo_write",
@@ -101,7 +113,8 @@ def write(
             return its report with ``unchanged`` set.
         pictures: off: no pictures, even if the labels know where they lie.
         replace: replace the folder whatever it holds, and whoever wrote it.
-        options: of the format. yolo: ``task`` ("detect" or "segment" or "pose"), ``split`` (shares by name, or "tags"),
+        options: of the format. coco and coco_parquet: ``bbox_segmentation`` ("none" or "rectangle"). yolo:
+            ``task`` ("detect" or "segment" or "pose"), ``split`` (shares by name, or "tags"),
             ``pose_boxes`` (detect: poses become the box around their keypoints).
 
     Raises:

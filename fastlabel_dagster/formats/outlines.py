@@ -11,6 +11,9 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ran
 
 #: A circle becomes a regular polygon of this many vertices, all on the circle.
 CIRCLE_VERTICES = 64
+#: Pixels: nobody draws out there, and sums and products of such numbers would overflow.
+FARTHEST = 1e9
+TOO_FAR = "a coordinate is more than a billion pixels away"
 #: Pixels: what reaches outside the image by less is the rounding of a sum, not somebody's drawing.
 SLACK = 1e-6
 
@@ -55,6 +58,12 @@ def regions_of(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
         coords = flat.coords[flat.ring_offsets[ring] : flat.ring_offsets[ring + 1]]
         regions.setdefault(int(flat.ring_region[ring]), []).append(coords.reshape(-1))
     return list(regions.values())
+
+
+def is_too_far(box: Floats) -> Bools:
+    """bool[n]: a side of the box (float64[n, 4]) is beyond ``FARTHEST``. Infinite and unknown sides do not count."""
+    far: Bools = np.logical_or.reduce(np.isfinite(box) & (np.abs(box) > FARTHEST), axis=1)
+    return far
 
 
 def is_turned(flat: FlatAnnotations) -> Bools:

@@ -16,7 +16,16 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.categories import POSE, Categories, Met
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, Rings, cut_to_image, is_turned, outline_rings
+from fastlabel_dagster.formats.outlines import (
+    CIRCLE_VERTICES,
+    SLACK,
+    TOO_FAR,
+    Rings,
+    cut_to_image,
+    is_too_far,
+    is_turned,
+    outline_rings,
+)
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.formats.text import decimal_text, glued, joined, number_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
@@ -102,6 +111,7 @@ def _sift(told: BatchTally, flat: FlatAnnotations, size: Floats, wanted: tuple[s
         ~flat.well_formed | (flat.annotation_rings[1:] == flat.annotation_rings[:-1]),
     )
     told.drop("a coordinate is not a finite number", ~is_finite(flat))
+    told.drop(TOO_FAR, is_too_far(boxes(flat)))
     told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
     told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
     sized: Bools = np.logical_and.reduce(size > 0, axis=1)

@@ -16,7 +16,7 @@ from the fourth on is stored as the difference to the count two places before, i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -83,22 +83,6 @@ def decode_rle(text: str | bytes) -> list[int]:
     return numbers.tolist()  # type: ignore[no-any-return]
 
 
-def encode_rle(counts: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    """COCO's compressed text of uncompressed ``counts``; the inverse of :func:`decode_rle`."""
-    numbers = np.array(counts, np.int64)
-    if numbers.size > 3:
-        numbers[3:] -= np.asarray(counts, np.int64)[1:-2]
-    out = bytearray()
-    for start in numbers.tolist():
-        number, more = start, True
-        while more:
-            group = number & 0x1F
-            number >>= 5
-            more = number != (-1 if group & 0x10 else 0)
-            out.append((group | 0x20 if more else group) + 48)
-    return out.decode("ascii")
-
-
 def mask_to_regions(mask: npt.NDArray[np.generic]) -> list[list[list[float]]]:
     """Trace ``mask`` along its pixel edges: regions of closed rings whose vertices are pixel corners (whole numbers).
 
@@ -140,24 +124,43 @@ def mask_to_regions(mask: npt.NDArray[np.generic]) -> list[list[list[float]]]:
     return [[outline, *holes[component]] for component, outline in outlines.items()]
 
 
-def regions_to_mask(regions: Sequence[Region], width: int, height: int) -> Mask:
-    """The pixels (bool, ``height`` x ``width``) whose centres lie in any of ``regions``.
+class Painting(NamedTuple):
+    """Regions as pixels, and what is odd about them."""
 
-    Within a region the even-odd rule holds (so holes are left out); regions are united. Vertices may be fractions
-    and may lie outside the picture. Exact inverse of :func:`mask_to_regions`. Raises ValueError on vertices that are
-    not finite.
+    mask: Mask
+    overlaps: bool
+    """Two regions share a pixel."""
+    holes_leave: bool
+    """A hole has a pixel outside its region's outline."""
+
+
+def paint(regions: Sequence[Region], width: int, height: int) -> Painting:
+    """The pixels (``height`` x ``width``) whose centres lie in any of ``regions``.
+
+    A region is its outline less its holes, wherever those lie; regions are united. A ring that crosses itself follows
+    the even-odd rule. Vertices may be fractions and may lie outside the picture. Exact inverse of
+    :func:`mask_to_regions`. Raises ValueError on vertices that are not finite.
     """
-    mask = np.zeros((height, width), np.bool_)
+    mask, part, cut = (np.zeros((height, width), np.bool_) for _ in range(3))
+    overlaps = holes_leave = False
     for region in regions:
-        edges = _edges(region)
-        if edges.size:
-            _paint(mask, edges)
-    return mask
+        outline, *holes = [_edges([ring]) for ring in region] or [np.empty((0, 4))]
+        window = _paint(part, outline)
+        hole_windows = [_paint(cut, hole) for hole in holes]
+        for place in hole_windows:
+            holes_leave = holes_leave or bool((cut[place] & ~part[place]).any())
+        part[window] &= ~cut[window]
+        overlaps = overlaps or bool((mask[window] & part[window]).any())
+        mask[window] |= part[window]
+        part[window] = False
+        for place in hole_windows:
+            cut[place] = False
+    return Painting(mask, overlaps, holes_leave)
 
 
-def regions_to_rle(regions: Sequence[Region], width: int, height: int) -> list[int]:
-    """Uncompressed COCO counts of :func:`regions_to_mask`."""
-    return mask_to_rle(regions_to_mask(regions, width, height))
+def regions_to_mask(regions: Sequence[Region], width: int, height: int) -> Mask:
+    """The mask of :func:`paint`."""
+    return paint(regions, width, height).mask
 
 
 def _as_mask(mask: npt.NDArray[np.generic]) -> Mask:
@@ -236,17 +239,20 @@ def _edges(region: Region) -> npt.NDArray[np.float64]:
     return np.concatenate(parts) if parts else np.empty((0, 4))
 
 
-def _paint(mask: Mask, edges: npt.NDArray[np.float64]) -> None:
+def _paint(mask: Mask, edges: npt.NDArray[np.float64]) -> tuple[slice, slice]:
     """Set the pixels of ``mask`` whose centres lie inside ``edges`` by the even-odd rule: every edge flips all
-    pixels to its right in the rows whose centre line it crosses."""
+    pixels to its right in the rows whose centre line it crosses. Returns the part of the mask all of them lie in."""
     height, width = mask.shape
+    nothing = slice(0, 0), slice(0, 0)
+    if not edges.size:
+        return nothing
     x1, y1, x2, y2 = edges.T
     # Row r is crossed when min <= r + 0.5 < max.
     first = np.clip(np.ceil(np.minimum(y1, y2) - 0.5), 0, height).astype(np.int64)
     stop = np.clip(np.ceil(np.maximum(y1, y2) - 0.5), 0, height).astype(np.int64)
     spans = stop - first
     if not spans.any():
-        return
+        return nothing
     edge = np.repeat(np.arange(len(edges)), spans)
     starts = np.cumsum(spans) - spans
     row = np.arange(edge.size) - np.repeat(starts, spans) + first[edge]
@@ -258,8 +264,10 @@ def _paint(mask: Mask, edges: npt.NDArray[np.float64]) -> None:
     column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
     top, bottom, left, right = int(row.min()), int(row.max()) + 1, int(column.min()), int(column.max())
     if left >= right:
-        return
+        return nothing
     span = right - left + 1
     flips = np.bincount((row - top) * span + (column - left), minlength=(bottom - top) * span) & 1
     inside = np.bitwise_xor.accumulate(flips.reshape(bottom - top, span), axis=1)[:, :-1]
-    mask[top:bottom, left:right] |= inside.astype(np.bool_)
+    window = slice(top, bottom), slice(left, right)
+    mask[window] |= inside.astype(np.bool_)
+    return window

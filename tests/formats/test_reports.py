@@ -174,8 +174,12 @@ def test_report_json_is_the_report_without_time_or_place(bench, tmp_path):
 def test_unknown_formats_and_options_are_named(bench):
     with pytest.raises(ValueError, match="unknown format 'voc'; known are coco"):
         bench.write(bench.task(), format="voc")
-    with pytest.raises(ValueError, match="no option 'task'; it has none"):
+    with pytest.raises(ValueError, match="no option 'task'; it has bbox_segmentation"):
         bench.write(bench.task(), format="coco", task="detect")
+    with pytest.raises(ValueError, match="no option 'task'; it has none"):
+        bench.write(bench.task(), format="parquet", task="detect")
+    with pytest.raises(ValueError, match='bbox_segmentation is "none" or "rectangle"'):
+        bench.write(bench.task(), format="coco", bbox_segmentation="box")
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(bench):
