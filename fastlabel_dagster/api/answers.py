@@ -163,7 +163,12 @@ def failed_connection(error: requests.RequestException, method: str, path: str) 
 
 
 def _reasons(error: BaseException) -> list[BaseException]:
-    """An exception and what caused it, outermost first: `requests` and urllib3 wrap several layers deep."""
+    """An exception and what caused it, outermost first: `requests` and urllib3 wrap several layers deep.
+
+    They pass each layer on as `reason`, as an argument or with `raise … from`. `__context__` is left alone: Python puts
+    there whatever the caller was handling when it called us, and a refused connection of somebody else's must not make
+    a request that was sent look like one that never was.
+    """
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
@@ -171,7 +176,7 @@ def _reasons(error: BaseException) -> list[BaseException]:
         if not isinstance(reason, BaseException) or any(reason is seen for seen in found):
             continue
         found.append(reason)
-        waiting += [getattr(reason, "reason", None), reason.__cause__, reason.__context__, *reason.args]
+        waiting += [getattr(reason, "reason", None), reason.__cause__, *reason.args]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import ssl
 from typing import Any
 
 import pytest
@@ -221,6 +222,48 @@ def test_no_server(server: Any, naps: Any) -> None:
         with pytest.raises(TransportError, match="Connection refused"):
             call()
     assert len(naps.taken) == 4  # the POST as well: without a connection it cannot have been processed
+
+
+UNDER_WAY = [
+    ConnectionRefusedError(111, "Connection refused"),
+    socket.gaierror(-2, "Name or service not known"),
+    ssl.SSLCertVerificationError(1, "certificate verify failed"),
+    requests.ConnectTimeout("somebody else's"),
+]
+
+
+@pytest.mark.parametrize("handled", UNDER_WAY, ids=lambda error: type(error).__name__)
+def test_what_the_caller_is_handling_says_nothing_about_our_request(
+    handled: Exception, client: FastLabelClient, server: Any, reply: Any
+) -> None:
+    """Python hangs the exception that is being handled on every new one, as its context."""
+    server.answer = lambda seen: reply(drop=True)
+    try:
+        raise handled
+    except type(handled):
+        with pytest.raises(TransportError, match="Connection reset") as caught:
+            client.copy_project("p")
+        assert type(caught.value) is TransportError
+        assert len(server.seen) == 1  # it may have been processed, so it is not sent again
+        with pytest.raises(TransportError, match="Connection reset"):
+            client.get_projects()
+        assert len(server.seen) == 5  # reading again does no harm
+
+
+@pytest.mark.parametrize("handled", UNDER_WAY, ids=lambda error: type(error).__name__)
+def test_without_a_connection_it_is_tried_again_inside_a_handler_as_well(
+    handled: Exception, server: Any, naps: Any
+) -> None:
+    policy = RetryPolicy(attempts=3, clock=naps.clock, sleep=naps.sleep)
+    down = FastLabelClient("t", server.url, retry=policy, budget=None)
+    server.close()
+    try:
+        raise handled
+    except type(handled):
+        for call in (down.get_projects, lambda: down.copy_project("p")):
+            with pytest.raises(TransportError, match="Connection refused"):
+                call()
+    assert len(naps.taken) == 4
 
 
 def test_a_silent_server_times_out(naps: Any) -> None:
