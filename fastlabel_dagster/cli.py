@@ -123,6 +123,8 @@ def diff(
 @click.argument("target")
 @click.option("--from", "source_format", required=True, help="Format of SOURCE: coco, yolo, parquet.")
 @click.option("--to", "target_format", required=True, help="Format to write: coco, coco_parquet, yolo, parquet.")
+@click.option("--pictures/--no-pictures", default=True, show_default=True, help="Bring the pictures of SOURCE along.")
+@click.option("--replace", is_flag=True, help="Replace TARGET even where it holds files that no export has written.")
 @_s3_options
 def convert(
     *,
@@ -130,6 +132,8 @@ def convert(
     target: str,
     source_format: str,
     target_format: str,
+    pictures: bool,
+    replace: bool,
     s3_endpoint: str | None,
     s3_region: str | None,
 ) -> None:
@@ -137,7 +141,14 @@ def convert(
     from fastlabel_dagster import formats
 
     labels = formats.read(source, format=source_format)
-    report = formats.write(labels, format=target_format, target=target, s3=_s3(s3_endpoint, s3_region))
+    report = formats.write(
+        labels,
+        format=target_format,
+        target=target,
+        s3=_s3(s3_endpoint, s3_region),
+        pictures=pictures,
+        replace=replace,
+    )
     click.echo(str(report))
 
 
