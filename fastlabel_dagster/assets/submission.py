@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastlabel_dagster.api import Invalid, NotFound, RateLimited, Unauthorized, job_id, job_state
+from fastlabel_dagster.api import Invalid, NotFound, RateLimited, Unauthorized, job_state
 from fastlabel_dagster.assets.ledger import Claim, Claimant, Ledger, claimed
 from fastlabel_dagster.assets.plan import TrainingPlan
 
@@ -71,6 +71,8 @@ def submit_training(
             runs; ``SubmissionBusy`` when another run is at it and does not come to an end.
         StoreError: the store cannot be used.
     """
+    from fastlabel_dagster.api import job_id
+
     claimant = claimant or Claimant()
     with claimed(store, claimant, log=log) as claim:
         ledger = Ledger(store)

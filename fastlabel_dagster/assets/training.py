@@ -10,7 +10,6 @@ import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster._compat import add_run_tags
-from fastlabel_dagster.api import UnclearSubmission
 from fastlabel_dagster.assets.ledger import Claimant
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submission import submit_training
@@ -155,6 +154,8 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 @contextmanager
 def unclear_told(step: str) -> Iterator[None]:
     """Turn ``UnclearSubmission`` into a failure that says what to type for ``step`` in the launchpad."""
+    from fastlabel_dagster.api import UnclearSubmission
+
     try:
         yield
     except UnclearSubmission as error:
