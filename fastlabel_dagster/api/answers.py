@@ -120,6 +120,7 @@ def failed_answer(
     if status == 429:
         limited = RateLimited(message, method=method, path=path, retry_after=retry_after)
         return Failure(limited, Again.ALWAYS if 429 in repeatable else Again.NEVER, retry_after)
+    again = Again.IF_HARMLESS if status in repeatable else Again.NEVER
     kind: type[FastLabelError]
     if status in (401, 403):
         kind = Unauthorized
@@ -128,8 +129,8 @@ def failed_answer(
     elif 400 <= status < 500:
         kind = Invalid
     else:
-        kind = ServerError
-    again = Again.IF_HARMLESS if status in repeatable else Again.NEVER
+        failed = ServerError(message, status=status, method=method, path=path, retry_after=retry_after)
+        return Failure(failed, again, retry_after)
     return Failure(kind(message, status=status, method=method, path=path), again, retry_after)
 
 

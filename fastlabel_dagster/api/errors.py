@@ -88,9 +88,25 @@ class RateLimited(FastLabelError):
 
 
 class ServerError(FastLabelError):
-    """5xx, or an answer that cannot be read (HTML, truncated or invalid JSON)."""
+    """5xx, or an answer that cannot be read (HTML, truncated or invalid JSON).
+
+    ``retry_after`` is the server's wish in seconds, when it named one.
+    """
 
     hint_by_default = "the server failed; try again later"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        method: str = "",
+        path: str = "",
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, method=method, path=path, hint=hint)
+        self.retry_after = retry_after
 
 
 class RemoteJobFailed(FastLabelError):

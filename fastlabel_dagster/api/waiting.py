@@ -69,6 +69,7 @@ def wait_until_done(
     what: str,
     poll_seconds: float,
     timeout_seconds: float | None,
+    forgiven: tuple[type[FastLabelError], ...] = (),
     sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Json:
@@ -79,6 +80,8 @@ def wait_until_done(
         what: names the job in errors, e.g. "training 7f3a".
         poll_seconds: time between the first two looks.
         timeout_seconds: how long to wait in all; None waits as long as it takes.
+        forgiven: errors of a look that are forgiven a few times in a row, besides those of a server or network that
+            is down.
         sleep, clock: for tests, or for a sleep that can be interrupted.
 
     Returns:
@@ -89,6 +92,7 @@ def wait_until_done(
         StillRunning: after `timeout_seconds`.
         FastLabelError: what `look` raised. A server or network that is down is forgiven a few times in a row.
     """
+    passing: tuple[type[FastLabelError], ...] = (TransportError, ServerError, RateLimited, *forgiven)
     ends_at = None if timeout_seconds is None else clock() + timeout_seconds
     interval = poll_seconds
     failures = 0
@@ -98,7 +102,7 @@ def wait_until_done(
         try:
             job = look()
             failures = 0
-        except (TransportError, ServerError, RateLimited) as error:
+        except passing as error:
             failures += 1
             if failures >= LOOKS_THAT_MAY_FAIL:
                 raise

@@ -16,6 +16,7 @@ from fastlabel_dagster.api import (
     StillRunning,
     SubmissionPolicy,
     TransportError,
+    Unauthorized,
     UnclearSubmission,
     job_state,
 )
@@ -104,7 +105,7 @@ def test_a_job_that_shows_up_late_is_waited_for(
     trainings.lose, trainings.shown_late = ["after"], 2
     assert submit(client, policy)["trainingJobId"] == "new-2"
     assert posts(server) == 1
-    assert naps.taken == [2.0, 2.0, 2.0]
+    assert naps.taken == [2.0, 4.0, 8.0]
 
 
 def test_a_request_that_never_arrived_is_sent_again(
@@ -123,20 +124,176 @@ def test_sending_is_bounded(client: FastLabelClient, server: Any, trainings: Tra
     assert posts(server) == 3
 
 
-def test_somebody_elses_new_job_is_not_taken_for_ours(
+def test_a_new_job_that_does_not_fit_is_neither_taken_nor_overlooked(
     client: FastLabelClient, server: Any, trainings: Trainings, policy: Any
 ) -> None:
+    """It may be somebody else's, or ours in other words: a second training is not paid for on a guess."""
     trainings.lose = ["before"]
     original = trainings.__call__
 
     def answer(seen: Any) -> Any:
         if seen.method == "POST" and not trainings.others:
-            trainings.others = [trainings.job("theirs", 5)]  # another epoch: it cannot be ours
+            trainings.others = [trainings.job("theirs", 5)]  # another epoch
         return original(seen)
 
     server.answer = answer
-    assert submit(client, policy)["trainingJobId"] == "new-2"
+    with pytest.raises(UnclearSubmission, match="none of the jobs that are new") as caught:
+        submit(client, policy)
+    assert caught.value.candidates == ["theirs"]
+    assert posts(server) == 1
+
+
+def test_a_job_of_others_from_before_the_submit_does_not_count_as_new(
+    client: FastLabelClient, server: Any, trainings: Trainings, policy: Any
+) -> None:
+    known = client.training_jobs.known_ids()
+    trainings.others = [trainings.job("theirs", 5)]
+    trainings.lose = ["before"]
+    assert submit(client, policy, known_ids=known)["trainingJobId"] == "new-2"
     assert posts(server) == 2
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"epoch": "300"},
+        {"epoch": 300.0, "instanceType": "ml.g4dn.xlarge"},
+        {"learningRate": "0.0010"},
+        {"useDatasetTrainVal": "true", "dataset": {"name": "street"}},
+    ],
+    ids=str,
+)
+def test_a_job_is_recognised_by_values(
+    shown: dict[str, Any], client: FastLabelClient, server: Any, reply: Any, policy: Any
+) -> None:
+    jobs: list[dict[str, Any]] = []
+
+    def answer(seen: Any) -> Any:
+        if seen.method == "GET":
+            return reply(jobs)
+        jobs.append({"trainingJobId": "ours", **shown})
+        return reply(None, 504)
+
+    server.answer = answer
+    job = submit(client, policy, learning_rate=1e-3, use_dataset_train_val=True)
+    assert job["trainingJobId"] == "ours"
+    assert posts(server) == 1
+
+
+@pytest.mark.parametrize(("failure", "looked_for"), [("504", 60.0), ("drop", 60.0), ("500", 6.0), ("502", 6.0)])
+def test_how_long_it_is_looked_for(
+    failure: str, looked_for: float, client: FastLabelClient, server: Any, reply: Any, policy: Any, naps: Any
+) -> None:
+    """A server that did not answer may be at it still; one that did has made the job or has not."""
+    failed = reply(drop=True) if failure == "drop" else reply(None, int(failure))
+    server.answer = lambda seen: reply([]) if seen.method == "GET" else failed
+    with pytest.raises((TransportError, ServerError), match="may have been started"):
+        submit(client, policy)
+    assert posts(server) == 3
+    assert sum(naps.taken) == pytest.approx(3 * looked_for)
+    assert naps.taken[:2] == [2.0, 4.0]
+    quick = SubmissionPolicy(sends=1, look_seconds=5, unanswered_seconds=1, answered_seconds=1, sleep=naps.sleep)
+    naps.taken.clear()
+    with pytest.raises((TransportError, ServerError)):
+        submit(client, quick)
+    assert naps.taken == [1]
+
+
+def test_retry_after_is_waited_for_while_looking(
+    client: FastLabelClient, server: Any, reply: Any, policy: Any, naps: Any
+) -> None:
+    wishes = ["45"]
+
+    def answer(seen: Any) -> Any:
+        if seen.method == "GET":
+            return reply([])
+        return reply(None, 503, {"Retry-After": wishes.pop()}) if wishes else reply({"trainingJobId": "t"})
+
+    server.answer = answer
+    assert submit(client, policy)["trainingJobId"] == "t"
+    assert sum(naps.taken) == pytest.approx(45)
+    server.seen.clear()
+    naps.taken.clear()
+    wishes.append("3600")
+    with pytest.raises(ServerError, match="may have been started") as caught:
+        submit(client, policy)
+    assert caught.value.retry_after == 3600
+    assert posts(server) == 1
+    assert sum(naps.taken) == pytest.approx(6)
+
+
+@pytest.mark.parametrize("second", [422, 429, 401])
+def test_a_refusal_after_a_lost_answer_does_not_mean_that_nothing_runs(
+    second: int, client: FastLabelClient, server: Any, reply: Any, policy: Any
+) -> None:
+    sent: list[int] = []
+
+    def answer(seen: Any) -> Any:
+        if seen.method == "GET":
+            return reply([])
+        sent.append(1)
+        return reply(drop=True) if len(sent) == 1 else reply({"message": "no"}, second, {"Retry-After": "999"})
+
+    server.answer = answer
+    with pytest.raises(UnclearSubmission, match="was lost") as caught:
+        submit(client, policy)
+    assert isinstance(caught.value.__cause__, (Invalid, RateLimited, Unauthorized))
+    assert len(sent) == 2
+
+
+@pytest.mark.parametrize("status", [401, 404, 422, 429, 500])
+def test_a_list_that_is_refused_leaves_it_unclear(
+    status: int, client: FastLabelClient, server: Any, reply: Any, policy: Any
+) -> None:
+    def answer(seen: Any) -> Any:
+        if seen.method == "POST":
+            return reply(drop=True)
+        return reply({"message": "no"}, status, {"Retry-After": "999"}) if posts(server) else reply([])
+
+    server.answer = answer
+    with pytest.raises(UnclearSubmission, match="cannot be listed"):
+        submit(client, policy)
+    assert posts(server) == 1
+
+
+@pytest.mark.parametrize("unseen", [500, 404, 401, "not listed"])
+@pytest.mark.parametrize("kind", ["training", "evaluation", "autoAnnotation"])
+def test_the_id_of_a_job_that_runs_is_never_lost(
+    kind: str, unseen: Any, client: FastLabelClient, server: Any, reply: Any, policy: Any, naps: Any
+) -> None:
+    jobs: list[dict[str, Any]] = []
+
+    def answer(seen: Any) -> Any:
+        if seen.method == "POST":
+            return reply("job-1")
+        if unseen != "not listed" and posts(server):
+            return reply({"message": "no"}, unseen)
+        return reply(jobs)
+
+    server.answer = answer
+    group = getattr(client, {"training": "training", "evaluation": "evaluation"}.get(kind, "auto_annotation") + "_jobs")
+    asked = {"training": ("d", "m", 1), "evaluation": ("d", "m")}.get(kind, ("p", "m"))
+    job = group.submit(*asked, policy=policy)
+    assert job == {"id": "job-1", f"{kind}JobId": "job-1", "status": "unknown"}
+    assert job_state(job) == "running"
+    where = ("p",) if kind == "autoAnnotation" else ()
+    seen_later = [reply({"message": "no"}, 404), reply({"message": "no"}, 404)] if not where else [reply([])]
+    there = {"id": "job-1", "status": "completed"}
+    server.answer = lambda seen: reply([there] if where else there)
+    server.replies(*seen_later)
+    assert group.wait(job, *where, sleep=naps.sleep, clock=naps.clock)["status"] == "completed"
+    server.answer = lambda seen: reply([]) if where else reply({"message": "no"}, 404)
+    with pytest.raises(NotFound):  # forgiven for a while only
+        group.wait(job, *where, sleep=naps.sleep, clock=naps.clock)
+
+
+def test_an_accepted_job_is_not_submitted_again_for_an_answer_nobody_can_read(
+    client: FastLabelClient, server: Any, reply: Any, policy: Any
+) -> None:
+    server.answer = lambda seen: reply([]) if seen.method == "GET" else reply(raw=b"<html>")
+    with pytest.raises(UnclearSubmission, match="cannot be read"):
+        submit(client, policy)
+    assert posts(server) == 1
 
 
 def test_between_two_new_jobs_the_model_decides(

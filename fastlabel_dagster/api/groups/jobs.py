@@ -3,18 +3,25 @@
 # ruff: noqa: PLR0917 - the order of arguments is the SDK's, and part of the interface
 from __future__ import annotations
 
+import logging
+import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from fastlabel_dagster.api.errors import Invalid, NotFound
+from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound
 from fastlabel_dagster.api.file_rules import ANY_FILE, file_to_send
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
 from fastlabel_dagster.api.submission import JobSearch, SubmissionPolicy, job_id, submit_once
 from fastlabel_dagster.api.waiting import wait_until_done
 from fastlabel_dagster.api.wire import Json, Jsons, check_limit, given, path_to
+
+log = logging.getLogger("fastlabel_dagster.api")
+
+NOT_SEEN_YET = "unknown"
+"""The `status` of a job that was started and of which only the id is known."""
 
 
 class Jobs(Group):
@@ -22,6 +29,7 @@ class Jobs(Group):
 
     path: ClassVar[str]
     what: ClassVar[str]
+    id_key: ClassVar[str]
 
     def list(self, offset: int | None = None, limit: int | None = MOST_PER_PAGE) -> Jsons:
         """One page of the workspace's jobs."""
@@ -69,6 +77,7 @@ class Jobs(Group):
         return wait_until_done(
             lambda: self.find(id),
             what=f"{self.what} {id}",
+            forgiven=_forgiven(job),
             poll_seconds=poll_seconds,
             timeout_seconds=timeout_seconds,
             sleep=sleep,
@@ -81,7 +90,7 @@ class Jobs(Group):
             _search(self.iter, body),
             **how,
         )
-        return self.find(started) if isinstance(started, str) else started
+        return _seen(started, self.id_key, self.find)
 
 
 class TrainingJobs(Jobs):
@@ -89,6 +98,7 @@ class TrainingJobs(Jobs):
 
     path = "trainings"
     what = "training"
+    id_key = "trainingJobId"
 
     def submit(
         self,
@@ -123,7 +133,9 @@ class TrainingJobs(Jobs):
             policy: how long to look, and how often to send.
 
         Returns:
-            The job.
+            The job. When the server names nothing but its id and the job cannot be read yet, that is
+            `{"id": id, "trainingJobId": id, "status": "unknown"}` (`evaluationJobId` and `autoAnnotationJobId` for the
+            others), which `wait` takes like any job: what runs is never lost over a look at it that fails.
 
         Raises:
             UnclearSubmission: when it cannot be told whether or which job runs.
@@ -151,6 +163,7 @@ class EvaluationJobs(Jobs):
 
     path = "evaluations"
     what = "evaluation"
+    id_key = "evaluationJobId"
 
     def submit(
         self,
@@ -254,7 +267,7 @@ class AutoAnnotationJobs(Group):
             policy=policy or SubmissionPolicy(),
             known_ids=known_ids,
         )
-        return self.find(started, project) if isinstance(started, str) else started
+        return _seen(started, "autoAnnotationJobId", lambda id: self.find(id, project))
 
     def wait(
         self,
@@ -271,6 +284,7 @@ class AutoAnnotationJobs(Group):
         return wait_until_done(
             lambda: self.find(id, project),
             what=f"auto-annotation {id}",
+            forgiven=_forgiven(job),
             poll_seconds=poll_seconds,
             timeout_seconds=timeout_seconds,
             sleep=sleep,
@@ -280,6 +294,22 @@ class AutoAnnotationJobs(Group):
 
 def _search(list_jobs: Callable[[], Iterator[Json]], asked: Json) -> JobSearch:
     return JobSearch(list_jobs, lambda job: _contradicts_nothing(job, asked), lambda job: _confirms_model(job, asked))
+
+
+def _seen(started: Json | str, id_key: str, find: Callable[[str], Json]) -> Json:
+    """The job that was started, read when only its id is known; a read that fails does not lose the id."""
+    if not isinstance(started, str):
+        return started
+    try:
+        return find(started)
+    except FastLabelError as error:
+        log.warning("the job %s was started, but cannot be read yet: %s", started, error)
+        return {"id": started, id_key: started, "status": NOT_SEEN_YET}
+
+
+def _forgiven(job: Json | str) -> tuple[type[FastLabelError], ...]:
+    """What is forgiven while waiting: a job that nobody has seen yet may take a while to be listed."""
+    return (NotFound,) if isinstance(job, dict) and job.get("status") == NOT_SEEN_YET else ()
 
 
 def _id_of(job: Json | str) -> str:
@@ -292,8 +322,8 @@ def _id_of(job: Json | str) -> str:
 def _contradicts_nothing(job: Json, asked: Mapping[str, Any]) -> bool:
     """Whether a listed job could be the one asked for: nothing that both of them say differs.
 
-    Model names are not compared here: a list shows
-    them as people read them ("FastLabel Object Detection Light - 汎用").
+    Model names are not compared here: a list shows them as people read them ("FastLabel Object Detection Light -
+    汎用"). Nor is the machine, which the server may choose otherwise. Numbers are compared by value, so "1" is 1.
     """
     dataset = job.get("dataset")
     shown = dict(job)
@@ -303,7 +333,6 @@ def _contradicts_nothing(job: Json, asked: Mapping[str, Any]) -> bool:
         "datasetName",
         "datasetRevisionId",
         "epoch",
-        "instanceType",
         "batchSize",
         "learningRate",
         "resizeOption",
@@ -314,8 +343,15 @@ def _contradicts_nothing(job: Json, asked: Mapping[str, Any]) -> bool:
         "useDatasetTrainVal",
     )
     return all(
-        shown[key] == asked[key] for key in compared if shown.get(key) is not None and asked.get(key) is not None
+        _same(shown[key], asked[key]) for key in compared if shown.get(key) is not None and asked.get(key) is not None
     )
+
+
+def _same(shown: object, asked: object) -> bool:
+    try:
+        return shown == asked or math.isclose(float(str(shown)), float(str(asked)), rel_tol=1e-6)
+    except ValueError:
+        return str(shown).strip().casefold() == str(asked).strip().casefold()
 
 
 def _confirms_model(job: Json, asked: Mapping[str, Any]) -> bool:
