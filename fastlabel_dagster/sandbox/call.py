@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastlabel_dagster.sandbox.errors import Refused, invalid
@@ -32,7 +32,6 @@ class Call:
     body: Mapping[str, Any]
     base: str
     page_limit: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def link(self) -> Linker:

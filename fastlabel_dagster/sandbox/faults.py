@@ -27,6 +27,8 @@ SECONDS = {"timeout": 60.0, "slow": 1.0}
 _ONLY_BEFORE = ("429",)
 _ONLY_AFTER = ("slow", "truncated")
 
+_MOST_STARS = 8  # each multiplies the ways to compare a path that does not fit
+
 Route = tuple[str, str]
 
 
@@ -75,10 +77,11 @@ class Faults:
         """Let the next ``times`` requests of a route fail (None: all of them), after ``skip`` that go well.
 
         ``route`` is ``"GET tasks/image"``, a path of the API with its parameters in braces or filled in
-        (``"GET tasks/image/{task_id}"``), or a pattern with stars (``"* tasks/*"``); links to files are
-        ``"GET /files/*"`` and ``"PUT /files/*"``. Give either ``kind`` (one of :data:`KINDS`) or ``status``. ``after``
-        carries the request out before it fails; left out, it is carried out for ``slow`` and ``truncated`` only.
-        ``retry_after`` becomes the ``Retry-After`` header: seconds or an HTTP date. ``seconds`` is how long a
+        (``"GET tasks/image/{task_id}"``), or a pattern with stars (``"* tasks/*"``) that fits some path of it; links to
+        files are ``"GET /files/*"`` and ``"PUT /files/*"``. The method may be in any case. Give either ``kind`` (one of
+        :data:`KINDS`) or ``status``. ``after`` carries the request out before it fails; left out, it is carried out for
+        ``slow`` and ``truncated`` only. ``retry_after`` becomes the ``Retry-After`` header: seconds or an HTTP date.
+        ``seconds`` is how long a
         ``timeout`` keeps silent or a ``slow`` body takes. Raises ValueError for what makes no sense, a route that is
         not there included.
         """
@@ -155,18 +158,20 @@ class Faults:
 
     def _matcher(self, route: str) -> _Matcher:
         method, _, path = route.strip().partition(" ")
-        path = path.strip()
+        method, path = method.upper(), path.strip()
         if not path:
             raise ValueError(f"a route is a method and a path, such as 'GET tasks/image', not {route!r}")
+        if path.count("*") > _MOST_STARS:
+            raise ValueError(f"a route has at most {_MOST_STARS} stars")
         absolute = path if path.startswith("/") else f"/v1/{path}"
-        matcher: _Matcher
-        if "*" in path:
-            matcher = _Glob(method, re.compile(".*".join(re.escape(part) for part in absolute.split("*")), re.DOTALL))
-            if path == "*":
-                matcher = _Glob(method, re.compile(r"/(v1|files)/.*", re.DOTALL))
-            return matcher
         known = [one for one in self._routes if method in ("*", one[0])]
-        if "{" in path:
+        if path == "*" and (known or not self._routes):
+            return _Glob(method, re.compile(r"/(v1|files)/.*", re.DOTALL))
+        if "*" in path:
+            # a rule book that was told no routes has none to compare with
+            if not self._routes or any(_fits(absolute, one[1]) for one in known):
+                return _Glob(method, _stars(absolute))
+        elif "{" in path:
             shape = _shape(absolute)
             exact = [one for one in known if _shape(one[1]) == shape]
             if exact:
@@ -285,4 +290,21 @@ def _pattern(template: str) -> re.Pattern[str]:
             for part in parts
         ),
         re.DOTALL,
+    )
+
+
+def _stars(glob: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, glob.split("*"))), re.DOTALL)
+
+
+def _fits(glob: str, template: str) -> bool:
+    """Whether a path with stars is one of an endpoint's: its stars cover the endpoint's parameters
+    (``/v1/tasks/*``), or it fills them in part by part (``/v1/tasks/image/7*``)."""
+    if _stars(glob).fullmatch(template):
+        return True
+    given, parts = glob.split("/"), template.split("/")
+    if parts[-1].endswith(":path}") and len(given) > len(parts):
+        given = [*given[: len(parts) - 1], "/".join(given[len(parts) - 1 :])]
+    return len(given) == len(parts) and all(
+        part.startswith("{") or _stars(one).fullmatch(part) for one, part in zip(given, parts, strict=True)
     )

@@ -13,6 +13,7 @@ import uvicorn
 
 from fastlabel_dagster.sandbox.errors import SandboxError
 from fastlabel_dagster.sandbox.fault_web import Connections, FaultyApplication
+from fastlabel_dagster.sandbox.folder_claim import FolderClaim
 from fastlabel_dagster.sandbox.state import SandboxState
 from fastlabel_dagster.sandbox.web import Web
 
@@ -29,8 +30,8 @@ class Sandbox:
     ``with Sandbox(data) as sandbox:`` starts it; ``sandbox.url`` is what ``FASTLABEL_API_URL`` wants to be and
     ``sandbox.token`` the access token; ``sandbox.state`` is the content itself, without HTTP. ``port=0`` takes a free
     port. ``speed`` lets jobs run so many times faster than the wall (None: as the data folder remembers, at first 1).
-    ``page_limit`` lowers the largest page of every list. Raises :class:`SandboxError` for a busy port or an unwritable
-    folder.
+    ``page_limit`` lowers the largest page of every list. Raises :class:`SandboxError` for a busy port, an unwritable
+    folder, or one that another server works in (as soon as it is started).
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Sandbox:
         )
         self._server = uvicorn.Server(config)
         self._socket: socket.socket | None = None
+        self._claim: FolderClaim | None = None
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
@@ -126,7 +128,7 @@ class Sandbox:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self.state.close()
+        self._leave()
 
     # -- for tests and trials ----------------------------------------------------------------------------------------
 
@@ -195,6 +197,11 @@ class Sandbox:
     def _listen(self) -> None:
         if self._socket is not None:
             return
+        try:
+            self._claim = FolderClaim(self.state.data)
+        except SandboxError:
+            self.state.close()
+            raise
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -202,13 +209,19 @@ class Sandbox:
             listener.bind((self.host, self._port))
         except OSError as error:
             listener.close()
-            self.state.close()
+            self._leave()
             raise SandboxError(
                 f"cannot listen on {self.host} port {self._port}: {error.strerror or error}; "
                 "choose another with --port, or --port 0 for any free one"
             ) from error
         self._socket = listener
         self._port = int(listener.getsockname()[1])
+
+    def _leave(self) -> None:
+        self.state.close()
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     def _run(self) -> None:
         assert self._socket is not None

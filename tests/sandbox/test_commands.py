@@ -7,6 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from fastlabel_dagster.sandbox import Sandbox
 from fastlabel_dagster.sandbox.commands import sandbox, seed
 
 
@@ -38,6 +39,14 @@ def test_a_busy_port_names_the_way_out(tmp_path: Path) -> None:
         result = CliRunner().invoke(sandbox, ["--data", str(tmp_path / "data"), "--port", port])
     assert result.exit_code == 1
     assert f"port {port}" in result.output and "--port 0" in result.output
+
+
+def test_a_folder_with_a_server_takes_a_seed_and_no_second_server(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "data") as running:
+        second = CliRunner().invoke(sandbox, ["--data", str(tmp_path / "data"), "--port", "0"])
+        assert second.exit_code == 1 and "--data" in second.output and "Traceback" not in second.output
+        assert CliRunner().invoke(seed, ["--data", str(tmp_path / "data"), "--tasks", "2"]).exit_code == 0
+        assert running.state.tasks.count("street-scenes") == 2
 
 
 def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import requests
 
 from fastlabel_dagster.sandbox import Sandbox
 from fastlabel_dagster.sandbox.clock import timestamp
+from fastlabel_dagster.sandbox.control import ENDPOINTS
 from fastlabel_dagster.sandbox.seed import seed_drawn
 from fastlabel_dagster.sandbox.state import SandboxState
 
@@ -127,3 +129,89 @@ def test_the_clock_runs_fast_stands_still_and_goes_on_after_a_restart(tmp_path: 
         wall[0] += 1
         assert state.clock.now() == 1_700_000_667.0
     assert timestamp(1_613_993_127.158) == "2021-02-22T11:25:27.158Z"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("imports", {"project": "street-scenes", "outcome": []}, "outcome must be a text"),
+        ("jobs/fail-next", {"kind": []}, "kind must be a text"),
+        ("faults", {"route": 1, "status": 500}, "route must be a text"),
+        ("tasks/status", {"ids": [], "status": [{"a": None}]}, "status must be a text"),
+        ("tasks/status", {"project": "street-scenes", "count": 1, "status": -(10**30)}, "status must be a text"),
+        ("datasets/object-type", {"datasetId": [], "objectName": "a", "type": "train"}, "datasetId must be a text"),
+    ],
+)
+def test_a_wrong_type_is_named(http: Http, scenes: str, path: str, body: dict[str, Any], words: str) -> None:
+    answer = http("POST", f"/_sandbox/{path}", json=body)
+    assert (answer.status_code, answer.json()["message"]) == (422, words)
+
+
+#: One request for every endpoint that goes well, to be spoilt in one field at a time.
+GOOD: dict[str, list[dict[str, Any]]] = {
+    "clock": [{"speed": 1, "advance": 0}],
+    "tasks/status": [
+        {"ids": [], "status": "approved", "externalStatus": "approved", "priority": 10, "assignee": "sato"},
+        {"project": "street-scenes", "count": 1, "status": "approved"},
+        {"project": "street-scenes", "count": 1, "from": "approved", "reviewer": "sato"},
+    ],
+    "tasks/update": [{"id": "TASK", "changes": {"priority": 10}}],
+    "tasks/delete": [{"ids": []}, {"project": "street-scenes", "count": 0, "from": "approved"}],
+    "imports": [{"project": "street-scenes", "outcome": "failed", "seconds": 0, "tasks": 0}],
+    "jobs/fail-next": [{"kind": "training", "times": 0}],
+    "datasets/object-type": [{"datasetId": "DATASET", "objectName": "a.txt", "type": "train"}],
+    "faults": [
+        {"route": "GET tags", "times": 1, "kind": "429", "after": False, "skip": 0, "retryAfter": 1, "seconds": 0},
+        {"route": "GET tags", "status": 503},
+        {"route": "GET tags", "probability": 0, "seed": 0, "kinds": ["429", 500], "after": True, "retryAfter": "x"}
+        | {"silenceSeconds": 0, "slowSeconds": 0},
+    ],
+}
+WRONG: tuple[Any, ...] = (
+    *(None, True, -1, 0.5, 10**18, -(10**30), 1e308, "", "\0", "x" * 3000, "*", [], [None], [{"a": None}], [[]], {}),
+    {"a": [1]},
+)
+CHANGES = (
+    *(
+        "status",
+        "externalStatus",
+        "priority",
+        "tags",
+        "assignee",
+        "annotations",
+        "attributes",
+        "name",
+        "width",
+        "height",
+    ),
+    *("createdAt", "updatedAt", "operator", "metadatas", "relations", "workflow1User", "id", "contents", "task_id"),
+)
+
+
+def test_no_type_of_any_field_breaks_the_controls(sandbox: Sandbox, http: Http, scenes: str) -> None:
+    assert set(GOOD) == {row.path for row in ENDPOINTS if row.method == "POST"}, "every endpoint is tried"
+    task_id = sandbox.state.task_ids(scenes)[0]
+    dataset = sandbox.state.datasets.create("set")
+    sandbox.state.datasets.add_object("set", "a.txt", b"x", {})
+    named = {"TASK": task_id, "DATASET": dataset["id"]}
+
+    def send(path: str, body: Any) -> int:
+        answer = http("POST", f"/_sandbox/{path}", data=json.dumps(body))
+        assert answer.status_code in {200, 400, 404, 422}, (path, body, answer.text)
+        if answer.status_code != 200:
+            assert answer.json()["message"], (path, body)
+        return answer.status_code
+
+    for path, bodies in GOOD.items():
+        for body in bodies:
+            good = {key: named.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
+            assert send(path, good) == 200, (path, good)
+            for field in good:
+                for wrong in WRONG:
+                    send(path, {**good, field: wrong})
+    for change in CHANGES:
+        for wrong in WRONG:
+            send("tasks/update", {"id": task_id, "changes": {change: wrong}})
+    another = sandbox.state.tasks.find(sandbox.state.task_ids(scenes)[1])["name"]
+    assert send("tasks/update", {"id": task_id, "changes": {"name": another}}) == 422
+    assert http("GET", "tasks/image", params={"project": scenes}).status_code == 200, "all of it can still be read"

@@ -123,6 +123,14 @@ def test_faults_are_driven_over_http_and_never_hit_the_controls(http: Http, sand
     "wrong",
     [
         {"route": "GET taks/image", "status": 500},
+        {"route": "GET *nothing*", "status": 500},
+        {"route": "GET taks/*", "status": 500},
+        {"route": "FOO *", "status": 500},
+        {"route": "FOO tasks/image", "status": 500},
+        {"route": "DELETE tags*", "status": 500},
+        {"route": "PUT projects/*/*/*", "status": 500},
+        {"route": "GET " + "*a" * 2000, "status": 500},
+        {"probability": 0.5, "route": "GET taks/*"},
         {"route": "GET", "status": 500},
         {"route": "GET tasks/image"},
         {"route": "GET tasks/image", "status": 500, "kind": "reset"},
@@ -155,3 +163,24 @@ def test_silence_ends_when_the_sandbox_stops(tmp_path: Path) -> None:
             while not sandbox.state.faults.summary()["total"]:
                 time.sleep(0.01)
         assert waiting.result() == "reset"
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "path"),
+    [
+        ("get tasks/*", "GET", "tasks/image"),
+        ("Get tasks/image", "GET", "tasks/image"),
+        ("* *", "DELETE", "projects/7"),
+        ("GET *age", "GET", "tasks/image"),
+        ("put tasks/image/*", "PUT", "tasks/image/7"),
+        ("PUT tasks/*-7", "PUT", "tasks/image/task-7"),
+        ("GET /files/ab/*.jpg", "GET", "/files/ab/deep/a.jpg"),
+        ("GET /files/*", "GET", "/files/ab/cd.jpg"),
+        ("* /v1/tags*", "POST", "tags/delete/multi"),
+    ],
+)
+def test_a_route_with_stars_meets_its_requests(sandbox: Sandbox, route: str, method: str, path: str) -> None:
+    sandbox.fail(route, status=503)
+    absolute = path if path.startswith("/") else f"/v1/{path}"
+    fault = sandbox.state.faults.draw(method, absolute)
+    assert fault is not None and fault.kind == "503"

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from fastlabel_dagster.sandbox import Sandbox, SandboxError
+from fastlabel_dagster.sandbox.seed import seed_drawn
 from fastlabel_dagster.sandbox.state import SandboxState
 
 RUN = "from fastlabel_dagster.sandbox.commands import sandbox; sandbox()"
@@ -145,6 +146,23 @@ def test_two_processes_may_share_a_folder(sandbox: Sandbox) -> None:
         other.create_project("p")
         other.add_tasks("p", [{"name": "a.jpg"}])
     assert sandbox.state.tasks.count("p") == 1
+
+
+def test_a_second_server_on_a_folder_is_refused_until_the_first_has_stopped(sandbox: Sandbox, tmp_path: Path) -> None:
+    folder = sandbox.state.data
+    for start in (Sandbox.start, Sandbox.listen, Sandbox.run):
+        with pytest.raises(SandboxError, match="another sandbox runs on the data folder"):
+            start(Sandbox(folder))
+    with SandboxState(folder) as state:
+        assert seed_drawn(state, tasks=1).tasks == 1, "to seed beside a running server works"
+    assert sandbox.state.tasks.count("street-scenes") == 1
+    with pytest.raises(SandboxError, match="port"):
+        Sandbox(tmp_path / "other", port=sandbox.port).start()
+    with Sandbox(tmp_path / "other"):
+        pass
+    sandbox.stop()
+    with Sandbox(folder) as again:
+        assert again.state.tasks.count("street-scenes") == 1
 
 
 def test_a_busy_port_and_an_unwritable_folder_say_so(sandbox: Sandbox, tmp_path: Path) -> None:
