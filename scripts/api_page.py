@@ -165,10 +165,27 @@ ASKED_AGAIN = """\
 
 GET, PUT and DELETE are repeated after a broken connection, an answer that cannot be read, 429, 502, 503 and 504 (GET
 after 500 as well), with growing pauses and as the server's `Retry-After` says (`RetryPolicy`). What makes something is
-repeated only when it certainly was not processed. On the groups, a lost answer to making a task, project, dataset,
-dataset object, annotation class or user is settled by looking it up under its name before sending again; a lost answer
-to starting a job by comparing the jobs there are with those there were. Imports, comments and copies of projects have
-no name to be found by; their lost answers are errors. The SDK's names leave all of this to the caller.
+repeated only when it certainly was not processed: no connection was made, or the answer was 429. A few POSTs do no harm
+when they are processed twice and are repeated like a PUT: putting tags on tasks and taking them off
+(`tasks/tags/add`, `tasks/tags/remove`), deleting tags (`tags/delete/multi`), and granting a user modules
+(`function-resource-permissions/{module}/internal-users`).
+
+On the groups, a lost answer to making a task, project, dataset, dataset object, annotation class or user is settled by
+looking it up under its name before sending again. What is found is taken for what was made unless it is of another
+type (projects) or its `createdAt` lies before the first request, by the clock in the server's `Date` headers. Where the
+server shows no such date, something that had the name before cannot be told from what the lost request made. When it
+stays open, because the look-up fails too for instance, the error is that of the lost answer, says that the thing may
+have been made, and has what failed afterwards as its cause.
+
+A lost answer to starting a job is settled by comparing the jobs there are with those there were: for about a minute
+after a timeout, a broken connection or a 504, for 6 seconds after another 5xx, for as long as `Retry-After` says
+(`SubmissionPolicy`). A new job that fits is the one. When there are new jobs and none fits, or several do, or they
+cannot be listed, `UnclearSubmission` names the candidates and nothing is sent again. A job of which the server tells
+the id only, and which cannot be read yet, comes back as `{"id": …, "trainingJobId": …, "status": "unknown"}`
+(`evaluationJobId`, `autoAnnotationJobId`), which `wait` takes like any other.
+
+Imports, comments and copies of projects have no name to be found by; their lost answers are errors. The SDK's names
+leave all of this to the caller.
 """
 
 FILE_OF = {"text": "a.txt", "audio": "a.wav", "pcd": "a.pcd", "video": "a.mp4", "zip": "a.zip", "image": "a.png"}

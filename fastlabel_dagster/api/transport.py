@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
@@ -138,6 +140,8 @@ class Transport:
         self.retry = retry
         self.session = session
         self.counter = StatisticsCounter()
+        self.server_ahead: float | None = None
+        """Seconds that the server's clock was ahead of ours at its last answer; None when it has not said."""
         self._auth = BearerToken(token)
         self._account = account
 
@@ -186,6 +190,11 @@ class Transport:
             tries, wait = following
             self.pause(wait, result.error)
 
+    @staticmethod
+    def wall_clock() -> float:
+        """Seconds since 1970 by our own clock, to compare with `server_ahead` added."""
+        return time.time()
+
     def pause(self, seconds: float, reason: Exception) -> None:
         """Wait before another try, and count both."""
         log.info("%s; trying again in %.1f s", reason, seconds)
@@ -201,6 +210,7 @@ class Transport:
             self.counter.add(bytes_received=len(response.content))
         except requests.RequestException as error:
             return failed_connection(error, method, path)
+        self._note_clock(response)
         if response.is_redirect:
             return Failure(self._redirected_away(response, method, path), Again.NEVER)
         if not 200 <= response.status_code < 300:
@@ -226,6 +236,13 @@ class Transport:
             hint = "check FASTLABEL_API_URL" if page else ""
             failure = ServerError(said, status=response.status_code, method=method, path=path, hint=hint)
             return Failure(failure, Again.IF_HARMLESS)
+
+    def _note_clock(self, response: requests.Response) -> None:
+        try:
+            said = parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError, TypeError):
+            return  # a server need not have a clock
+        self.server_ahead = said.timestamp() - self.wall_clock()
 
     def _send(self, method: str, url: str, query: Mapping[str, Any] | None, data: Body | None) -> requests.Response:
         """One exchange. Redirects are followed only where the request stays what it is and the token stays at home."""

@@ -74,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
             socket.close(self.connection.detach())  # close() would wait for rfile and wfile
             return
         content = reply.content()
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)
+        if "Date" not in reply.headers:
+            self.send_header("Date", self.date_time_string())
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if reply.status not in (204, 304):

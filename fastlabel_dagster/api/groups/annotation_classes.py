@@ -8,7 +8,7 @@ from typing import Any
 
 from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid
-from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
+from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages, id_in
 from fastlabel_dagster.api.wire import UNSET, Json, Jsons, Unset, check_limit, given, path_to
 
 
@@ -72,11 +72,13 @@ class AnnotationClasses(Group):
         )
         body |= _areas(max_area_count)
 
-        def look_up() -> str | None:
+        def look_up() -> Json | None:
             same = (one for one in self.list(project, value) if (one.get("value"), one.get("type")) == (value, type))
-            return next((str(one["id"]) for one in same), None)
+            return next(same, None)
 
-        return create_once(self._transport, "annotations", lambda: self._text("POST", "annotations", body), look_up)
+        return create_once(
+            self._transport, "annotations", lambda: self._text("POST", "annotations", body), look_up, id_in
+        )
 
     def update(
         self,

@@ -70,7 +70,11 @@ class Datasets(Group):
         body = given(name=name, tags=tags, visibility=visibility)
         path = "datasets-v2"
         return create_once(
-            self._transport, path, lambda: self._object("POST", path, body=body), lambda: self.by_name(name)
+            self._transport,
+            path,
+            lambda: self._object("POST", path, body=body),
+            lambda: self.by_name(name),
+            lambda found: found,
         )
 
     def update(self, dataset_id: str, name: str | None = None, tags: Sequence[str] | None = None) -> Json:
@@ -209,7 +213,13 @@ class DatasetObjects(Group):
             except NotFound:
                 return None
 
-        return create_once(self._transport, self.path, lambda: self._object("POST", self.path, body=body), look_up)
+        return create_once(
+            self._transport,
+            self.path,
+            lambda: self._object("POST", self.path, body=body),
+            look_up,
+            lambda found: found,
+        )
 
     def update(
         self,

@@ -52,6 +52,17 @@ class Group:
         self._transport.call(method, path, body=body, harmless=harmless)
 
 
+def id_in(found: Json) -> str:
+    """The id of something that was found.
+
+    Raises:
+        ServerError: when it has none.
+    """
+    if found.get("id") in (None, ""):
+        raise ServerError("the server lists it without an id")
+    return str(found["id"])
+
+
 def all_pages(
     fetch: Callable[[int, int], list[Json]], page_size: int = MOST_PER_PAGE, in_flight: int = PAGES_IN_FLIGHT
 ) -> Iterator[Json]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid
-from fastlabel_dagster.api.groups.group import Group
+from fastlabel_dagster.api.groups.group import Group, id_in
 from fastlabel_dagster.api.modalities import Modality
 from fastlabel_dagster.api.paging import PAGES_IN_FLIGHT, iter_pages
 from fastlabel_dagster.api.task_requests import task_fields
@@ -123,11 +123,13 @@ class ModalityTasks(Group):
         body |= task_fields(self.modality, "create", users, fields, name=name, clears=True)
         path = self.modality.path
 
-        def look_up() -> str | None:
-            task = self.by_name(project, name) if name else None
-            return None if task is None else str(task["id"])
-
-        return create_once(self._transport, path, lambda: self._text("POST", path, body), look_up)
+        return create_once(
+            self._transport,
+            path,
+            lambda: self._text("POST", path, body),
+            lambda: self.by_name(project, name) if name else None,
+            id_in,
+        )
 
     def _update(self, task_id: str, users: Mapping[str, str | None], **fields: Any) -> str:
         body = task_fields(self.modality, "update", users, fields, clears=True)

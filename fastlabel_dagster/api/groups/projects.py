@@ -9,7 +9,7 @@ from typing import Any
 
 from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid, NotFound
-from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
+from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages, id_in
 from fastlabel_dagster.api.paging import iter_pages
 from fastlabel_dagster.api.waiting import wait_until_done
 from fastlabel_dagster.api.wire import Fixed, Json, Jsons, check_limit, given, path_to
@@ -86,10 +86,14 @@ class Projects(Group):
             external_workflow=external_workflow,
         )
 
-        def look_up() -> str | None:
-            return next((str(found["id"]) for found in self.list(slug=slug) if found.get("slug") == slug), None)
-
-        return create_once(self._transport, "projects", lambda: self._text("POST", "projects", body), look_up)
+        return create_once(
+            self._transport,
+            "projects",
+            lambda: self._text("POST", "projects", body),
+            lambda: next((found for found in self.list(slug=slug) if found.get("slug") == slug), None),
+            id_in,
+            fits=lambda found: found.get("type") in (None, type),
+        )
 
     def update(
         self,

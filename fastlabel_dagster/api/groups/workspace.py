@@ -53,7 +53,9 @@ class WorkspaceUsers(Group):
         def look_up() -> Json | None:
             return next((user for user in self.list(keyword=email) if user.get("userEmail") == email), None)
 
-        return create_once(self._transport, path, lambda: self._object("POST", path, body=body), look_up)
+        return create_once(
+            self._transport, path, lambda: self._object("POST", path, body=body), look_up, lambda found: found
+        )
 
     def update(self, email: str, role: str) -> Json:
         """Change a user's role: `member`, `owner`, or `none`, which removes the user as `delete` does."""
