@@ -172,6 +172,7 @@ class Transport:
             FastLabelError: one of its subclasses.
         """
         data = None if body is None else encode_json(body, method, path)
+        _check_query(query, method, path)
         if harmless is None:
             harmless = method in REPEATABLE_METHODS
         tries = self.retry.begin()
@@ -277,6 +278,17 @@ class Transport:
     def close(self) -> None:
         """Close the pooled connections."""
         self.session.close()
+
+
+def _check_query(query: Mapping[str, Any] | None, method: str, path: str) -> None:
+    """Refuse texts that no query can hold: lone surrogates, which `requests` would trip over."""
+    try:
+        for value in (query or {}).values():
+            for text in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(text, str):
+                    text.encode()
+    except UnicodeEncodeError:
+        raise Invalid("the request holds text that cannot be written as UTF-8", method=method, path=path) from None
 
 
 def encode_json(body: object, method: str, path: str) -> Body:

@@ -97,7 +97,11 @@ def check_limit(limit: int | None, maximum: int) -> int | None:
     Raises:
         Invalid: (422) when it is over the endpoint's maximum, as the SDK does; nothing is sent.
     """
-    if limit is not None and limit > maximum:
+    try:
+        beyond = limit is not None and limit > maximum
+    except TypeError:
+        raise Invalid(f"Limit must be a number, not {limit!r}.", status=422) from None
+    if beyond:
         raise Invalid(f"Limit must be less than or equal to {maximum}.", status=422)
     return limit
 
@@ -122,24 +126,37 @@ def annotations_to_send(annotations: Iterable[Mapping[str, Any]], content: str |
     `id`, `title` and `color` stay behind (they belong to the class), as do `edges` and `name` of keypoints and `title`,
     `name` and `type` of attributes. `content`, unless None, names the file that the annotation lies on.
     """
-    return [_annotation_to_send(annotation, content) for annotation in annotations]
+    return [_annotation_to_send(annotation, content) for annotation in _listed(annotations, "annotations")]
 
 
 def _annotation_to_send(annotation: Mapping[str, Any], content: str | None) -> Json:
-    if not isinstance(annotation, Mapping):
-        raise Invalid(f"an annotation is a dict, not {type(annotation).__name__}")
     sent = _without(annotation, "id", "title", "color")
     if content is not None:
         sent["content"] = content
     if sent.get("keypoints") is not None:
-        sent["keypoints"] = [_without(keypoint, "edges", "name") for keypoint in sent["keypoints"]]
+        sent["keypoints"] = [
+            _without(keypoint, "edges", "name") for keypoint in _listed(sent["keypoints"], "keypoints")
+        ]
     sent["attributes"] = attributes_to_send(sent.get("attributes") or ())
     return sent
 
 
 def attributes_to_send(attributes: Iterable[Mapping[str, Any]]) -> list[Json]:
     """Copies of attribute values without `title`, `name` and `type`, which belong to the class."""
-    return [_without(attribute, "title", "name", "type") for attribute in attributes]
+    return [_without(attribute, "title", "name", "type") for attribute in _listed(attributes, "attributes")]
+
+
+def _listed(values: object, what: str) -> list[Any]:
+    """The values as a list.
+
+    Raises:
+        Invalid: when they are no collection of dicts; a single dict and a text are none either.
+    """
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
+        found = list(values)
+        if all(isinstance(value, Mapping) for value in found):
+            return found
+    raise Invalid(f"{what} are a list of dicts")
 
 
 def _without(mapping: Mapping[str, Any], *keys: str) -> Json:

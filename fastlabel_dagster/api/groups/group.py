@@ -30,7 +30,10 @@ class Group:
         return f"{type(self).__name__}({self._transport.base_url!r})"
 
     def _list(self, path: str, query: Mapping[str, Any]) -> list[Json]:
-        return _shaped(self._transport.call("GET", path, query=query), list, "GET", path)
+        entries = _shaped(self._transport.call("GET", path, query=query), list, "GET", path)
+        for entry in entries:
+            _shaped(entry, dict, "GET", path)
+        return entries
 
     def _map(self, path: str, query: Mapping[str, Any]) -> dict[str, str]:
         return _shaped(self._transport.call("GET", path, query=query), dict, "GET", path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.errors import Invalid, ServerError
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group
 from fastlabel_dagster.api.paging import PAGES_IN_FLIGHT, iter_pages
 from fastlabel_dagster.api.wire import (
@@ -108,4 +108,18 @@ class Tasks(Group):
 
     def _count_in(self, path: str, body: Json) -> int:
         answer = self._transport.call("POST", path, body=body, harmless=True)
-        return int((answer or {}).get("updatedTaskCount", 0))
+        return updated_tasks(answer, path)
+
+
+def updated_tasks(answer: object, path: str) -> int:
+    """How many tasks were changed, by the answer; 0 for an empty one.
+
+    Raises:
+        ServerError: when the answer says something else.
+    """
+    if answer is None:
+        return 0
+    count = answer.get("updatedTaskCount", 0) if isinstance(answer, dict) else None
+    if isinstance(count, int):
+        return count
+    raise ServerError("the answer does not say how many tasks were changed", method="POST", path=path)

@@ -187,18 +187,21 @@ BETTER_WORDS: Final = {
 
 _ON_FILES: Final = "works on files and labels, not on the API; it belongs to the formats, which lie above the client"
 
+_WITH_FORMATS: Final = (
+    "asks for the project (`GET projects`) and writes files; it comes with the formats, which lie above the client"
+)
 NOT_HERE: Final = {
     "convert_coco_to_fastlabel": _ON_FILES,
     "convert_labelme_to_fastlabel": _ON_FILES,
     "convert_pascalvoc_to_fastlabel": _ON_FILES,
     "convert_yolo_to_fastlabel": _ON_FILES,
-    "export_coco": _ON_FILES,
+    "export_coco": _WITH_FORMATS,
     "export_image_with_annotations": _ON_FILES,
     "export_instance_segmentation": _ON_FILES,
     "export_labelme": _ON_FILES,
-    "export_pascalvoc": _ON_FILES,
+    "export_pascalvoc": _WITH_FORMATS,
     "export_semantic_segmentation": _ON_FILES,
-    "export_yolo": _ON_FILES,
+    "export_yolo": _WITH_FORMATS,
     "mask_to_fastlabel_segmentation_points": _ON_FILES,
 }
 """The SDK's public methods that this face does not have, and why."""

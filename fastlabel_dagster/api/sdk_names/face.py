@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.errors import Invalid, ServerError
 from fastlabel_dagster.api.transport import Transport
 from fastlabel_dagster.api.wire import Json, check_limit
 
@@ -35,7 +35,13 @@ class SdkFace:
 
 
 def first_of(found: list[Json] | None) -> Json | None:
-    """The first entry of a list, or None."""
+    """The first entry of a list, or None.
+
+    Raises:
+        ServerError: when it is no list.
+    """
+    if not isinstance(found, (list, type(None))):
+        raise ServerError(f"the answer is a {type(found).__name__} where a list was expected")
     return found[0] if found else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastlabel_dagster.api.errors import Invalid
-from fastlabel_dagster.api.groups.tasks import TASKS_PER_TAG_REQUEST
+from fastlabel_dagster.api.groups.tasks import TASKS_PER_TAG_REQUEST, updated_tasks
 from fastlabel_dagster.api.sdk_names.face import SdkFace
 from fastlabel_dagster.api.wire import Fixed, Json, given, path_to, truthy, users_to_send
 
@@ -83,4 +83,4 @@ class TaskNames(SdkFace):
             {"project": project, "taskIds": ids[start : start + TASKS_PER_TAG_REQUEST], "tags": tags}
             for start in range(0, len(ids), TASKS_PER_TAG_REQUEST)
         ]
-        return sum(self._post(path, batch, harmless=True)["updatedTaskCount"] for batch in batches)
+        return sum(updated_tasks(self._post(path, batch, harmless=True), path) for batch in batches)
