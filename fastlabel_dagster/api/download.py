@@ -75,6 +75,7 @@ class _Progress:
         self.write = write
         self.written = 0
         self.etag: str | None = None
+        self.length: int | None = None
         self.plain = True
 
 
@@ -141,6 +142,10 @@ def _bytes_to_skip(response: requests.Response, state: _Progress, where: str) ->
     """How many bytes of this answer have been written before."""
     etag = response.headers.get("ETag")
     if not state.written:
+        if response.status_code == 206:
+            raise _OtherFile("the server answered with a part of the file where the whole was asked for")
+        length = response.headers.get("Content-Length", "")
+        state.length = int(length) if length.isdecimal() else None
         state.etag = etag if etag and not etag.startswith("W/") else None
         state.plain = response.headers.get("Content-Encoding", "identity") == "identity"
         return 0
@@ -149,10 +154,14 @@ def _bytes_to_skip(response: requests.Response, state: _Progress, where: str) ->
     if response.status_code == 200:
         if state.etag and etag != state.etag:
             raise _OtherFile("the file changed while it was being downloaded")
+        if state.length is not None and response.headers.get("Content-Length", str(state.length)) != str(state.length):
+            raise _OtherFile("the file changed its length while it was being downloaded")
         return state.written
-    start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    if start is None or int(start[1]) != state.written:
+    part = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if part is None or int(part[1]) != state.written:
         raise _OtherFile("the server continued at another byte than it was asked for")
+    if part[2] != "*" and state.length is not None and int(part[2]) != state.length:
+        raise _OtherFile("the file changed its length while it was being downloaded")
     return 0
 
 

@@ -33,7 +33,9 @@ class RetryPolicy:
         backoff_seconds: wait before the second try; it doubles with each further one, with jitter of half of it
             either way, so that many workers do not come back at the same instant.
         backoff_max_seconds: longest wait that the backoff asks for.
-        total_seconds: no try starts later than this after the first; also the longest `Retry-After` that is waited
+        total_seconds: no try starts later than this after the first. It does not bound a try that is under way: the
+            client's `timeout` does that for each wait for bytes, and an answer that drips in slowly but steadily may
+            take longer than both. It is also the longest `Retry-After` that is waited
             for. A longer one is handed on at once as `RateLimited.retry_after`.
         statuses: answers worth another try.
         read_statuses: answers to GET that are worth one besides; whatever went wrong, reading again changes nothing.

@@ -266,9 +266,16 @@ class Transport:
         return response
 
     def _redirected_away(self, response: requests.Response, method: str, path: str) -> Invalid:
-        host = urlsplit(urljoin(response.url, response.headers.get("Location", ""))).netloc.rpartition("@")[2]
+        target = urljoin(response.url, response.headers.get("Location", ""))
+        if not same_origin(self.base_url, target):
+            host = urlsplit(target).netloc.rpartition("@")[2]
+            said = f"the server sends this request on to {host}, where the token must not go"
+        elif method == "GET" or response.status_code in (307, 308):
+            said = f"the server redirects this request more than {MOST_REDIRECTS} times"
+        else:
+            said = "the server redirects this request in a way that would change it into a GET"
         return Invalid(
-            f"the server sends this request on to {host}, where the token must not go",
+            said,
             status=response.status_code,
             method=method,
             path=path,

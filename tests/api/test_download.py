@@ -70,6 +70,26 @@ def test_a_file_that_changed_meanwhile_is_not_glued_together(client: FastLabelCl
         get(client, server)
 
 
+def test_without_an_etag_the_length_tells_another_file(client: FastLabelClient, server: Any, reply: Any) -> None:
+    broken = reply(raw=CONTENT, cut=262_144 + 5)  # one chunk is written
+    for other in (
+        reply(raw=b"B" * 5, status=206, headers={"Content-Range": "bytes 262144-262148/262149"}),
+        reply(raw=CONTENT[:-1]),
+    ):
+        server.replies(broken, other)
+        with pytest.raises(TransportError, match="length"):
+            get(client, server)
+    unknown = {"Content-Range": "bytes 262144-699999/*"}
+    server.replies(broken, reply(raw=CONTENT[262_144:], status=206, headers=unknown))
+    assert get(client, server) == CONTENT
+
+
+def test_a_part_that_nobody_asked_for_is_not_the_file(client: FastLabelClient, server: Any, reply: Any) -> None:
+    server.replies(reply(raw=b"abc", status=206, headers={"Content-Range": "bytes 0-2/10"}))
+    with pytest.raises(TransportError, match="a part of the file"):
+        get(client, server)
+
+
 def test_refusals(client: FastLabelClient, server: Any, reply: Any) -> None:
     denied = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
     for status, kind in ((403, Unauthorized), (404, NotFound), (400, Invalid)):

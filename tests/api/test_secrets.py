@@ -162,3 +162,17 @@ def test_no_cookies_are_kept(client: FastLabelClient, server: Any, reply: Any) -
     client.projects.list()
     client.projects.list()
     assert "Cookie" not in server.seen[1].headers
+
+
+def test_what_a_redirect_is_refused_for_is_said(
+    client: FastLabelClient, server: Any, elsewhere: Any, reply: Any
+) -> None:
+    server.answer = lambda seen: reply(None, 302, {"Location": "/v1/projects"})
+    with pytest.raises(Invalid, match="redirects this request more than"):
+        client.get_projects()
+    with pytest.raises(Invalid, match="change it into a GET"):
+        client.create_dataset("d")
+    server.answer = lambda seen: reply(None, 302, {"Location": elsewhere.url})
+    with pytest.raises(Invalid, match="where the token must not go"):
+        client.get_projects()
+    assert not elsewhere.seen
