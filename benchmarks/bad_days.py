@@ -85,8 +85,9 @@ def play(name: str, sandbox: Sandbox, make: Callable[..., list[Any]], operations
 
 def ours(sandbox: Sandbox, picture: str) -> list[Any]:
     """The operations through our groups, with their own retries (short pauses, for the sake of the clock)."""
-    from fastlabel_dagster.api import FastLabelClient, RetryPolicy
+    from fastlabel_dagster.api import FastLabelClient, RetryPolicy, SubmissionPolicy
 
+    looking = SubmissionPolicy(look_seconds=0.01, unanswered_seconds=0.1, answered_seconds=0.1)
     retry = RetryPolicy(backoff_seconds=0.01, backoff_max_seconds=0.05)
     client = FastLabelClient(sandbox.token, sandbox.url, timeout=(5, 0.5), retry=retry, budget=None)
     client.datasets.create("shared")
@@ -95,7 +96,7 @@ def ours(sandbox: Sandbox, picture: str) -> list[Any]:
         ("task", lambda n: client.image_tasks.create(PROJECT, f"{n}.jpg", picture)),
         ("class", lambda n: client.annotation_classes.create(PROJECT, "bbox", f"class-{n}", f"Class {n}")),
         ("dataset", lambda n: client.datasets.create(f"dataset-{n}")),
-        ("training", lambda n: client.training_jobs.submit("shared", "fastlabel_light", n + 1)),
+        ("training", lambda n: client.training_jobs.submit("shared", "fastlabel_light", n + 1, policy=looking)),
         ("count", lambda n: client.tasks.count(PROJECT)),
         ("list", lambda n: client.image_tasks.list(PROJECT, limit=10)),
         ("map", lambda n: client.projects.list()),
