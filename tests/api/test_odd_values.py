@@ -38,13 +38,20 @@ def test_lists_of_something_else(answer: Any, client: FastLabelClient, server: A
         lambda: client.auto_annotation_jobs.known_ids("p"),
         lambda: client.datasets.by_name("n"),
         lambda: client.projects.by_slug("s"),
-        lambda: list(client.image_tasks.iter("p")),
+        lambda: list(client.annotation_classes.iter("p")),
     ):
         with pytest.raises(ServerError):
             call()
     if not isinstance(answer, list):
         with pytest.raises(ServerError):
             client.find_project_by_slug("s")
+
+
+def test_one_bad_task_does_not_cost_its_page(client: FastLabelClient, server: Any, reply: Any) -> None:
+    page = [{"id": "a"}, None, "x", {"id": "b"}]
+    server.answer = lambda seen: reply(page)
+    assert list(client.image_tasks.iter("p")) == page
+    assert client.get_image_tasks(project="p") == page
 
 
 def test_the_count_of_tagged_tasks(client: FastLabelClient, server: Any, reply: Any) -> None:

@@ -29,11 +29,10 @@ class Group:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport.base_url!r})"
 
-    def _list(self, path: str, query: Mapping[str, Any]) -> list[Json]:
+    def _list(self, path: str, query: Mapping[str, Any], *, as_they_are: bool = False) -> list[Json]:
+        """A page. Every entry is an object, or the page is refused; ``as_they_are`` leaves that to the reader."""
         entries = _shaped(self._transport.call("GET", path, query=query), list, "GET", path)
-        for entry in entries:
-            _shaped(entry, dict, "GET", path)
-        return entries
+        return entries if as_they_are else shaped_entries(entries, path)
 
     def _map(self, path: str, query: Mapping[str, Any]) -> dict[str, str]:
         return _shaped(self._transport.call("GET", path, query=query), dict, "GET", path)
@@ -72,6 +71,13 @@ def all_pages(
     """The entries of all pages one by one, in order, `in_flight` pages ahead of the reader."""
     pages = iter_pages(fetch, page_size=page_size, in_flight=in_flight)
     return (entry for page in pages for entry in page)
+
+
+def shaped_entries(entries: list[Json], path: str) -> list[Json]:
+    """The entries of a page that was asked for at ``path``. Raises ServerError when one of them is no object."""
+    for entry in entries:
+        _shaped(entry, dict, "GET", path)
+    return entries
 
 
 def _shaped(answer: object, kind: type[Answer], method: str, path: str) -> Answer:

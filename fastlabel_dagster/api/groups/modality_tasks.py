@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from fastlabel_dagster.api.creation import create_once
 from fastlabel_dagster.api.errors import Invalid
-from fastlabel_dagster.api.groups.group import Group, id_in
+from fastlabel_dagster.api.groups.group import Group, id_in, shaped_entries
 from fastlabel_dagster.api.modalities import Modality
 from fastlabel_dagster.api.paging import PAGES_IN_FLIGHT, iter_pages
 from fastlabel_dagster.api.task_requests import task_fields
@@ -31,7 +31,7 @@ class ModalityTasks(Group):
         offset: int | None = None,
         limit: int | None = None,
     ) -> Jsons:
-        """One page of a project's tasks, oldest list position first.
+        """One page of a project's tasks, oldest list position first. An entry that is no object stays as it came.
 
         Args:
             project: the project's slug.
@@ -54,6 +54,7 @@ class ModalityTasks(Group):
                 offset=offset,
                 limit=maximum if limit is None else check_limit(limit, maximum),
             ),
+            as_they_are=True,  # one bad task must not cost the page it is on: a sync puts it into quarantine
         )
 
     def pages(
@@ -112,7 +113,7 @@ class ModalityTasks(Group):
         if not task_name:
             raise Invalid("an empty task name finds nothing")
         wanted = unicodedata.normalize("NFC", task_name)
-        for task in self.list(project, task_name=task_name):
+        for task in shaped_entries(self.list(project, task_name=task_name), self.modality.path):
             if unicodedata.normalize("NFC", str(task.get("name"))) == wanted:
                 return task
         return None
