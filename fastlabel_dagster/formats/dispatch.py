@@ -6,15 +6,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fastlabel_dagster.formats.report import READ, REPORT_FILE, ExportReport, Tally
+from fastlabel_dagster.formats import registry
+from fastlabel_dagster.formats.errors import LossError
+from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport, Tally
 from fastlabel_dagster.formats.sources import (
     SOURCE,
     PictureSource,
@@ -22,63 +22,12 @@ from fastlabel_dagster.formats.sources import (
     pictures_of_folder,
     refuse_own_source,
 )
+from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import S3Options, Store, open_store
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import ImageFolder
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format: where its functions live (loaded when used), the file a reader starts from, its options."""
-
-    module_of_write: str
-    write: str
-    module_of_read: str
-    read: str
-    index: str
-    rules: int = 1
-    """Raised when the same labels would be written differently, so that a folder of the old rules is not kept."""
-    derived: tuple[str, ...] = ()
-    """Patterns of files that tools make of an export: they go with it."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the writer and their defaults."""
-
-
-_PLACE = "fastlabel_dagster.formats"
-_FORMATS: dict[str, Format] = {
-    "coco": Format(
-        f"{_PLACE}.coco_write",
-        "write_coco",
-        f"{_PLACE}.coco_read",
-        "read_coco",
-        "annotations.json",
-        options={"bbox_segmentation": "none"},
-    ),
-    "coco_parquet": Format(
-        f"{_PLACE}.coco_write",
-        "write_coco_parquet",
-        f"{_PLACE}.coco_read",
-        "read_coco_parquet",
-        "images.parquet",
-        options={"bbox_segmentation": "none"},
-    ),
-    "yolo": Format(
-        f"{_PLACE}.yolo_write",
-        "write_yolo",
-        f"{_PLACE}.yolo_read",
-        "read_yolo",
-        "data.yaml",
-        derived=("labels/*.cache",),  # of ultralytics: it would not always notice that labels have changed
-        options={"task": "detect", "split": {"train": 0.9, "val": 0.1}, "pose_boxes": False},
-    ),
-    "parquet": Format(
-        f"{_PLACE}.parquet", "write_parquet", f"{_PLACE}.parquet", "read_parquet", "classes/part-00000.parquet"
-    ),
-}
-#: The names ``write`` and ``read`` know.
-FORMATS: tuple[str, ...] = tuple(_FORMATS)
 
 
 def write(
@@ -92,6 +41,8 @@ def write(
     skip_unchanged: bool = False,
     pictures: bool = True,
     replace: bool = False,
+    strict: bool = False,
+    progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> ExportReport:
     """Write ``labels`` as a folder of ``format``, which appears whole or not at all and replaces the export before it.
@@ -113,17 +64,20 @@ def write(
             return its report with ``unchanged`` set.
         pictures: off: no pictures, even if the labels know where they lie.
         replace: replace the folder whatever it holds, and whoever wrote it.
-        options: of the format. coco and coco_parquet: ``bbox_segmentation`` ("none" or "rectangle"). yolo:
-            ``task`` ("detect" or "segment" or "pose"), ``split`` (shares by name, or "tags"),
-            ``pose_boxes`` (detect: poses become the box around their keypoints).
+        strict: anything that would be left out is an error, and the folder stays as it was.
+        progress: called with the number of tasks done since it was called last.
+        options: of the format, see ``registry.find(format).options`` and docs/formats.md.
 
     Raises:
         ValueError: for an unknown format or option.
+        LossError: something would be left out, and ``strict`` is on.
         StoreError: when the target cannot be written, holds files of somebody else, or is (or contains, or lies in) the
             dataset the labels or their pictures are read from.
     """
-    chosen = _format(format)
-    settings = _settings(format, options)
+    chosen = registry.find(format)
+    if chosen.write is None:
+        raise ValueError(f"the format {format!r} is only read, not written")
+    settings = registry.settings(chosen.options, options, f"the format {format!r}")
     store = open_store(target, s3)
     images = images if pictures else None
     refuse_own_source(labels, store, images, with_pictures=pictures)
@@ -136,12 +90,11 @@ def write(
     source: PictureSource | None = None
     if pictures:
         source = pictures_of_dataset(chosen_labels) if images is None else pictures_of_folder(images)
-    tally = Tally()
+    tally = Tally(progress)
     _tell_of_reading(labels, tally)
-    writer: Callable[..., Any] = getattr(import_module(chosen.module_of_write), chosen.write)
     last = [chosen.index, REPORT_FILE]
     with store.new_folder("", last=last, replace=replace, derived=chosen.derived) as folder:
-        written = writer(chosen_labels, folder, source, tally, **settings)
+        written = chosen.write(chosen_labels, folder, source, tally, **settings)
         origin = {name: labels.origin[name] for name in _LASTING if name in labels.origin}
         report = tally.report(
             ExportReport(
@@ -155,26 +108,54 @@ def write(
                 digest=digest,
             )
         )
+        if strict and report.dropped:
+            raise LossError(f"writing {format} to {store.uri}", report.dropped)
         folder.write_bytes(REPORT_FILE, report.to_json())
     return report
 
 
-def read(source: str | Path, *, format: str, **options: Any) -> Labels:
-    """Read a dataset of ``format`` as labels. ``labels.origin["source"]`` is where it lies.
+def read(
+    source: str | Path,
+    *,
+    format: str,
+    strict: bool = False,
+    progress: Callable[[int], object] | None = None,
+    **options: Any,
+) -> Labels:
+    """Read a dataset of ``format`` as labels. ``labels.report`` says what was left out or changed on the way, and
+    ``labels.origin["source"]`` is where it lies.
 
     Args:
         source: a local dataset folder, or the format's own index file (COCO: a JSON; YOLO: ``data.yaml``).
         format: one of :data:`FORMATS`.
-        options: of the format's reader.
+        strict: anything that would be left out is an error.
+        progress: called with the number of images done since it was called last.
+        options: of the format's reader, see ``registry.find(format).read_options``.
 
     Raises:
-        ValueError: for an unknown format, or a file that is not what it should be; the message names it.
+        ValueError: for an unknown format or option.
+        FormatError: (a ValueError) for a file that is not what it should be; the message names it.
+        LossError: something would be left out, and ``strict`` is on.
         FileNotFoundError: when there is nothing to read.
     """
-    chosen = _format(format)
-    reader: Callable[..., Labels] = getattr(import_module(chosen.module_of_read), chosen.read)
-    labels = reader(Path(source), **options)
+    chosen = registry.find(format)
+    if chosen.read is None:
+        raise ValueError(f"the format {format!r} is only written, not read")
+    settings = registry.settings(chosen.read_options, options, f"the reader of {format!r}")
+    told = ReadTally(progress)
+    labels = chosen.read(Path(source), told, **settings)
     labels.origin[SOURCE] = os.path.realpath(source)
+    labels.report = ReadReport(
+        format,
+        str(source),
+        told.tasks,
+        told.annotations,
+        dropped=told.notes("dropped"),
+        altered=told.notes("altered"),
+        noticed=told.notes("noticed"),
+    )
+    if strict and labels.report.dropped:
+        raise LossError(f"reading {source} as {format}", labels.report.dropped)
     return labels
 
 
@@ -193,7 +174,8 @@ def is_current(
     Cheap: compares digests, and names and sizes of the files with a listing of the folder; reads no labels. False when
     the labels carry no digest (``labels.origin``), or a file of the export is missing or has another size.
     """
-    digest = _digest(labels, format, images, status, _settings(format, options))
+    settings = registry.settings(registry.find(format).options, options, f"the format {format!r}")
+    digest = _digest(labels, format, images, status, settings)
     store = open_store(target, s3)
     before = _report_in(store) if digest else None
     return before is not None and before.digest == digest and _is_whole(store, before)
@@ -201,22 +183,6 @@ def is_current(
 
 #: What of the labels' origin is the same wherever they lie.
 _LASTING = ("project", "version", "digest", "filter")
-
-
-def _format(name: str) -> Format:
-    try:
-        return _FORMATS[name]
-    except KeyError:
-        raise ValueError(f"unknown format {name!r}; known are {', '.join(FORMATS)}") from None
-
-
-def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    known = _format(name).options
-    for option in options:
-        if option not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none of its own"
-            raise ValueError(f"the format {name!r} has no option {option!r}; {has}")
-    return {**known, **options}
 
 
 def _digest(
@@ -233,7 +199,7 @@ def _digest(
     lasting = {name: labels.origin[name] for name in _LASTING if name in labels.origin}
     content = [
         format,
-        _format(format).rules,
+        registry.find(format).rules,
         dict(settings),
         None if status is None else sorted([status] if isinstance(status, str) else status),
         lasting,
@@ -254,11 +220,14 @@ def _is_whole(store: Store, report: ExportReport) -> bool:
 
 
 def _tell_of_reading(labels: Labels, tally: Tally) -> None:
-    """What the reader of a dataset has noted belongs into the report of what is made of it."""
-    for note in str(labels.origin.get("notes", "")).split("; ") if SOURCE in labels.origin else ():
-        count, _, reason = note.partition(" ")
-        if count.isdecimal():
-            tally.note("noticed", f"when the source was read: {reason}", READ, int(count), [])
+    """What the reader of a dataset left out or changed belongs into the report of what is made of it."""
+    if labels.report is not None:
+        for fate in FATES:
+            for note in getattr(labels.report, fate):
+                told = "" if fate == "noticed" else f"{fate} "
+                tally.note(
+                    "noticed", f"{told}when the source was read: {note.reason}", note.type, note.count, note.examples
+                )
 
 
 def _report_in(store: Store) -> ExportReport | None:

@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import offsets_of, one_array
+from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
 from fastlabel_dagster.labels.tables import Labels, annotations_of
 from fastlabel_dagster.store import FolderWriter
@@ -79,7 +81,7 @@ def write_parquet(labels: Labels, folder: FolderWriter, images: PictureSource | 
     return Written(tasks, files, size)
 
 
-def read_parquet(source: Path) -> Labels:
+def read_parquet(source: Path, told: ReadTally) -> Labels:
     """Read a folder this format wrote.
 
     Raises:
@@ -113,4 +115,15 @@ def read_parquet(source: Path) -> Labels:
     nested = pa.ListArray.from_arrays(pa.array(offsets), structs, mask=absent)
     columns = {**{name: tasks[name] for name in TASK_ROWS.names}, "annotations": nested}
     filled = [columns.get(column.name, pa.nulls(tasks.num_rows, column.type)) for column in TASKS]
+    told.found(tasks.num_rows, annotations.num_rows)
     return Labels(pa.table(filled, schema=TASKS), rows("classes", CLASSES), origin={"format": "parquet"})
+
+
+FORMAT = Format(
+    name="parquet",
+    summary="the label tables themselves, flat, as Parquet",
+    index="classes/part-00000.parquet",
+    write=write_parquet,
+    read=read_parquet,
+    per_picture=False,
+)

@@ -7,7 +7,7 @@ labels give the same bytes wherever they are written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -17,32 +17,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastlabel_dagster.labels.report import (
+    EXAMPLES,
+    FATES,
+    FILE,
+    IMAGE,
+    Fate,
+    Note,
+    NoteBook,
+    annotations_in,
+    sentences,
+)
+
+__all__ = ["EXAMPLES", "FILE", "IMAGE", "REPORT_FILE", "BatchTally", "ExportReport", "Note", "Tally"]
+
 #: ``bytes``, by a name that the report's field of the same name does not hide.
 ByteString: TypeAlias = bytes
-#: How many tasks a note names.
-EXAMPLES = 5
 REPORT_FILE = "report.json"
-#: The ``type`` of a note that is about pictures rather than annotations.
-IMAGE = "image"
-#: The ``type`` of a note that is about what the reader of a dataset met.
-READ = "case"
-
-
-@dataclass(frozen=True)
-class Note:
-    """``count`` annotations of one ``type`` shared one fate for one ``reason``; ``examples`` are names of tasks."""
-
-    reason: str
-    type: str
-    count: int
-    examples: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"reason": self.reason, "type": self.type, "count": self.count, "examples": list(self.examples)}
-
-    @classmethod
-    def from_dict(cls, note: Mapping[str, Any]) -> Note:
-        return cls(str(note["reason"]), str(note["type"]), int(note["count"]), tuple(note.get("examples", ())))
 
 
 @dataclass(frozen=True)
@@ -86,18 +77,18 @@ class ExportReport:
     @property
     def dropped_count(self) -> int:
         """Annotations that were left out."""
-        return sum(note.count for note in self.dropped if note.type != IMAGE)
+        return annotations_in(self.dropped)
 
     @property
     def altered_count(self) -> int:
         """Alterations of annotations; one that was altered in two ways counts twice."""
-        return sum(note.count for note in self.altered if note.type != IMAGE)
+        return annotations_in(self.altered)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        for name in ("dropped", "altered", "noticed"):
-            plain[name] = [note.to_dict() for note in plain[name]]
+        for fate in FATES:
+            plain[fate] = [note.to_dict() for note in plain[fate]]
         return plain
 
     def to_json(self) -> ByteString:
@@ -111,20 +102,15 @@ class ExportReport:
         try:
             plain = orjson.loads(data)
             known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain and name != "target"}
-            for name in ("dropped", "altered", "noticed"):
-                known[name] = tuple(Note.from_dict(note) for note in plain[name])
+            for fate in FATES:
+                known[fate] = tuple(Note.from_dict(note) for note in plain[fate])
             return cls(target=target, **known)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{target}/{REPORT_FILE} is not an export report: {error}") from error
 
     def sentences(self) -> list[str]:
         """What was dropped, altered and noticed, a sentence each, with counts."""
-        fates = (("dropped", self.dropped), ("altered", self.altered), ("noticed", self.noticed))
-        return [
-            f"{note.count:,} {_types(note)}{'' if fate == 'noticed' else ' ' + fate}: {note.reason}"
-            for fate, notes in fates
-            for note in notes
-        ]
+        return sentences({fate: getattr(self, fate) for fate in FATES})
 
     def __str__(self) -> str:
         parts = [f"{self.format}: {self.written:,} annotations of {self.images:,} images written", *self.sentences()]
@@ -133,48 +119,27 @@ class ExportReport:
         return " · ".join(parts)
 
 
-def _types(note: Note) -> str:
-    if note.count == 1:
-        return note.type
-    return note.type + ("es" if note.type.endswith(("s", "x")) else "s")
-
-
-@dataclass
-class _Count:
-    count: int = 0
-    examples: dict[str, None] = field(default_factory=dict)
-
-
-class Tally:
+class Tally(NoteBook):
     """Adds up the fates of annotations, batch by batch, and becomes an :class:`ExportReport`."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Callable[[int], object] | None = None) -> None:
+        super().__init__()
         self.tasks = self.annotations = self.written = 0
-        self._notes: dict[str, dict[tuple[str, str], _Count]] = {"dropped": {}, "altered": {}, "noticed": {}}
+        self._progress = progress
 
-    def note(self, fate: str, reason: str, kind: str, count: int, examples: list[str]) -> None:
-        """Add ``count`` annotations of type ``kind``; ``fate`` is ``dropped``, ``altered`` or ``noticed``."""
-        if count:
-            entry = self._notes[fate].setdefault((reason, kind), _Count())
-            entry.count += count
-            for name in examples:
-                if len(entry.examples) < EXAMPLES:
-                    entry.examples[name] = None
-
-    def batch(self, types: pa.Array, task: NDArray[np.int64], names: pa.Array) -> BatchTally:
+    def batch(
+        self, types: pa.Array, task: NDArray[np.int64], names: pa.Array, ids: pa.Array | None = None
+    ) -> BatchTally:
         """Begin a batch: the ``types`` of its annotations, the row of each one's ``task``, the ``names`` of the
-        tasks."""
+        tasks, and the annotations' ``ids`` where they are known."""
         self.tasks += len(names)
         self.annotations += len(types)
-        return BatchTally(self, types, task, names)
+        return BatchTally(self, types, task, names, ids)
 
-    def notes(self, fate: str) -> tuple[Note, ...]:
-        """The notes of one fate, the most frequent first."""
-        notes = [
-            Note(reason, kind, entry.count, tuple(entry.examples))
-            for (reason, kind), entry in self._notes[fate].items()
-        ]
-        return tuple(sorted(notes, key=lambda note: (-note.count, note.reason, note.type)))
+    def advance(self, tasks: int) -> None:
+        """So many more tasks are done; moves the progress bar."""
+        if self._progress is not None:
+            self._progress(tasks)
 
     def report(self, report: ExportReport) -> ExportReport:
         """``report`` with the counts and notes of this tally. Raises RuntimeError when they do not add up."""
@@ -198,8 +163,10 @@ class Tally:
 class BatchTally:
     """The part of a :class:`Tally` that knows one batch, so that a fate is told as a mask over its annotations."""
 
-    def __init__(self, tally: Tally, types: pa.Array, task: NDArray[np.int64], names: pa.Array) -> None:
-        self._tally, self._types, self._task, self._names = tally, types, task, names
+    def __init__(
+        self, tally: Tally, types: pa.Array, task: NDArray[np.int64], names: pa.Array, ids: pa.Array | None
+    ) -> None:
+        self._tally, self._types, self._task, self._names, self._ids = tally, types, task, names, ids
         #: bool[n]: the annotations that are not dropped so far.
         self.kept: NDArray[np.bool_] = np.ones(len(types), np.bool_)
 
@@ -219,15 +186,22 @@ class BatchTally:
     def finish(self) -> None:
         """The batch is written: what is kept counts as written."""
         self._tally.written += int(self.kept.sum())
+        self._tally.advance(len(self._names))
 
-    def _count(self, fate: str, reason: str, mask: NDArray[np.bool_]) -> None:
+    def _count(self, fate: Fate, reason: str, mask: NDArray[np.bool_]) -> None:
         rows = np.flatnonzero(mask)
         if not len(rows):
             return
         types = pc.fill_null(self._types.take(pa.array(rows)), "untyped")
         for counted in pc.value_counts(types):
             kind = counted["values"].as_py()
-            of_kind = rows[pc.equal(types, kind).to_numpy(zero_copy_only=False)]
-            tasks = np.unique(self._task[of_kind[: 100 * EXAMPLES]])[:EXAMPLES]
-            names = self._names.take(pa.array(tasks)).to_pylist()
-            self._tally.note(fate, reason, kind, counted["counts"].as_py(), [str(name) for name in names])
+            of_kind = rows[pc.equal(types, kind).to_numpy(zero_copy_only=False)][:EXAMPLES]
+            examples = [self._example(row) for row in of_kind.tolist()]
+            self._tally.note(fate, reason, kind, counted["counts"].as_py(), examples)
+
+    def _example(self, row: int) -> str:
+        task = int(self._task[row])
+        identity = None if self._ids is None else self._ids[row].as_py()
+        if identity is None:
+            identity = f"#{row - int(np.searchsorted(self._task, task)) + 1}"
+        return f"{self._names[task].as_py()} · {identity}"

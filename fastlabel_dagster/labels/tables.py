@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.labels.report import ReadReport
 from fastlabel_dagster.labels.schema import CLASSES, TASKS
 
 #: Yields tables of tasks (schema ``TASKS``, in a fixed order, each small enough for memory), projected to the columns
@@ -21,7 +22,8 @@ class Labels:
 
     ``tasks`` may be a table, or a callable that streams tables (a mirror hands one bucket at a time), so that a reader
     which uses :meth:`batches` needs memory for a bucket and not for the project. ``origin`` says where the labels came
-    from (mirror location, version, digest); exports record it.
+    from (mirror location, version, digest); exports record it. ``report`` is what the reader of a dataset had to say,
+    for labels that come from one.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Labels:
         classes: pa.Table | None = None,
         *,
         origin: Mapping[str, str | int] | None = None,
+        report: ReadReport | None = None,
     ) -> None:
         self._table: pa.Table | None = tasks if isinstance(tasks, pa.Table) else None
         self._source: TaskSource = (
@@ -37,6 +40,7 @@ class Labels:
         )
         self.classes: pa.Table = CLASSES.empty_table() if classes is None else classes
         self.origin: dict[str, str | int] = dict(origin or {})
+        self.report = report
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Stream the tasks, a table at a time, in a fixed order; ``columns`` names the ones wanted (default all)."""
@@ -80,7 +84,7 @@ class Labels:
             origin.pop("digest", None)
         else:
             origin["filter"] = f"{origin['filter']} and {name}" if "filter" in origin else name
-        return Labels(filtered, self.classes, origin=origin)
+        return Labels(filtered, self.classes, origin=origin, report=self.report)
 
     def with_status(self, *statuses: str) -> Labels:
         """Only the tasks in one of these statuses."""

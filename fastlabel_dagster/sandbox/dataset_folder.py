@@ -97,8 +97,8 @@ def read_folder(folder: Path, *, most: int | None = None) -> DatasetFolder:
     notes = []
     if lost:
         notes.append(f"{lost:,} tasks left out: their picture is missing or cannot be read")
-    if labels.origin.get("notes"):
-        notes.append(f"read with notes: {labels.origin['notes']}")
+    if labels.report is not None:
+        notes.extend(labels.report.sentences())
     chosen = Labels(table.take(pa.array(rows, pa.int64())), labels.classes)
     return DatasetFolder(kind, chosen, pictures, classes_to_fastlabel(labels.classes), tuple(notes))
 

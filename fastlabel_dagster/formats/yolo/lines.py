@@ -81,7 +81,7 @@ def yolo_texts(
     flat = flatten(tasks)
     nested = pc.list_flatten(one_array(tasks["annotations"]))
     keypoints = pc.struct_field(nested, "keypoints")
-    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]))
+    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]), pc.struct_field(nested, "annotation_id"))
     size = sizes[flat.task]
     wanted = {"detect": (*SHAPES, POSE) if pose_boxes else SHAPES, "segment": SHAPES, "pose": (POSE,)}[task]
     _sift(told, flat, size, wanted, {"detect": "a box", "segment": "an area", "pose": "a pose"}[task])

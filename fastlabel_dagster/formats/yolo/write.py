@@ -6,27 +6,24 @@ understand, so the dataset can be moved. Every image has a label file; one witho
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Iterator
 
 import numpy as np
 import yaml
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
+from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.formats.yolo_lines import NEEDS, yolo_texts
+from fastlabel_dagster.formats.yolo.lines import NEEDS, yolo_texts
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
 DATA_FILE = "data.yaml"
 TASKS = ("detect", "segment", "pose")
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_TAGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _NO_SIZE = "the size of the image is not known, it was left out"
 
 
@@ -37,7 +34,7 @@ def write_yolo(
     tally: Tally,
     *,
     task: str = "detect",
-    split: Mapping[str, float] | str | None = None,
+    split: Split = None,
     pose_boxes: bool = False,
 ) -> Written:
     """Write a YOLO dataset into ``folder``.
@@ -48,10 +45,7 @@ def write_yolo(
         images: the pictures, when they shall lie beside the labels.
         tally: told of everything left out or changed.
         task: ``detect`` (the box around every shape), ``segment`` (a line per region) or ``pose``.
-        split: shares by name, such as ``{"train": 0.9, "val": 0.1}``: an image falls into its part by a hash of its
-        task
-            id and stays there whatever is added later, so the shares are met on average, not exactly; or ``"tags"``:
-            the part named by the task's tag (train, val, test; without one: train); None: all in train.
+        split: which part each image belongs to, as :func:`~fastlabel_dagster.formats.splits.parts_of` says.
         pose_boxes: in ``detect``, poses become the box around their keypoints.
 
     Raises:
@@ -60,7 +54,7 @@ def write_yolo(
     if task not in TASKS:
         raise ValueError(f"unknown YOLO task {task!r}; known are {', '.join(TASKS)}")
     pictures = list_pictures(labels, images, tally, unique_stem=True, safe=_without_images_folder)
-    parts = _parts(pictures, split)
+    parts = parts_of(pictures, split)
     for row in np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist():
         parts[row] = None
         tally.note("dropped", _NO_SIZE, IMAGE, 1, [pictures.names[row]])
@@ -89,7 +83,7 @@ def write_yolo(
 
     folder.write_many(label_files())
     counts = {part: parts.count(part) for part in sorted({part for part in parts if part is not None})}
-    data = _data_yaml(categories, _names_of_parts(split, counts), keypoint_count if task == "pose" else 0)
+    data = _data_yaml(categories, names_of_parts(split, counts), keypoint_count if task == "pose" else 0)
     folder.write_bytes(DATA_FILE, data)
     listed = sum(counts.values())
     if "val" not in counts and listed:
@@ -112,41 +106,6 @@ def _label_name(file: str) -> str:
     folder, slash, name = file.rpartition("/")
     stem = name.rpartition(".")[0] or name
     return f"{folder}{slash}{stem}.txt"
-
-
-def _parts(pictures: Pictures, split: Mapping[str, float] | str | None) -> list[str | None]:
-    """The part of the dataset each image belongs to."""
-    if split is None:
-        return ["train"] * len(pictures)
-    if isinstance(split, str):
-        if split != "tags":
-            raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
-        return [next((_TAGS[tag] for tag in tags if tag in _TAGS), "train") for tags in pictures.tags]
-    for name, share in split.items():
-        if not _SPLIT_NAME.fullmatch(name):
-            raise ValueError(f"a part of the dataset cannot be called {name!r}: letters, digits, - and _ only")
-        if not (share >= 0 and np.isfinite(share)):
-            raise ValueError(f"the share of {name!r} is a number from 0 on, not {share!r}")
-    whole = float(sum(split.values()))
-    if not whole > 0:
-        raise ValueError("the shares of the split add up to nothing")
-    names = list(split)
-    limits = np.cumsum([float(split[name]) / whole for name in names])
-    hashes = (
-        int.from_bytes(blake2b(task_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
-        for task_id in pictures.task_ids
-    )
-    points = np.fromiter(hashes, np.float64, len(pictures)) / 2.0**64
-    place = np.minimum(
-        np.searchsorted(limits, points, side="right"), max(i for i, name in enumerate(names) if split[name] > 0)
-    )
-    return [names[index] for index in place.tolist()]
-
-
-def _names_of_parts(split: Mapping[str, float] | str | None, counts: Mapping[str, int]) -> list[str]:
-    """The parts ``data.yaml`` names: train and val always (trainers insist), test and others when they exist."""
-    asked = [] if split is None or isinstance(split, str) else list(split)
-    return list(dict.fromkeys(["train", "val", *asked, *counts]))
 
 
 def _data_yaml(categories: Categories, parts: list[str], keypoint_count: int) -> bytes:

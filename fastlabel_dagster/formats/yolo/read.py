@@ -1,7 +1,7 @@
 """Read YOLO datasets as labels: ``data.yaml`` and what it names, or just images, label files and ``classes.txt``.
 
 A line of five numbers is a box, one with an odd count from seven a polygon, one as long as ``kpt_shape`` says a pose.
-What cannot be read is counted: ``labels.origin["skipped"]`` is how many lines, ``labels.origin["notes"]`` says why.
+What cannot be read is told to the tally.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fastlabel_dagster.formats.assembly import (
     tasks_table,
 )
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES, image_size
+from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
 _YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -37,7 +38,7 @@ class _Part(NamedTuple):
     place: Path
 
 
-def read_yolo(source: Path) -> Labels:
+def read_yolo(source: Path, told: ReadTally) -> Labels:
     """Read a YOLO dataset: its folder, its ``data.yaml``, or a folder with ``classes.txt``.
 
     Task names are paths below the part's image folder (with the part in front where two parts have the same name), task
@@ -48,7 +49,7 @@ def read_yolo(source: Path) -> Labels:
         ValueError: when ``data.yaml`` is damaged; the message names it.
     """
     root, names, parts, keypoints = _dataset(source)
-    return _Reader(root, names, keypoints).labels(parts)
+    return _Reader(root, names, keypoints, told).labels(parts)
 
 
 def _dataset(source: Path) -> tuple[Path, dict[int, str], list[_Part], tuple[int, int]]:
@@ -107,8 +108,8 @@ def _image_folder(root: Path, place: str) -> Path:
 
 
 class _Reader:
-    def __init__(self, root: Path, names: dict[int, str], keypoints: tuple[int, int]) -> None:
-        self._root = root
+    def __init__(self, root: Path, names: dict[int, str], keypoints: tuple[int, int], told: ReadTally) -> None:
+        self._root, self._told = root, told
         self._classes: dict[int, FoundClass] = {}
         by_value: dict[str, FoundClass] = {}
         keys = [f"keypoint_{number}" for number in range(1, keypoints[0] + 1)]
@@ -116,8 +117,6 @@ class _Reader:
             found = by_value.setdefault(value, FoundClass(value, place + 1, keypoints=keys))
             self._classes[place] = found
         self._keys, self._keypoint_size = keys, keypoints[1]
-        self._notes: dict[str, int] = {}
-        self._skipped = 0
         self._annotations = AnnotationColumns()
         self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
 
@@ -136,25 +135,21 @@ class _Reader:
                 self._read_image(part, name, prefix + name, path, label)
             for label in _label_files(part.place):
                 if label not in used:
-                    self._note("label files without an image", lines=_count_lines(label))
+                    self._told.drop("its label file has no image", where=self._below(label), count=_count_lines(label))
         found_classes = list({one.value: one for one in self._classes.values()}.values())
         colors = class_colors(found_classes)
         nested = self._annotations.nested(
             len(self._tasks["task_id"]), {one.value: one for one in found_classes}, colors
         )
-        origin: dict[str, str | int] = {"format": "yolo"}
-        if self._notes:
-            origin["skipped"] = self._skipped
-            origin["notes"] = "; ".join(f"{count} {reason}" for reason, count in sorted(self._notes.items()))
+        self._told.found(len(self._tasks["task_id"]), len(self._annotations))
         return Labels(
             tasks_table({**self._tasks, "annotations": nested}),
             classes_table(found_classes, self._annotations.usage(), colors),
-            origin=origin,
+            origin={"format": "yolo"},
         )
 
-    def _note(self, reason: str, *, lines: int = 0) -> None:
-        self._notes[reason] = self._notes.get(reason, 0) + 1
-        self._skipped += lines
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.name
 
     def _read_image(self, part: _Part, name: str, task_name: str, path: Path, label: Path | None) -> None:
         size = image_size(path)
@@ -171,30 +166,33 @@ class _Reader:
         if label is None:
             return
         if size is None:
-            self._note("images that cannot be read, their labels have no size", lines=_count_lines(label))
+            self._told.drop(
+                "the image cannot be read, its size is not known", where=self._below(path), count=_count_lines(label)
+            )
             return
-        for line in label.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        self._told.advance()
+        for number, line in enumerate(label.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
             words = line.split()
             if words:
-                self._read_line(row, words, *size)
+                self._read_line(row, words, *size, f"{self._below(label)}, line {number}")
 
-    def _read_line(self, row: int, words: list[str], width: int, height: int) -> None:
+    def _read_line(self, row: int, words: list[str], width: int, height: int, where: str) -> None:
         try:
             number = int(words[0])
             shares = [float(word) for word in words[1:]]
         except ValueError:
-            self._note("lines that are not numbers", lines=1)
+            self._told.drop("a line is not numbers", where=where)
             return
         if not all(math.isfinite(share) for share in shares):
-            self._note("lines with numbers that are not finite", lines=1)
+            self._told.drop("a number is not finite", where=where)
             return
         count = len(words)
         pose = self._keys and count == _BOX + len(self._keys) * self._keypoint_size
         if number < 0 or not (pose or count in (_BOX, _BOX + 1) or (count > _BOX + 1 and count % 2 == 1)):
-            self._note("lines of an unknown form", lines=1)
+            self._told.drop("a line of an unknown form", where=where)
             return
         if number not in self._classes:
-            self._note("class numbers without a name")
+            self._told.notice("the class number has no name", where=where)
             self._classes[number] = FoundClass(f"class_{number}", number + 1)
         value = self._classes[number].value
         if pose:

@@ -6,8 +6,7 @@ when the category has just one point, named like itself); ``iscrowd`` -> the att
 become the order of the classes, so they come out again as they went in. Vertices are kept in their order and to the
 last digit.
 
-What cannot be read is counted: ``labels.origin["skipped"]`` is how many annotations, ``labels.origin["notes"]`` says
-why.
+What cannot be read is told to the tally.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from fastlabel_dagster.formats.assembly import (
     tasks_table,
 )
 from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX
-from fastlabel_dagster.formats.coco_files import RECTANGLES, CocoFile, find_image, load_coco_files
+from fastlabel_dagster.formats.coco.files import RECTANGLES, CocoFile, find_image, load_coco_files
 from fastlabel_dagster.labels import raster
+from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
 _FEWEST_NUMBERS = 6
@@ -39,7 +39,7 @@ _Numbers = Sequence[float]
 _CROWD_ATTRIBUTE = {"key": CROWD, "name": CROWD, "type": "switch", "value": "true", "value_is_json": True}
 
 
-def read_coco(source: Path) -> Labels:
+def read_coco(source: Path, told: ReadTally) -> Labels:
     """Read a COCO dataset: a folder with one or several annotation files, or one such file.
 
     A task's id is stable (a hash of its split and file name, or the ``task_id`` our own export wrote), its ``url``
@@ -49,10 +49,10 @@ def read_coco(source: Path) -> Labels:
         FileNotFoundError: when there is no annotation file.
         ValueError: when one is damaged or not COCO; the message names it.
     """
-    return _Reader(load_coco_files(source)).labels("coco")
+    return _Reader(load_coco_files(source), told).labels("coco")
 
 
-def read_coco_parquet(source: Path) -> Labels:
+def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
     """Read ``images.parquet``, ``annotations.parquet`` and ``categories.parquet`` of a folder."""
     import pyarrow.parquet as pq
 
@@ -67,16 +67,15 @@ def read_coco_parquet(source: Path) -> Labels:
         if "attributes" in row:
             row["attributes"] = orjson.loads(row["attributes"])
     content = {"images": images, "annotations": annotations, "categories": categories}
-    return _Reader([CocoFile(folder / "annotations.parquet", folder, "", "", content)]).labels("coco_parquet")
+    return _Reader([CocoFile(folder / "annotations.parquet", folder, "", "", content)], told).labels("coco_parquet")
 
 
 class _Reader:
     """Collects tasks, classes and annotations over all files of one dataset."""
 
-    def __init__(self, files: list[CocoFile]) -> None:
+    def __init__(self, files: list[CocoFile], told: ReadTally) -> None:
         self._files = files
-        self._notes: dict[str, int] = {}
-        self._skipped = 0
+        self._told = told
         self._classes: dict[str, FoundClass] = {}
         self._annotations = AnnotationColumns()
         self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
@@ -90,19 +89,12 @@ class _Reader:
         colors = class_colors(self._classes.values())
         with _said_of(self._files[0].root):
             nested = self._annotations.nested(len(self._tasks["task_id"]), self._classes, colors)
-        origin: dict[str, str | int] = {"format": format}
-        if self._notes:
-            origin["skipped"] = self._skipped
-            origin["notes"] = "; ".join(f"{count} {reason}" for reason, count in sorted(self._notes.items()))
+        self._told.found(len(self._tasks["task_id"]), len(self._annotations))
         return Labels(
             tasks_table({**self._tasks, "annotations": nested}),
             classes_table(self._classes.values(), self._annotations.usage(), colors),
-            origin=origin,
+            origin={"format": format},
         )
-
-    def _note(self, reason: str, *, skipped: bool = False) -> None:
-        self._notes[reason] = self._notes.get(reason, 0) + 1
-        self._skipped += skipped
 
     def _name_classes(self) -> None:
         """Classes by category name over all files. Ids become orders while they are the same in all files."""
@@ -148,12 +140,12 @@ class _Reader:
         for annotation in file.content.get("annotations") or []:
             row = row_of_image.get(annotation.get("image_id"))
             if row is None:
-                self._note("annotations of images the file does not list", skipped=True)
+                self._told.drop("annotations of images the file does not list")
                 continue
             identity = annotation.get("category_id")
             if identity not in values:
                 values[identity] = self._unlisted_class(identity)
-                self._note("categories that annotations name but the file does not list")
+                self._told.notice("categories that annotations name but the file does not list")
             self._read_annotation(row, self._classes[values[identity]], annotation, boxed)
 
     def _unlisted_class(self, identity: Any) -> str:
@@ -171,10 +163,10 @@ class _Reader:
         for image in file.content["images"]:
             name = _file_name(image)
             if image["id"] in rows:
-                self._note("images whose id another image has already")
+                self._told.notice("images whose id another image has already")
                 continue
             if name in row_of_name:
-                self._note("images listed twice under one file name, read as one")
+                self._told.notice("images listed twice under one file name, read as one")
                 rows[image["id"]] = row_of_name[name]
                 continue
             task_id = image.get("task_id")
@@ -207,7 +199,7 @@ class _Reader:
         placed = _placed_keypoints(of, annotation.get("keypoints") or [])
         if placed:
             if segmentation:
-                self._note("outlines beside keypoints: the keypoints were read")
+                self._told.notice("outlines beside keypoints: the keypoints were read")
             if of.keypoints == [of.value]:
                 self._annotations.add(row, "keypoint", of.value, points=placed[0]["value"][:2], attributes=attributes)
             else:
@@ -223,7 +215,7 @@ class _Reader:
             parts = [segmentation] if isinstance(segmentation[0], int | float) else segmentation
             rings = [part for part in parts if len(part) >= _FEWEST_NUMBERS and len(part) % 2 == 0]
             if len(rings) < len(parts):
-                self._note("polygons of fewer than three points")
+                self._told.notice("polygons of fewer than three points")
             if rings:
                 attributes += self._stated_box(box, rings)
             if len(rings) == 1:
@@ -237,7 +229,7 @@ class _Reader:
             x, y, width, height = box
             self._annotations.add(row, "bbox", of.value, points=[x, y, x + width, y + height], attributes=attributes)
             return
-        self._note("annotations without a box, an outline or keypoints", skipped=True)
+        self._told.drop("annotations without a box, an outline or keypoints")
 
     def _traced(self, segmentation: dict[str, Any], area: Any) -> list[list[list[float]]]:
         counts = segmentation["counts"]
@@ -246,12 +238,12 @@ class _Reader:
             runs = raster.decode_rle(counts) if isinstance(counts, str | bytes) else counts
             regions = raster.mask_to_regions(raster.rle_to_mask(runs, int(height), int(width)))
         except ValueError:
-            self._note("damaged run-length masks: the box was read")
+            self._told.notice("damaged run-length masks: the box was read")
             return []
         if regions and isinstance(area, int | float) and abs(area - raster.rle_area(runs)) >= 1:
-            self._note("masks whose stated area is not that of their pixels: the pixels count")
+            self._told.notice("masks whose stated area is not that of their pixels: the pixels count")
         if not regions:
-            self._note("empty run-length masks: the box was read")
+            self._told.notice("empty run-length masks: the box was read")
         return regions
 
     def _stated_box(self, box: _Numbers, rings: Sequence[_Numbers]) -> list[dict[str, Any]]:
@@ -266,7 +258,7 @@ class _Reader:
         if gap <= 1e-9:
             return []
         if not gap <= 1 + 1e-6:
-            self._note("boxes more than a pixel off their outline: the outline was read")
+            self._told.notice("boxes more than a pixel off their outline: the outline was read")
             return []
         text = ",".join(repr(float(side)).removesuffix(".0") for side in box)
         return [{"key": STATED_BOX, "name": STATED_BOX, "type": "text", "value": text, "value_is_json": False}]

@@ -266,15 +266,15 @@ def test_bad_lines_are_counted_and_the_others_read(folder, tmp_path):
     content = folder("x 1 2 3 4\n0 nan 0.5 0.1 0.1\n0 0.5 0.5\n7 0.5 0.5 1 1\n0 0.5 0.5 1 1\n")
     (task,) = to_fastlabel(content)
     assert [row["value"] for row in task["annotations"]] == ["class_7", "dog"]
-    assert content.origin["skipped"] == 5
-    assert "1 label files without an image" in content.origin["notes"]
+    assert content.report.dropped_count == 5
+    assert "its label file has no image" in {note.reason for note in content.report.dropped}
 
 
 def test_a_corrupt_picture_is_counted(folder, tmp_path):
     (tmp_path / "images/b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "labels/b.txt").write_text("0 0.5 0.5 1 1\n")
     content = folder("")
-    assert content.tasks.num_rows == 2 and content.origin["skipped"] == 1
+    assert content.tasks.num_rows == 2 and content.report.dropped_count == 1
 
 
 def test_without_names_or_with_a_damaged_file_it_says_so(tmp_path):

@@ -67,7 +67,7 @@ def test_run_lengths_of_both_kinds_are_traced_exactly(bench, compressed):
 def test_a_damaged_or_empty_mask_leaves_its_box(bench, counts):
     content = bench.read(document({"bbox": [1, 2, 3, 4], "segmentation": {"counts": counts, "size": [80, 100]}}))
     assert annotations_of(content)[0]["points"] == [1, 2, 4, 6]
-    assert "masks" in content.origin["notes"]
+    assert "masks" in str(content.report)
 
 
 def test_keypoints_are_a_pose_and_a_single_one_a_keypoint(bench):
@@ -98,8 +98,9 @@ def test_unknown_categories_and_images_are_told(bench):
     content = bench.read(document({"category_id": 99, "bbox": [0, 0, 1, 1]}, {"image_id": 55, "bbox": [0, 0, 1, 1]}))
     (annotation,) = annotations_of(content)
     assert annotation["value"] == "category_99"
-    assert content.origin["skipped"] == 1
-    assert "images the file does not list" in content.origin["notes"]
+    assert content.report.dropped_count == 1
+    (note,) = content.report.dropped
+    assert "images the file does not list" in note.reason
 
 
 @pytest.mark.parametrize("missing", ["categories", "annotations"])

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Category
-from fastlabel_dagster.formats.coco_files import RECTANGLES
-from fastlabel_dagster.formats.coco_rows import COCO_ROWS, NEEDS, coco_rows
+from fastlabel_dagster.formats.coco.files import RECTANGLES
+from fastlabel_dagster.formats.coco.rows import COCO_ROWS, NEEDS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource

@@ -84,7 +84,7 @@ def coco_rows(
     flat = flatten(tasks)
     image = pictures.rows_of(one_array(tasks["task_id"]))
     nested = pc.list_flatten(one_array(tasks["annotations"]))
-    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]))
+    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]), pc.struct_field(nested, "annotation_id"))
     attributes = read_attributes(pc.struct_field(nested, "attributes"))
     width, height = pictures.width[image][flat.task], pictures.height[image][flat.task]
 

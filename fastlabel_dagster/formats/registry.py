@@ -1,0 +1,98 @@
+"""The formats by name. A format is one module with a ``FORMAT``; assets, ops, the command line and components find it
+here.
+
+    >>> from fastlabel_dagster.formats import registry
+    >>> registry.find("yolo").options["task"]
+    'detect'
+
+A format of your own: make a :class:`Format` and hand it to :func:`register`; from then on ``write`` and ``read`` know
+its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.labels.tables import Labels
+
+#: ``write(labels, folder, images, tally, **options)`` writes labels into a folder. ``images`` (a ``PictureSource``, or
+#: None) are pictures to put beside them. Every annotation that goes in is told to the tally as written or as dropped.
+Writer: TypeAlias = Callable[..., Written]
+#: ``read(source, told, **options)`` reads a dataset (its folder, or its index file) as labels. What it leaves out or
+#: changes is told to ``told``, and at the end how many tasks and annotations there are.
+Reader: TypeAlias = Callable[..., Labels]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        name: what people call it by.
+        summary: what it is, in a few words.
+        index: the file written last, from which readers start (a reader of S3 that finds it finds all of it).
+        write: None for a format that is only read.
+        read: None for a format that is only written.
+        options: of the writer, with their defaults.
+        read_options: of the reader, with their defaults.
+        per_picture: it describes single pictures, so that videos and tasks of several pictures are taken apart first.
+        rules: raised when the same labels would be written differently, so that a folder of the old rules is not kept.
+        derived: patterns of files that tools make of an export: they go with it.
+    """
+
+    name: str
+    summary: str
+    index: str
+    write: Writer | None = None
+    read: Reader | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    read_options: Mapping[str, Any] = field(default_factory=dict)
+    per_picture: bool = True
+    rules: int = 1
+    derived: tuple[str, ...] = ()
+
+
+_HERE = "fastlabel_dagster.formats"
+#: The module of each format that comes with this package; a module is imported when its format is used.
+_MODULES: dict[str, str] = {
+    "coco": f"{_HERE}.coco",
+    "coco_parquet": f"{_HERE}.coco.parquet",
+    "yolo": f"{_HERE}.yolo",
+    "parquet": f"{_HERE}.parquet",
+}
+_REGISTERED: dict[str, Format] = {}
+
+
+def names() -> tuple[str, ...]:
+    """All names :func:`find` knows."""
+    return (*_MODULES, *_REGISTERED)
+
+
+def find(name: str) -> Format:
+    """The format of this name. Raises ValueError, naming those there are, for an unknown one."""
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    if name not in _MODULES:
+        raise ValueError(f"unknown format {name!r}; known are {', '.join(names())}")
+    found: Format = import_module(_MODULES[name]).FORMAT
+    return found
+
+
+def register(format: Format) -> None:
+    """Make a format of your own known. Raises ValueError when the name is taken."""
+    if format.name in names():
+        raise ValueError(f"there is a format {format.name!r} already")
+    _REGISTERED[format.name] = format
+
+
+def settings(known: Mapping[str, Any], given: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """``known`` options with what is ``given``. Raises ValueError for one that is not known."""
+    for option in given:
+        if option not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none of its own"
+            raise ValueError(f"{of} has no option {option!r}; {has}")
+    return {**known, **given}

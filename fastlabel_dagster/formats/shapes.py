@@ -1,0 +1,79 @@
+"""What every writer of shapes begins a batch of tasks with: flat geometry, the sizes of the pictures, and the sieve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.categories import Categories, Met
+from fastlabel_dagster.formats.outlines import TOO_FAR, is_too_far
+from fastlabel_dagster.formats.pictures import Pictures
+from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array
+from fastlabel_dagster.labels.tables import Labels
+
+#: Types with an area.
+SHAPES = ("bbox", "polygon", "segmentation", "circle")
+#: The columns of the label tables a batch needs.
+NEEDS = ("task_id", "name", "width", "height", "annotations")
+NO_CLASS = "the class is not in the project, it was added behind the others"
+
+
+@dataclass
+class ShapeBatch:
+    """``n`` annotations of a batch of ``t`` tasks."""
+
+    tasks: pa.Table
+    picture: Ints
+    """int64[t]: the position of each task's picture in the dataset."""
+    flat: FlatAnnotations
+    size: Floats
+    """float64[n, 2]: width and height of each annotation's picture in pixels; NaN when unknown."""
+    box: Floats
+    """float64[n, 4]: the box around each annotation, x1, y1, x2, y2 in pixels."""
+    told: BatchTally
+    """What became of them; ``told.kept`` is who is left. Call ``told.finish()`` when the batch is written."""
+
+    def column(self, name: str) -> pa.Array:
+        """A field of ``labels.schema.ANNOTATION`` for all annotations."""
+        return pc.struct_field(pc.list_flatten(one_array(self.tasks["annotations"])), name)
+
+    def sift(self, *wanted: str, what: str, sized: bool = True) -> None:
+        """Drop all but the types ``wanted`` (named ``what``, as in "a box"), and what no format can hold: ill-formed
+        geometry, coordinates that are not finite or far away, no class, and (``sized``) no size of the picture."""
+        flat, told = self.flat, self.told
+        told.drop(f"not {what}", ~flat.is_type(*wanted))
+        drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
+        told.drop("the geometry is missing or ill-formed", ~flat.well_formed | ~drawn)
+        told.drop("a coordinate is not a finite number", ~is_finite(flat))
+        told.drop(TOO_FAR, is_too_far(self.box))
+        told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
+        told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
+        if sized:
+            known: Bools = np.logical_and.reduce(self.size > 0, axis=1)
+            told.drop("the size of the image is not known", ~known)
+
+    def meet(self, categories: Categories) -> Met:
+        """The categories of those that are kept; unknown ones are added and noted."""
+        kept = pc.if_else(pa.array(self.told.kept), self.flat.value, None)
+        met = categories.meet(kept, self.flat.type, self.column("keypoints"))
+        self.told.alter(NO_CLASS, ~met.known)
+        return met
+
+
+def shape_batches(labels: Labels, pictures: Pictures, tally: Tally) -> Iterator[ShapeBatch]:
+    """All annotations, a batch of tasks at a time, in the order of the labels."""
+    sizes = np.column_stack([pictures.width, pictures.height])
+    for tasks in task_batches(labels, NEEDS):
+        picture = pictures.rows_of(tasks["task_id"])
+        flat = flatten(tasks)
+        names = one_array(tasks["name"])
+        ids = pc.struct_field(pc.list_flatten(one_array(tasks["annotations"])), "annotation_id")
+        told = tally.batch(flat.type, flat.task, names, ids)
+        yield ShapeBatch(tasks, picture, flat, sizes[picture][flat.task], boxes(flat), told)

@@ -1,0 +1,63 @@
+"""The part of a dataset (train, val, test) each picture belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import TypeAlias
+
+import numpy as np
+
+from fastlabel_dagster.formats.pictures import Pictures
+
+#: Shares by name, ``"tags"``, or None: no parts.
+Split: TypeAlias = Mapping[str, float] | str | None
+#: What tags say train, val and test.
+PART_OF_TAG = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
+    """The part of each picture.
+
+    Args:
+        pictures: all of the dataset.
+        split: shares by name, such as ``{"train": 0.9, "val": 0.1}``: a picture falls into its part by a hash of its
+            task id and stays there whatever is added later, so the shares are met on average, not exactly; or
+            ``"tags"``: the part named by the task's tag (train, val, test; without one: train); None: all in train.
+
+    Raises:
+        ValueError: for an impossible split.
+    """
+    if split is None:
+        return ["train"] * len(pictures)
+    if isinstance(split, str):
+        if split != "tags":
+            raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
+        return [next((PART_OF_TAG[tag] for tag in tags if tag in PART_OF_TAG), "train") for tags in pictures.tags]
+    for name, share in split.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"a part of the dataset cannot be called {name!r}: letters, digits, - and _ only")
+        if not (share >= 0 and np.isfinite(share)):
+            raise ValueError(f"the share of {name!r} is a number from 0 on, not {share!r}")
+    whole = float(sum(split.values()))
+    if not whole > 0:
+        raise ValueError("the shares of the split add up to nothing")
+    names = list(split)
+    limits = np.cumsum([float(split[name]) / whole for name in names])
+    hashes = (
+        int.from_bytes(blake2b(task_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        for task_id in pictures.task_ids
+    )
+    points = np.fromiter(hashes, np.float64, len(pictures)) / 2.0**64
+    place = np.minimum(
+        np.searchsorted(limits, points, side="right"), max(i for i, name in enumerate(names) if split[name] > 0)
+    )
+    return [names[index] for index in place.tolist()]
+
+
+def names_of_parts(split: Split, counts: Mapping[str, int]) -> list[str]:
+    """The parts a dataset names: train and val always (trainers insist), test and others when they exist."""
+    asked = [] if split is None or isinstance(split, str) else list(split)
+    return list(dict.fromkeys(["train", "val", *asked, *counts]))
