@@ -26,7 +26,7 @@ dev: $(VENV)/.run ## sandbox and Dagster UI on loopback, ready to click
 	  $(if $(DATA),--data "$(DATA)") $(if $(STORE),--store "$(STORE)") \
 	  $(if $(PROJECT),--project "$(PROJECT)")
 
-test: $(VENV)/.dev ## the tests
+test: $(VENV)/.dev $(VENV)/peers/.done ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev ## style, types, floors
@@ -39,7 +39,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## exports, reading, uploads and bad days beside the SDK; import cost
+bench: $(VENV)/.dev $(VENV)/peers/.done ## exports, reading, uploads and bad days beside the SDK; import cost
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.iterate
 	$(BIN)/python -m benchmarks.upload
@@ -73,6 +73,14 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --editable '.[dev]'
 	@$(opencv)
 	@touch $@ $(VENV)/.run
+
+# Other people's converters, which read what we write and are measured beside us. They pin what we do not (OpenCV's
+# headless build, pandas, Arrow), so they live in an environment of their own.
+$(VENV)/peers/.done: benchmarks/peers.txt | $(VENV)/bin/python
+	@echo "installing other converters to compare with (a minute or two, once)"
+	@$(PYTHON) -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/peers.txt
+	@touch $@
 
 # opencv-python needs libGL, which slim machines lack; the headless build is the same module without it.
 opencv = $(BIN)/python -c 'import cv2' 2>/dev/null || { \

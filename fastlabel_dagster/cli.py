@@ -121,8 +121,11 @@ def diff(
 @main.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target")
-@click.option("--from", "source_format", required=True, help="Format of SOURCE: coco, yolo, parquet.")
-@click.option("--to", "target_format", required=True, help="Format to write: coco, coco_parquet, yolo, parquet.")
+@click.option("--from", "source_format", required=True, metavar="FORMAT", help="What SOURCE is.")
+@click.option("--to", "target_format", required=True, metavar="FORMAT", help="What to write.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the format written; repeatable.")
+@click.option("--read-option", "read_options", multiple=True, metavar="NAME=VALUE", help="Of the format read.")
+@click.option("--strict", is_flag=True, help="Anything that would be left out is an error; nothing is written.")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Bring the pictures of SOURCE along.")
 @click.option("--replace", is_flag=True, help="Replace TARGET even where it holds files that no export has written.")
 @_s3_options
@@ -132,24 +135,41 @@ def convert(
     target: str,
     source_format: str,
     target_format: str,
+    options: tuple[str, ...],
+    read_options: tuple[str, ...],
+    strict: bool,
     pictures: bool,
     replace: bool,
     s3_endpoint: str | None,
     s3_region: str | None,
 ) -> None:
-    """Convert labels from SOURCE (a folder or the format's index file) to TARGET; no server, no Dagster."""
-    from fastlabel_dagster import formats
+    """Convert labels from SOURCE (a folder or the format's index file) to TARGET; no server, no Dagster.
 
-    labels = formats.read(source, format=source_format)
-    report = formats.write(
-        labels,
-        format=target_format,
-        target=target,
+    What was dropped, altered or noticed is said, with examples, and lies in TARGET/report.json. `fastlabel-dagster
+    formats` lists the formats and their options.
+    """
+    from fastlabel_dagster.conversion import convert_dataset
+
+    convert_dataset(
+        source,
+        target,
+        source_format=source_format,
+        target_format=target_format,
+        read_options=read_options,
+        options=options,
+        strict=strict,
         s3=_s3(s3_endpoint, s3_region),
         pictures=pictures,
         replace=replace,
     )
-    click.echo(str(report))
+
+
+@main.command()
+def formats() -> None:
+    """The formats `convert` knows, and their options."""
+    from fastlabel_dagster.conversion import list_formats
+
+    list_formats()
 
 
 if __name__ == "__main__":
