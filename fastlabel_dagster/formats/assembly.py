@@ -7,14 +7,20 @@ import colorsys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.categories import POSE
 from fastlabel_dagster.labels.ragged import offsets_of
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
+
+#: The fields of an annotation and their Arrow types.
+ANNOTATION_TYPES: dict[str, pa.DataType] = {column.name: column.type for column in ANNOTATION}
 
 
 @dataclass
@@ -29,6 +35,8 @@ class FoundClass:
     keypoints: list[str] = field(default_factory=list)
     skeleton: list[tuple[int, int]] = field(default_factory=list)
     """Pairs of positions in ``keypoints``, from 1."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What else the dataset says of it; kept in the class rows as it is."""
 
     def edges(self) -> dict[str, list[str]]:
         """Keypoint -> the keypoints it is connected with."""
@@ -41,16 +49,21 @@ class FoundClass:
 
 
 class AnnotationColumns:
-    """The annotations found so far, a list per column; ``owner`` is the position of the task each belongs to."""
+    """The annotations found so far. ``owner`` is the position of the task each belongs to.
+
+    They come one by one (:meth:`add`), or many of a kind as columns (:meth:`add_many`), which costs nothing per
+    annotation; both may be mixed. Within a task they stand by ``order``, or as they were added.
+    """
 
     def __init__(self) -> None:
-        self.owner: list[int] = []
-        self._columns: dict[str, list[Any]] = {
-            name: [] for name in ("type", "value", "points", "regions", "keypoints", "attributes")
-        }
+        self._count = 0
+        self._blocks: list[_Block] = []
+        self._owner: list[int] = []
+        self._order: list[int] = []
+        self._single: dict[str, list[Any]] = {name: [] for name in ANNOTATION_TYPES}
 
     def __len__(self) -> int:
-        return len(self.owner)
+        return self._count
 
     def add(
         self,
@@ -62,43 +75,155 @@ class AnnotationColumns:
         regions: list[list[list[float]]] | None = None,
         keypoints: list[dict[str, Any]] | None = None,
         attributes: Sequence[dict[str, Any]] = (),
+        order: int | None = None,
+        **fields: Any,
     ) -> None:
-        """Add one annotation; geometry as :mod:`fastlabel_dagster.labels.schema` says."""
-        self.owner.append(owner)
-        for name, content in (
-            ("type", kind),
-            ("value", value),
-            ("points", points),
-            ("regions", regions),
-            ("keypoints", keypoints),
-            ("attributes", attributes),
-        ):
-            self._columns[name].append(content)
+        """Add one annotation; geometry and the other ``fields`` as :mod:`fastlabel_dagster.labels.schema` says.
+
+        ``order`` is its place within the task (among all numbers given for that task); without one it comes behind
+        those added before.
+        """
+        fields.update(type=kind, value=value, points=points, regions=regions, keypoints=keypoints)
+        fields["attributes"] = list(attributes)
+        _refuse_unknown(fields)
+        self._owner.append(owner)
+        self._order.append(self._count if order is None else order)
+        self._count += 1
+        for name, column in self._single.items():
+            column.append(fields.get(name))
+
+    def add_many(
+        self,
+        owner: NDArray[np.int64],
+        kind: str | pa.Array,
+        value: str | pa.Array,
+        *,
+        points: tuple[NDArray[np.float64], NDArray[np.int64]] | pa.Array | None = None,
+        order: NDArray[np.int64] | None = None,
+        **columns: pa.Array,
+    ) -> None:
+        """Add ``n`` annotations.
+
+        Args:
+            owner: int64[n], the position of each one's task.
+            kind: the type of all of them, or string[n].
+            value: the class value of all, or string[n]; a ``DictionaryArray`` (class numbers into names) serves best.
+            points: float64[m], all numbers behind each other, and int64[n + 1] offsets into them; or list<double>[n].
+            order: int64[n], the place of each within its task; see :meth:`add`.
+            columns: other fields of ``schema.ANNOTATION``, n rows each; what is not given is null (``attributes``: no
+                attributes).
+
+        Raises:
+            ValueError: for a field the schema does not have, or columns that differ in length.
+        """
+        n = len(owner)
+        if not n:
+            return
+        _refuse_unknown(columns)
+        if isinstance(points, tuple):
+            points = pa.ListArray.from_arrays(pa.array(points[1].astype(np.int32)), pa.array(points[0]))
+        if points is not None:
+            columns["points"] = points
+        if "attributes" not in columns:
+            columns["attributes"] = _empty_lists(n, ANNOTATION_TYPES["attributes"])
+        columns["type"] = _repeated(kind, n)
+        columns["value"] = _repeated(value, n)
+        if any(len(column) != n for column in columns.values()):
+            raise ValueError(f"the columns of {n} annotations differ in length")
+        places = np.arange(self._count, self._count + n) if order is None else np.asarray(order, np.int64)
+        self._blocks.append(_Block(np.asarray(owner, np.int64), places, columns))
+        self._count += n
 
     def usage(self) -> dict[str, dict[str, int]]:
         """Class value -> annotation type -> how many."""
         counts: dict[str, dict[str, int]] = {}
-        for value, kind in zip(self._columns["value"], self._columns["type"], strict=True):
-            of_value = counts.setdefault(value, {})
-            of_value[kind] = of_value.get(kind, 0) + 1
+        for block in self._all():
+            kinds, values = (_encoded(block.columns[name]) for name in ("type", "value"))
+            words = kinds.dictionary.to_pylist()
+            numbers = values.indices.to_numpy().astype(np.int64) * len(words) + kinds.indices.to_numpy()
+            names = values.dictionary.to_pylist()
+            for number, count in zip(
+                *(found.tolist() for found in np.unique(numbers, return_counts=True)), strict=True
+            ):
+                of_value = counts.setdefault(names[number // len(words)], {})
+                of_value[words[number % len(words)]] = of_value.get(words[number % len(words)], 0) + count
         return counts
 
     def nested(self, tasks: int, classes: Mapping[str, FoundClass], colors: Mapping[str, str]) -> pa.Array:
-        """The ``annotations`` column of ``tasks`` tasks; within a task annotations keep the order they were added
-        in."""
-        columns = dict(self._columns)
-        columns["title"] = [classes[value].title or value for value in columns["value"]]
-        columns["color"] = [colors[value] for value in columns["value"]]
-        n = len(self)
-        arrays = [
-            pa.array(columns[name], type_) if name in columns else pa.nulls(n, type_)
-            for name, type_ in ((field.name, field.type) for field in ANNOTATION)
-        ]
+        """The ``annotations`` column of ``tasks`` tasks; within a task annotations stand by their order."""
+        blocks = self._all()
+        arrays = []
+        for name, type_ in ANNOTATION_TYPES.items():
+            if name in ("title", "color"):
+                said = {value: one.title or value for value, one in classes.items()} if name == "title" else colors
+                parts = [_looked_up(block.columns["value"], said) for block in blocks]
+            else:
+                parts = [_of_type(block.columns.get(name), type_, len(block.owner)) for block in blocks]
+            arrays.append(pa.concat_arrays(parts) if parts else pa.nulls(0, type_))
         rows = pa.StructArray.from_arrays(arrays, fields=list(ANNOTATION))
-        owner = np.asarray(self.owner, np.int64)
-        ordered = rows.take(pa.array(np.argsort(owner, kind="stable")))
+        owner = np.concatenate([np.empty(0, np.int64), *(block.owner for block in blocks)])
+        order = np.concatenate([np.empty(0, np.int64), *(block.order for block in blocks)])
+        behind = owner[1:] < owner[:-1]
+        behind |= (owner[1:] == owner[:-1]) & (order[1:] < order[:-1])
+        if behind.any():
+            rows = rows.take(pa.array(np.lexsort((order, owner))))
         offsets = offsets_of(np.bincount(owner, minlength=tasks))
-        return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), ordered)
+        return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), rows)
+
+    def _all(self) -> list[_Block]:
+        """The blocks, with those added one by one as a block of their own."""
+        if self._owner:
+            columns = {name: pa.array(self._single[name], type_) for name, type_ in ANNOTATION_TYPES.items()}
+            block = _Block(np.array(self._owner, np.int64), np.array(self._order, np.int64), columns)
+            self._blocks.append(block)
+            self._owner, self._order = [], []
+            self._single = {name: [] for name in ANNOTATION_TYPES}
+        return self._blocks
+
+
+class _Block(NamedTuple):
+    """Some annotations as columns; those of ``schema.ANNOTATION`` that are not there are null."""
+
+    owner: NDArray[np.int64]
+    order: NDArray[np.int64]
+    columns: Mapping[str, pa.Array]
+
+
+def _refuse_unknown(fields: Iterable[str]) -> None:
+    unknown = [name for name in fields if name not in ANNOTATION_TYPES]
+    if unknown:
+        raise ValueError(f"annotations have no field {unknown[0]!r}")
+
+
+def _repeated(text: str | pa.Array, n: int) -> pa.Array:
+    """``text`` ``n`` times, as a dictionary column."""
+    if not isinstance(text, str):
+        return text
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([text], pa.string()))
+
+
+def _empty_lists(n: int, type_: pa.DataType) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(np.zeros(n + 1, np.int32)), pa.array([], type_.value_type))
+
+
+def _encoded(column: pa.Array) -> pa.DictionaryArray:
+    if isinstance(column, pa.DictionaryArray) and not column.null_count:
+        return column
+    return pc.dictionary_encode(_of_type(column, pa.string(), len(column)), null_encoding="encode")
+
+
+def _looked_up(values: pa.Array, said: Mapping[str, str]) -> pa.Array:
+    encoded = _encoded(values)
+    words = [None if value is None else said[value] for value in encoded.dictionary.to_pylist()]
+    return pa.array(words, pa.string()).take(encoded.indices)
+
+
+def _of_type(column: pa.Array | None, type_: pa.DataType, n: int) -> pa.Array:
+    if column is None:
+        return pa.nulls(n, type_)
+    if isinstance(column, pa.DictionaryArray):
+        column = column.dictionary.take(column.indices)
+    return column if column.type == type_ else column.cast(type_)
 
 
 def tasks_table(columns: Mapping[str, Sequence[Any] | pa.Array]) -> pa.Table:
@@ -146,6 +271,7 @@ def classes_table(
                     "order": behind if place else one.order,
                     "attributes": [],
                     "keypoints": points if kind == POSE else None,
+                    "extra": orjson.dumps(one.extra).decode() if one.extra else None,
                 }
             )
     return pa.Table.from_pylist(rows, CLASSES)
