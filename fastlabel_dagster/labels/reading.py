@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.labels.json_text import LARGEST_EXACT_INTEGER, dumps, encodable
 from fastlabel_dagster.labels.levels import Field, Kind, Level
-from fastlabel_dagster.labels.ragged import Bools, offsets_of, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Ints, offsets_of, valid_mask
 
 Json: TypeAlias = dict[str, Any]
 _Build: TypeAlias = Callable[[list[Any]], pa.Array]
@@ -34,68 +35,130 @@ def arrays(rows: Sequence[Any], level: Level) -> list[pa.Array]:
     misfits = {} if _are_objects(rows) else {i: row for i, row in enumerate(rows) if not isinstance(row, dict)}
     if misfits:
         rows = [{} if index in misfits else row for index, row in enumerate(rows)]
-    shapes: dict[tuple[str, ...], int] = {}
-    # The keys of an object in their order; a project has a handful of such shapes, so all else about keys is per shape.
-    shape_of = np.fromiter((shapes.setdefault(tuple(row), len(shapes)) for row in rows), np.int64, len(rows))
+    keyed = _keyed(rows)
     columns: dict[str, pa.Array] = {}
-    lost: list[tuple[str, Bools]] = []
+    lost: list[_Lost] = []
     for field in level.fields:
-        having = [field.key in shape for shape in shapes]
-        if not any(having):
+        values = keyed.values(field.key)
+        if values is None:
             continue
-        every = all(having)
-        values = list(map(itemgetter(field.key), rows)) if every else [row.get(field.key) for row in rows]
         built = _columns(field, values)
         columns.update(built)
-        filled = np.zeros(len(rows), dtype=np.bool_)
-        for array in built.values():
-            filled |= valid_mask(array)
-        missing = ~filled if every else ~filled & np.array(having)[shape_of]
+        missing = _missing(list(built.values()))
+        if missing is None:
+            continue
+        having = keyed.having(field.key)
+        missing = missing if having is None else missing & having
+        absent = len(rows) if having is None else int(having.sum())
+        nulls = values.count(None) - (len(rows) - absent)
         if missing.any():
-            lost.append((field.key, missing))
-    extra = _extra(rows, list(shapes), shape_of, lost, {field.key for field in level.fields})
-    for index, value in misfits.items():
-        extra[index] = dumps(value)
-    columns["extra"] = pa.array(extra, pa.string())
+            lost.append(_Lost(field.key, missing, only_nulls=nulls == int(missing.sum())))
+    columns["extra"] = _extra(rows, keyed, lost, {field.key for field in level.fields}, misfits)
     return [columns[f.name] if f.name in columns else pa.nulls(len(rows), f.type) for f in level.struct]
 
 
+class _Keyed:
+    """Objects by their keys: a project has a handful of key sets, so all that is about keys is done per set."""
+
+    def __init__(self, rows: Sequence[Json], shapes: list[tuple[str, ...]], shape_of: Ints | None) -> None:
+        self._rows, self.shapes, self._shape_of = rows, shapes, shape_of
+        self._columns: dict[str, list[Any]] = {}
+
+    @property
+    def shape_of(self) -> Ints:
+        """int64[rows]: the position in ``shapes`` of the keys of each row."""
+        return np.zeros(len(self._rows), np.int64) if self._shape_of is None else self._shape_of
+
+    def keep(self, columns: dict[str, list[Any]]) -> _Keyed:
+        """The values of all keys, known already."""
+        self._columns = columns
+        return self
+
+    def values(self, key: str) -> list[Any] | None:
+        """The value of ``key`` in each row, None where it has none; None when no row has it."""
+        if key in self._columns:
+            return self._columns[key]
+        if not any(key in shape for shape in self.shapes):
+            return None
+        if all(key in shape for shape in self.shapes):
+            return list(map(itemgetter(key), self._rows))
+        return list(map(dict.get, self._rows, repeat(key)))
+
+    def having(self, key: str) -> Bools | None:
+        """Which rows have ``key``; None: all of them."""
+        having = np.array([key in shape for shape in self.shapes], np.bool_)
+        return None if having.all() else having[self.shape_of]
+
+
+def _keyed(rows: Sequence[Json]) -> _Keyed:
+    """Nearly always the objects of a batch all have the same keys; that is found out while their values are taken."""
+    if rows:
+        first = tuple(rows[0])
+        if set(map(len, rows)) == {len(first)}:
+            with suppress(KeyError):
+                return _Keyed(rows, [first], None).keep({key: list(map(itemgetter(key), rows)) for key in first})
+    shapes = list(map(tuple, rows))
+    number = {shape: place for place, shape in enumerate(dict.fromkeys(shapes))}
+    return _Keyed(rows, list(number), np.fromiter(map(number.__getitem__, shapes), np.int64, len(rows)))
+
+
+class _Lost(NamedTuple):
+    """Values of a known key that its columns do not say."""
+
+    key: str
+    where: Bools
+    only_nulls: bool
+    """All of them are null, as those of people not assigned: one text says it for all."""
+
+
+def _missing(built: list[pa.Array]) -> Bools | None:
+    """Where all of these columns are null; None: nowhere."""
+    if any(array.null_count == 0 for array in built):
+        return None
+    filled = valid_mask(built[0])
+    for array in built[1:]:
+        filled |= valid_mask(array)
+    return ~filled
+
+
 def _extra(
-    rows: Sequence[Json],
-    shapes: list[tuple[str, ...]],
-    shape_of: np.ndarray[Any, np.dtype[np.int64]],
-    lost: list[tuple[str, Bools]],
-    known: set[str],
-) -> list[str | None]:
-    """JSON text of what the columns do not say: unknown keys, and known keys whose value did not fit (``lost``)."""
-    unknown = [tuple(key for key in shape if key not in known) for shape in shapes]
-    affected = np.array([bool(keys) for keys in unknown], dtype=np.bool_)[shape_of] if rows else np.zeros(0, np.bool_)
+    rows: Sequence[Json], keyed: _Keyed, lost: list[_Lost], known: set[str], misfits: Mapping[int, Any]
+) -> pa.Array:
+    """JSON text of what the columns do not say: unknown keys, known keys whose value did not fit (``lost``), and
+    what is no object at all."""
+    unknown = [tuple(key for key in shape if key not in known) for shape in keyed.shapes]
+    if not lost and not misfits and not any(unknown):
+        return pa.nulls(len(rows), pa.string())
+    shape_of = keyed.shape_of
+    by_row = np.array([bool(keys) for keys in unknown], np.bool_)[shape_of] if len(rows) else np.zeros(0, np.bool_)
     pattern = np.zeros(len(rows), dtype=np.int64)
-    for bit, (_, missing) in enumerate(lost):
-        affected |= missing
-        pattern |= missing.astype(np.int64) << bit
-    texts: list[str | None] = [None] * len(rows)
+    for bit, (_, where, only_nulls) in enumerate(lost):
+        pattern |= where.astype(np.int64) << bit
+        if not only_nulls:
+            by_row |= where
+    texts: list[str] = []
+    place = np.full(len(rows), -1, np.int64)
+    of_pattern = np.where(by_row, 0, pattern)
+    for bits in np.unique(of_pattern).tolist():
+        if bits:
+            place[of_pattern == bits] = len(texts)
+            texts.append(dumps({key: None for bit, (key, _, _) in enumerate(lost) if bits >> bit & 1}))
+    indices = np.flatnonzero(by_row)
+    place[indices] = np.arange(len(texts), len(texts) + len(indices))
     keys_of: dict[tuple[int, int], tuple[str, ...]] = {}
-    nulls: dict[tuple[str, ...], str] = {}
-    where = np.flatnonzero(affected)
-    cases = zip(shape_of[where].tolist(), pattern[where].tolist(), strict=True)
-    for index, case in zip(where.tolist(), cases, strict=True):
-        keys = keys_of.get(case)
+    for index, shape, bits in zip(
+        indices.tolist(), shape_of[indices].tolist(), pattern[indices].tolist(), strict=True
+    ):
+        keys = keys_of.get((shape, bits))
         if keys is None:
-            shape, bits = case
-            keys = unknown[shape] + tuple(key for bit, (key, _) in enumerate(lost) if bits >> bit & 1)
-            keys_of[case] = keys
+            keys = unknown[shape] + tuple(key for bit, (key, _, _) in enumerate(lost) if bits >> bit & 1)
+            keys_of[shape, bits] = keys
         row = rows[index]
-        values = [row[key] for key in keys]
-        if values.count(None) == len(values):
-            # By far the most frequent case (people not assigned): the same few texts over and over.
-            text = nulls.get(keys)
-            if text is None:
-                text = nulls[keys] = dumps(dict.fromkeys(keys))
-        else:
-            text = dumps(dict(zip(keys, values, strict=True)))
-        texts[index] = text
-    return texts
+        texts.append(dumps({key: row[key] for key in keys}))
+    for index, value in misfits.items():
+        place[index] = len(texts)
+        texts.append(dumps(value))
+    return pa.array(texts, pa.string()).take(pa.array(place, mask=place < 0))
 
 
 def _columns(field: Field, values: list[Any]) -> dict[str, pa.Array]:
@@ -171,15 +234,13 @@ def _list_column(values: list[Any], build: _Build) -> pa.Array:
     filled = values if None not in values else [value for value in values if value is not None]
     child = build(list(chain.from_iterable(filled)))
     if filled is values:
-        return pa.ListArray.from_arrays(_offsets(list(map(len, values))), child)
+        return pa.ListArray.from_arrays(_offsets(values), child)
     mask = pa.array([value is None for value in values], pa.bool_())
-    return pa.ListArray.from_arrays(
-        _offsets([0 if value is None else len(value) for value in values]), child, mask=mask
-    )
+    return pa.ListArray.from_arrays(_offsets([value or () for value in values]), child, mask=mask)
 
 
-def _offsets(lengths: list[int]) -> pa.Array:
-    return pa.array(offsets_of(np.array(lengths, dtype=np.int64)), pa.int32())
+def _offsets(lists: list[Any]) -> pa.Array:
+    return pa.array(offsets_of(np.fromiter(map(len, lists), np.int64, len(lists))), pa.int32())
 
 
 def _no_nulls(build: _Build, *types: type) -> _Build:
@@ -258,9 +319,7 @@ def _keyframes(values: list[Any], level: Level) -> pa.Array:
         [pa.array(numbers, pa.int64()), *arrays(rows, level)[1:]], fields=list(level.struct)
     )
     mask = pa.array([value is None for value in values], pa.bool_())
-    return pa.ListArray.from_arrays(
-        _offsets([0 if value is None else len(value) for value in values]), child, mask=mask
-    )
+    return pa.ListArray.from_arrays(_offsets([value or () for value in values]), child, mask=mask)
 
 
 def _frame_number(key: str) -> int:
