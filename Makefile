@@ -40,7 +40,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev $(VENV)/peers/.done ## exports, reading, uploads and bad days beside the SDK; import cost
-	$(BIN)/python -m benchmarks.export
+	$(BIN)/python -m benchmarks.conversions.run --write
 	$(BIN)/python -m benchmarks.iterate
 	$(BIN)/python -m benchmarks.upload
 	$(BIN)/python -m benchmarks.bad_days

@@ -1,0 +1,1 @@
+"""Conversions beside the official SDK, other converters and the physical limits; see ``benchmarks.conversions.run``."""
