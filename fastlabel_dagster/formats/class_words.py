@@ -1,0 +1,125 @@
+"""Class names for formats whose lines are words between blanks (KITTI, DOTA), and the file that tells the words' story.
+
+``classes.json`` beside the label files lists the classes in their order: the word of each, its value, title, colour,
+place and the annotation types it is used with. Readers of those formats do not look at it; ours restores the classes
+from it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from fastlabel_dagster.formats.assembly import FoundClass
+from fastlabel_dagster.formats.categories import Categories, Met
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.labels.ragged import Bools
+
+CLASS_FILE = "classes.json"
+RENAMED = f"the class name is no single word, the files have another one ({CLASS_FILE} knows both)"
+_BLANKS = re.compile(r"\s+")
+_LARGEST_ORDER = 2**31
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+class ClassWords:
+    """A word for every category: its value with underscores for blanks, and a number behind it where two would be
+    alike. A category that is met later changes no word given before."""
+
+    def __init__(self, categories: Categories) -> None:
+        self._categories = categories
+        self._words: dict[int, str] = {}
+        self._taken: set[str] = set()
+        self._keep_up()
+
+    def column(self, met: Met) -> tuple[pa.Array, Bools]:
+        """The word of each annotation of a batch (null without a class), and whether it differs from the value."""
+        self._keep_up()
+        words = [self._words[category.index] for category in met.categories]
+        differs = [word != category.value for word, category in zip(words, met.categories, strict=True)]
+        position = pa.array(met.position, mask=met.position < 0)
+        return (
+            pa.array(words, pa.string()).take(position),
+            np.array([*differs, False], np.bool_)[met.position],
+        )
+
+    def to_json(self) -> bytes:
+        """The content of ``classes.json``."""
+        self._keep_up()
+        rows = [
+            {
+                "word": self._words[category.index],
+                "value": category.value,
+                "title": category.title,
+                "color": category.color,
+                "order": category.id,
+                "types": list(dict.fromkeys(category.types)),
+            }
+            for category in self._categories
+        ]
+        return orjson.dumps({"classes": rows}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    def _keep_up(self) -> None:
+        for category in self._categories:
+            if category.index not in self._words:
+                stem = word = _BLANKS.sub("_", category.value.strip()) or "unnamed"
+                number = 1
+                while word in self._taken:
+                    number += 1
+                    word = f"{stem}_{number}"
+                self._taken.add(word)
+                self._words[category.index] = word
+
+
+def read_class_words(folder: Path) -> dict[str, FoundClass]:
+    """The classes of a folder's ``classes.json`` by their word; empty when there is none.
+
+    Raises:
+        FormatError: when the file is damaged.
+    """
+    path = folder / CLASS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        rows = orjson.loads(path.read_bytes())["classes"]
+        found: dict[str, FoundClass] = {}
+        for place, row in enumerate(rows, start=1):
+            if isinstance(row["word"], str) and row["word"] and isinstance(row["value"], str):
+                found.setdefault(row["word"], _found(row, place))
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(path, f"it is not a list of classes: {type(error).__name__}: {error}") from error
+    return found
+
+
+def class_of_word(found: dict[str, FoundClass], word: str) -> FoundClass:
+    """The class of a word; one that is not known yet is called like the word and stands behind the others."""
+    if word not in found:
+        order = 1 + max((one.order for one in found.values()), default=0)
+        found[word] = FoundClass(word, order)
+    return found[word]
+
+
+def merged_by_value(found: dict[str, FoundClass]) -> dict[str, FoundClass]:
+    """The classes by value; two words may stand for one."""
+    by_value: dict[str, FoundClass] = {}
+    for one in found.values():
+        by_value.setdefault(one.value, one)
+    return by_value
+
+
+def _found(row: dict[str, Any], place: int) -> FoundClass:
+    title, color, order, types = (row.get(name) for name in ("title", "color", "order", "types"))
+    return FoundClass(
+        row["value"],
+        order if type(order) is int and 0 < order < _LARGEST_ORDER else place,
+        title if isinstance(title, str) else None,
+        color if isinstance(color, str) and _COLOR.fullmatch(color) else None,
+        [kind for kind in types if isinstance(kind, str)] if isinstance(types, list) else [],
+    )
+
+
