@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.text import glued, joined, json_text
-from fastlabel_dagster.labels.ragged import as_ragged, offsets_of, ranges, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, offsets_of, ranges, valid_mask
 
 #: A switch: the annotation stands for a crowd, a group too dense to draw one by one (COCO's ``iscrowd``).
 CROWD = "iscrowd"
@@ -57,6 +58,83 @@ def read_attributes(column: pa.Array) -> Attributes:
     counts = np.bincount(owner[free], minlength=n)
     members = joined(offsets_of(counts), member, ",")
     return Attributes(crowd, stated, pc.if_else(pa.array(counts > 0), glued("{", members, "}"), None))
+
+
+class AttributeValues(NamedTuple):
+    """``k`` attributes of ``n`` annotations, a row each, in the order of the annotations. Those without a key are left
+    out."""
+
+    owner: Ints
+    """int64[k]: the annotation, ascending."""
+    key: pa.Array
+    """string[k]."""
+    name: pa.Array
+    """string[k]: the title people read; may hold nulls."""
+    type: pa.Array
+    """string[k]: FastLabel's type of the attribute; may hold nulls."""
+    value: pa.Array
+    """string[k]: the string itself, or JSON text; null when there is none."""
+    is_json: Bools
+    """bool[k]: the value is JSON text (a number, a list, a switch)."""
+
+    def take(self, rows: Bools | Ints) -> AttributeValues:
+        """Some of the rows."""
+        picked = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        arrow = pa.array(picked)
+        return AttributeValues(
+            self.owner[picked],
+            self.key.take(arrow),
+            self.name.take(arrow),
+            self.type.take(arrow),
+            self.value.take(arrow),
+            self.is_json[picked],
+        )
+
+    def is_key(self, *keys: str) -> Bools:
+        """bool[k]: the key is one of ``keys``."""
+        found: Bools = pc.is_in(self.key, value_set=pa.array(keys, pa.string())).to_numpy(zero_copy_only=False)
+        return found
+
+    @property
+    def is_true(self) -> Bools:
+        """bool[k]: a switch that is on, or a text that says so ("true", "1", "yes", "on", …)."""
+        true: Bools = pc.is_in(self.value, value_set=_TRUE).to_numpy(zero_copy_only=False)
+        return true
+
+    def json(self) -> pa.Array:
+        """string[k]: each value as JSON text."""
+        return pc.if_else(pa.array(self.is_json), pc.fill_null(self.value, "null"), json_text(self.value))
+
+    def offsets(self, n: int) -> Ints:
+        """int64[n + 1]: where the rows of each of the ``n`` annotations start."""
+        return offsets_of(np.bincount(self.owner, minlength=n))
+
+
+def attribute_values(column: pa.Array) -> AttributeValues:
+    """The attributes column (list of ``schema.ATTRIBUTE``) of a batch of annotations as a row per attribute."""
+    lists = as_ragged(column)
+    owner = np.repeat(np.arange(len(lists.lengths)), lists.lengths)
+    rows = lists.values.take(pa.array(ranges(lists.starts, lists.lengths)))
+    keyed = np.flatnonzero(valid_mask(pc.struct_field(rows, "key")))
+    rows = rows.take(pa.array(keyed))
+    is_json: Bools = pc.fill_null(pc.struct_field(rows, "value_is_json"), False).to_numpy(zero_copy_only=False)
+    key, name, kind, value = (pc.struct_field(rows, field) for field in ("key", "name", "type", "value"))
+    return AttributeValues(owner[keyed], key, name, kind, value, is_json)
+
+
+def flags(column: pa.Array, names: Sequence[str]) -> dict[str, Bools]:
+    """For each of ``names`` bool[n]: the annotation has an attribute of this key that is on.
+
+    ``column`` is the attributes column of ``n`` annotations. A switch, a radio, a text: what counts is that the value
+    says yes, see :attr:`AttributeValues.is_true`.
+    """
+    values = attribute_values(column)
+    true = values.is_true
+    found = {}
+    for name in names:
+        found[name] = np.zeros(len(column), np.bool_)
+        found[name][values.owner[true & values.is_key(name)]] = True
+    return found
 
 
 def apply_stated_boxes(box: NDArray[np.float64], attributes: Attributes) -> None:

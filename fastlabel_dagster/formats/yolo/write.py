@@ -13,6 +13,7 @@ import yaml
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
+from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
@@ -79,7 +80,7 @@ def write_yolo(
             for row, text in zip(rows.tolist(), texts, strict=True):
                 if parts[row] is not None:
                     total += len(text)
-                    yield f"labels/{parts[row]}/{_label_name(pictures.files[row])}", text
+                    yield f"labels/{parts[row]}/{label_name(pictures.files[row], '.txt')}", text
 
     folder.write_many(label_files())
     counts = {part: parts.count(part) for part in sorted({part for part in parts if part is not None})}
@@ -100,12 +101,6 @@ def _without_images_folder(name: str) -> str:
     """Trainers find the labels by replacing the *last* folder ``images`` of a path, so an image's own path has none."""
     parts = name.replace("\\", "/").split("/")
     return "/".join([*("images_" if part == "images" else part for part in parts[:-1]), parts[-1]])
-
-
-def _label_name(file: str) -> str:
-    folder, slash, name = file.rpartition("/")
-    stem = name.rpartition(".")[0] or name
-    return f"{folder}{slash}{stem}.txt"
 
 
 def _data_yaml(categories: Categories, parts: list[str], keypoint_count: int) -> bytes:

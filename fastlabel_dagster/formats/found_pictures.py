@@ -1,0 +1,202 @@
+"""The pictures of a dataset that has a label file for each: found by the name the label file states, or by its own.
+
+Label files speak of pictures in many ways: ``a.jpg``, ``sub/a.jpg``, ``..\\images\\a.jpg``, or the absolute path on
+the machine of whoever drew the labels. And they lie in many places: beside the picture, in ``Annotations`` where the
+picture is in ``JPEGImages``, in ``label_2`` where it is in ``image_2``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
+from fastlabel_dagster.formats.label_files import stem_of, suffix_of
+
+#: What folders of pictures are called. None of them holds masks.
+IMAGE_FOLDERS = ("images", "JPEGImages", "image_2", "image", "imgs", "img", "data", "obj_train_data")
+#: Pictures in these folders are masks; only a label file beside them means them.
+_MASK_FOLDERS = frozenset({"SegmentationClass", "SegmentationObject", "SegmentationClassPNG", "masks"})
+_DRIVE = re.compile(r"^[A-Za-z]:")
+_MOST_PARTS = 32
+
+
+class PictureIndex:
+    """The pictures below a dataset's folder. The folder is listed once, when the first picture is asked for.
+
+    Links to folders are not followed, and a link to a file outside the dataset's folder is no picture of it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        #: The dataset's folder, links resolved.
+        self.root = Path(os.path.realpath(root))
+        self._listed: dict[str, _Folder] | None = None
+        #: Name -> the path of the only picture called so; None where several are.
+        self._anywhere: dict[str, str | None] = {}
+        self._places_of: dict[str, tuple[str, ...]] = {}
+
+    def find(self, label_file: Path, *, stated: str | None = None) -> Path | None:
+        """The picture of ``label_file`` (which lies below ``root``): the one ``stated`` in it, or else the one called
+        like it. None when the dataset has none. The path is absolute and inside ``root``."""
+        home = self._folder_of(label_file)
+        found = self._by_name(home, stated) if stated else None
+        if found is None:
+            found = self._by_stem(home, stem_of(label_file.name), stated)
+        return None if found is None else self.root / found
+
+    def stated(self, stated: str, *, beside: str = "") -> Path | None:
+        """The picture with the path or name ``stated``, as seen from the folder ``beside`` (a POSIX path below
+        ``root``); None when the dataset has none."""
+        found = self._by_name(beside, stated)
+        return None if found is None else self.root / found
+
+    def path_of(self, picture: Path) -> str:
+        """The POSIX path of a picture below ``root``."""
+        return picture.relative_to(self.root).as_posix()
+
+    def __iter__(self) -> Iterator[str]:
+        """POSIX paths below ``root`` of all pictures, sorted."""
+        for folder, listed in sorted(self._folders.items()):
+            for file in sorted(listed.files.values()):
+                yield _joined(folder, [file])
+
+    def __len__(self) -> int:
+        return sum(len(listed.files) for listed in self._folders.values())
+
+    @property
+    def _folders(self) -> dict[str, _Folder]:
+        if self._listed is None:
+            self._listed = dict(_listing(self.root))
+            for folder, listed in self._listed.items():
+                if _MASK_FOLDERS.isdisjoint(folder.split("/")):
+                    for key, file in listed.files.items():
+                        self._anywhere[key] = None if key in self._anywhere else _joined(folder, [file])
+        return self._listed
+
+    def _folder_of(self, label_file: Path) -> str:
+        folder = os.path.relpath(os.path.realpath(label_file.parent), self.root).replace(os.sep, "/")
+        return "" if folder == "." or folder.startswith("..") else folder
+
+    def _by_name(self, home: str, stated: str) -> str | None:
+        folders = self._folders
+        below, name = _parts(stated)
+        if not name:
+            return None
+        key = _key(name)
+        # The more of the stated path agrees, the surer the picture is the one meant.
+        for start in range(len(below) + 1):
+            tail = below[start:]
+            for place in self._places(home):
+                found = folders.get(_joined(place, tail))
+                if found is not None and key in found.files:
+                    return _joined(_joined(place, tail), [found.files[key]])
+        return self._anywhere.get(key)
+
+    def _by_stem(self, home: str, stem: str, stated: str | None) -> str | None:
+        folders = self._folders
+        suffix = suffix_of(_parts(stated)[1]) if stated else ""
+        for place in self._places(home):
+            found = folders.get(place)
+            if found is None:
+                continue
+            file = found.files.get(stem + suffix) if suffix else None
+            file = file or found.stems.get(stem)
+            if file is not None:
+                return _joined(place, [file])
+        return None
+
+    def _places(self, home: str) -> tuple[str, ...]:
+        """Where pictures of label files in the folder ``home`` may lie, the likeliest first."""
+        if home not in self._places_of:
+            self._places_of[home] = self._likely_places(home)
+        return self._places_of[home]
+
+    def _likely_places(self, home: str) -> tuple[str, ...]:
+        parts = home.split("/") if home else []
+        places = [home]
+        for index in reversed(range(len(parts))):
+            # Annotations/sub -> JPEGImages/sub: one folder has another name, what lies below is the same.
+            places += ["/".join([*parts[:index], name, *parts[index + 1 :]]) for name in IMAGE_FOLDERS]
+        for length in reversed(range(len(parts) + 1)):
+            above = parts[:length]
+            places.append("/".join(above))
+            places += ["/".join([*above, name]) for name in IMAGE_FOLDERS]
+        known = {""}
+        for folder in self._folders:
+            known.update(_and_above(folder))
+        return tuple(place for place in dict.fromkeys(places) if place in known)
+
+
+def _and_above(folder: str) -> Iterator[str]:
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+class _Folder:
+    """The picture files of one folder."""
+
+    def __init__(self) -> None:
+        #: Name with its extension in lower case -> name.
+        self.files: dict[str, str] = {}
+        #: Name without extension -> name; the first in alphabetical order where there are several.
+        self.stems: dict[str, str] = {}
+
+
+def _listing(root: Path) -> Iterator[tuple[str, _Folder]]:
+    """The folders below ``root`` that hold pictures, and these."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        listed = _Folder()
+        with os.scandir(root / folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if not _is_text(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(_joined(folder, [entry.name]))
+                elif suffix_of(entry.name) in IMAGE_SUFFIXES and _is_own_file(entry, root):
+                    listed.files.setdefault(_key(entry.name), entry.name)
+                    listed.stems.setdefault(stem_of(entry.name), entry.name)
+        if listed.files:
+            yield folder, listed
+
+
+def _is_own_file(entry: os.DirEntry[str], root: Path) -> bool:
+    if not entry.is_symlink():
+        return entry.is_file(follow_symlinks=False)
+    target = Path(os.path.realpath(entry.path))
+    return target.is_relative_to(root) and target.is_file()
+
+
+def _is_text(name: str) -> bool:
+    """A name that is no text cannot be told to anybody."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _key(name: str) -> str:
+    suffix = suffix_of(name)
+    return name[: len(name) - len(suffix)] + suffix
+
+
+def _parts(stated: str) -> tuple[list[str], str]:
+    """The folders and the name of a stated path, whoever's machine it was written on; ``..`` loses what is before."""
+    path = _DRIVE.sub("", stated.strip().removeprefix("file://").replace("\\", "/"), count=1)
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts.clear()
+        elif part not in ("", "."):
+            parts.append(part)
+    parts = parts[-_MOST_PARTS:]
+    return (parts[:-1], parts[-1]) if parts else ([], "")
+
+
+def _joined(folder: str, parts: list[str]) -> str:
+    return "/".join([folder, *parts] if folder else parts)
