@@ -1,4 +1,4 @@
-"""YOLO: ``data.yaml``, a text file of shares per image, ``images/`` beside ``labels/``."""
+"""YOLO: a text file of shares per image, beside the images, with a list of classes."""
 
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.yolo.read import read_yolo
@@ -6,10 +6,17 @@ from fastlabel_dagster.formats.yolo.write import write_yolo
 
 FORMAT = Format(
     name="yolo",
-    summary="YOLO detect, segment and pose (ultralytics' layout)",
+    summary="YOLO detect, segment, pose and oriented boxes (ultralytics' layout, or classes.txt)",
     index="data.yaml",
     write=write_yolo,
     read=read_yolo,
     derived=("labels/*.cache",),  # of ultralytics: it would not always notice that labels have changed
-    options={"task": "detect", "split": {"train": 0.9, "val": 0.1}, "pose_boxes": False},
+    options={
+        "task": "detect",
+        "split": {"train": 0.9, "val": 0.1},
+        "pose_boxes": False,
+        "layout": "ultralytics",
+        "classes": None,
+    },
+    rules=2,
 )

@@ -2,7 +2,8 @@
 
 A line is the class's number and coordinates as shares of the image's width and height, rounded to nine decimals and
 never in exponent notation: ``class cx cy w h`` (detect), ``class x1 y1 x2 y2 …`` (segment), ``class cx cy w h x y v
-…`` (pose). YOLO readers refuse whole images for one coordinate outside 0..1, so everything is cut to the image.
+…`` (pose), ``class x1 y1 x2 y2 x3 y3 x4 y4`` (obb). YOLO readers refuse whole images for one box outside 0..1, so
+everything is cut to the image.
 """
 
 from __future__ import annotations
@@ -19,34 +20,22 @@ from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.outlines import (
     CIRCLE_VERTICES,
     SLACK,
-    TOO_FAR,
     Rings,
     cut_to_image,
-    is_too_far,
     is_turned,
     outline_rings,
 )
-from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import decimal_text, glued, joined, number_text
-from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, one_array, ranges
+from fastlabel_dagster.formats.yolo.rectangles import corners_of, fits_image, smallest_rectangle
+from fastlabel_dagster.labels.geometry import FlatAnnotations
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
 
-SHAPES = ("bbox", "polygon", "segmentation", "circle")
-#: The columns of the label tables this reads.
-NEEDS = ("task_id", "name", "width", "height", "annotations")
+TASKS = ("detect", "segment", "pose", "obb")
+_WHAT = {"detect": "a box", "segment": "an area", "pose": "a pose", "obb": "a box"}
 _SMALLEST = 0.5e-9  # a share of the image that the nine decimals of the text would round to nothing
-
-
-@dataclass
-class _Batch:
-    """What every task of YOLO needs of a batch."""
-
-    flat: FlatAnnotations
-    box: Floats
-    size: Floats  # float64[n, 2]: width and height of each annotation's image
-    keypoints: pa.Array
-    told: BatchTally
-    met: Met
+_NOTHING_LEFT = "nothing of it lies within the image, or it has no area"
+_CUT = "reached outside the image and was cut at its edge"
 
 
 @dataclass
@@ -58,76 +47,62 @@ class _Lines:
 
 
 def yolo_texts(
-    tasks: pa.Table,
-    sizes: Floats,
+    batch: ShapeBatch,
     categories: Categories,
-    tally: Tally,
     *,
     task: str,
     pose_boxes: bool = False,
     keypoint_count: int = 0,
+    wanted: list[str] | None = None,
 ) -> list[bytes]:
     """The label file of each task of a batch.
 
     Args:
-        tasks: the batch.
-        sizes: float64[tasks, 2], width and height of each task's image in pixels, NaN when unknown.
+        batch: the annotations; what is left out or changed is told to its tally.
         categories: gives the class numbers; unknown classes are added.
-        tally: told of everything left out or changed.
-        task: ``detect``, ``segment`` or ``pose``.
-        pose_boxes: in ``detect``, a pose becomes the box around its keypoints.
+        task: one of :data:`TASKS`.
+        pose_boxes: in ``detect`` and ``obb``, a pose becomes the box around its keypoints.
         keypoint_count: in ``pose``, how many keypoints every line has.
+        wanted: the only classes that are written; None: all.
     """
-    flat = flatten(tasks)
-    nested = pc.list_flatten(one_array(tasks["annotations"]))
-    keypoints = pc.struct_field(nested, "keypoints")
-    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]), pc.struct_field(nested, "annotation_id"))
-    size = sizes[flat.task]
-    wanted = {"detect": (*SHAPES, POSE) if pose_boxes else SHAPES, "segment": SHAPES, "pose": (POSE,)}[task]
-    _sift(told, flat, size, wanted, {"detect": "a box", "segment": "an area", "pose": "a pose"}[task])
-    met = categories.meet(pc.if_else(pa.array(told.kept), flat.value, None), flat.type, keypoints)
-    told.alter("the class is not in the project, it was added behind the others", ~met.known)
-    attributes = read_attributes(pc.struct_field(nested, "attributes"))
-    told.alter("a crowd became one object", attributes.crowd)
-    box = boxes(flat)
-    apply_stated_boxes(box, attributes)
-    batch = _Batch(flat, box, size, keypoints, told, met)
-    if task == "detect":
-        lines = _detect(batch)
-    elif task == "segment":
-        lines = _segment(batch)
+    told = batch.told
+    if task == "pose":
+        types: tuple[str, ...] = (POSE,)
     else:
-        lines = _pose(batch, keypoint_count)
+        types = (*SHAPES, POSE) if pose_boxes and task != "segment" else SHAPES
+    batch.sift(*types, what=_WHAT[task])
+    if wanted is not None:
+        asked = pc.is_in(batch.flat.value, value_set=pa.array(wanted, pa.string()))
+        told.drop("its class is not among those asked for", ~asked.to_numpy(zero_copy_only=False))
+    met = batch.meet(categories)
+    attributes = read_attributes(batch.column("attributes"))
+    told.alter("a crowd became one object", attributes.crowd)
+    apply_stated_boxes(batch.box, attributes)
+    if task == "detect":
+        lines = _detect(batch, met)
+    elif task == "segment":
+        lines = _segment(batch, met)
+    elif task == "obb":
+        lines = _oriented(batch, met)
+    else:
+        lines = _pose(batch, met, keypoint_count)
     told.finish()
-    per_task = offsets_of(np.bincount(flat.task[lines.annotation], minlength=tasks.num_rows))
-    files = joined(per_task, lines.text, "\n").to_pylist()
-    return [f"{text}\n".encode() if text else b"" for text in files]
+    per_task = offsets_of(np.bincount(batch.flat.task[lines.annotation], minlength=batch.tasks.num_rows))
+    ended = glued(lines.text, "\n")
+    files: list[bytes] = joined(per_task, ended, "").cast(pa.binary()).to_pylist()
+    return files
 
 
-def _sift(told: BatchTally, flat: FlatAnnotations, size: Floats, wanted: tuple[str, ...], what: str) -> None:
-    told.drop(f"not {what}", ~flat.is_type(*wanted))
-    told.drop(
-        "the geometry is missing or ill-formed",
-        ~flat.well_formed | (flat.annotation_rings[1:] == flat.annotation_rings[:-1]),
-    )
-    told.drop("a coordinate is not a finite number", ~is_finite(flat))
-    told.drop(TOO_FAR, is_too_far(boxes(flat)))
-    told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-    told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
-    sized: Bools = np.logical_and.reduce(size > 0, axis=1)
-    told.drop("the size of the image is not known", ~sized)
-
-
-def _detect(batch: _Batch) -> _Lines:
+def _detect(batch: ShapeBatch, met: Met) -> _Lines:
     flat, told = batch.flat, batch.told
     shares = _box_shares(batch)
     told.alter("a rotated box became the upright box around it", is_turned(flat))
     told.alter("a shape became the box around it", flat.is_type("polygon", "segmentation", "circle", POSE))
     rows = np.flatnonzero(told.kept)
-    return _Lines(rows, _line_texts(batch, rows, shares[rows].reshape(-1), np.full(len(rows), 4)))
+    return _Lines(rows, _line_texts(met, rows, shares[rows].reshape(-1), np.full(len(rows), 4)))
 
 
-def _box_shares(batch: _Batch) -> Floats:
+def _box_shares(batch: ShapeBatch) -> Floats:
     """Centre and size of each box as shares of its image, cut to it; what leaves nothing is dropped."""
     told, box, size = batch.told, batch.box, batch.size
     with np.errstate(invalid="ignore"):
@@ -135,31 +110,28 @@ def _box_shares(batch: _Batch) -> Floats:
         cut: Bools = np.logical_or.reduce(np.hstack([first - box[:, :2], box[:, 2:] - last]) > SLACK, axis=1)
         first, last = first / size, last / size
         lasting: Bools = np.logical_and.reduce(last - first > _SMALLEST, axis=1)
-        told.drop("nothing of it lies within the image, or it has no area", ~lasting)
-    told.alter("reached outside the image and was cut at its edge", cut)
+        told.drop(_NOTHING_LEFT, ~lasting)
+    told.alter(_CUT, cut)
     return np.column_stack([(first + last) / 2, last - first])
 
 
-def _segment(batch: _Batch) -> _Lines:
+def _segment(batch: ShapeBatch, met: Met) -> _Lines:
     flat, told, size = batch.flat, batch.told, batch.size
     rings = outline_rings(flat, told.kept[flat.ring_annotation] & ~flat.ring_is_hole)
     rings, cut = _cut_rings(rings, flat, size)
     annotation = flat.ring_annotation[rings.ring]
     shares = np.clip(rings.coords / size[np.repeat(annotation, np.diff(rings.offsets))], 0, 1)
     lasting = _has_area(shares, rings.offsets)
-    left = np.zeros(len(flat), np.bool_)
-    left[annotation[lasting]] = True
-    told.drop("nothing of it lies within the image, or it has no area", ~left)
-    told.alter("reached outside the image and was cut at its edge", cut)
-    holes = np.zeros(len(flat), np.bool_)
-    holes[flat.ring_annotation[flat.ring_is_hole]] = True
+    told.drop(_NOTHING_LEFT, ~_marked(annotation[lasting], flat))
+    told.alter(_CUT, cut)
+    holes = _marked(flat.ring_annotation[flat.ring_is_hole], flat)
     told.alter("its holes were filled, YOLO has none", holes)
     told.alter("its parts became an object each", np.bincount(annotation[lasting], minlength=len(flat)) > 1)
     told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle"))
     counts = np.diff(rings.offsets)[lasting]
     picked = shares[ranges(rings.offsets[:-1][lasting], counts)]
     rows = annotation[lasting]
-    return _Lines(rows, _line_texts(batch, rows, picked.reshape(-1), 2 * counts))
+    return _Lines(rows, _line_texts(met, rows, picked.reshape(-1), 2 * counts))
 
 
 def _cut_rings(rings: Rings, flat: FlatAnnotations, size: Floats) -> tuple[Rings, Bools]:
@@ -193,12 +165,82 @@ def _has_area(shares: Floats, offsets: Ints) -> Bools:
     return lasting
 
 
-def _pose(batch: _Batch, count: int) -> _Lines:
+def _oriented(batch: ShapeBatch, met: Met) -> _Lines:
     flat, told = batch.flat, batch.told
-    slots = batch.met.column("keypoint_count")
+    rows = np.flatnonzero(told.kept)
+    size = batch.size[rows]
+    corners, upright = _rectangles(batch, rows)
+    limits = size[:, None, :]
+    out: Bools = ((corners < -SLACK) | (corners > limits + SLACK)).any(axis=(1, 2))
+    cut = out & upright
+    corners[upright] = np.clip(corners, 0, limits)[upright]
+    solid: Bools = np.less(_SMALLEST * size.max(axis=1, initial=0), _sides(corners).min(axis=1, initial=np.inf))
+    fits = fits_image(corners, size)
+    for place in np.flatnonzero(out & solid & ~upright).tolist():
+        width, height = size[place].tolist()
+        inside = cut_to_image(corners[place], width, height)
+        if len(inside) < 3 or not (np.ptp(inside, axis=0) > _SMALLEST * size[place]).all():
+            solid[place] = False
+        elif not fits[place]:
+            corners[place] = _within(inside, width, height)
+            cut[place] = True
+    told.drop(_NOTHING_LEFT, _marked(rows[~solid], flat))
+    told.alter(_CUT, _marked(rows[cut], flat))
+    told.alter("a shape became the smallest rectangle around it", ~flat.is_type("bbox"))
+    told.notice("a corner of the rotated box lies outside the image", _marked(rows[out & ~cut], flat))
+    shares = (corners / limits)[solid]
+    return _Lines(rows[solid], _line_texts(met, rows[solid], shares.reshape(-1), np.full(len(shares), 8)))
+
+
+def _rectangles(batch: ShapeBatch, rows: Ints) -> tuple[Floats, Bools]:
+    """float64[k, 4, 2]: the corners of boxes, of circles' squares, and of the smallest rectangle around everything
+    else; bool[k]: it is a box or a circle and stands upright."""
+    flat = batch.flat
+    starts = flat.annotation_vertices
+    boxed, is_circle = np.flatnonzero(flat.is_type("bbox")[rows]), flat.is_type("circle")[rows]
+    corners = np.empty((len(rows), 4, 2))
+    drawn = flat.coords[starts[rows[boxed], None] + np.arange(4)]
+    # Whichever corners the box was given by, its first corner is the one at the top left before it was turned.
+    angle = np.deg2rad(flat.rotation[rows[boxed]] % 360)
+    normal = corners_of(drawn.mean(axis=1), _sides(drawn)[:, [1, 0]] / 2, angle)
+    as_drawn = np.abs(normal - drawn).max(axis=(1, 2), initial=0) < SLACK
+    corners[boxed] = np.where(as_drawn[:, None, None], drawn, normal)
+    corners[is_circle] = batch.box[rows[is_circle]][:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    others = ~is_circle
+    others[boxed] = False
+    for place in np.flatnonzero(others).tolist():
+        corners[place] = smallest_rectangle(flat.coords[starts[rows[place]] : starts[rows[place] + 1]])
+    return corners, ~others & ~is_turned(flat)[rows]
+
+
+def _sides(corners: Floats) -> Floats:
+    """float64[k, 4]: the lengths of the sides that end at each corner."""
+    lengths: Floats = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    return lengths
+
+
+def _marked(rows: Ints, flat: FlatAnnotations) -> Bools:
+    """bool[n]: the annotations ``rows``."""
+    mask = np.zeros(len(flat), np.bool_)
+    mask[rows] = True
+    return mask
+
+
+def _within(inside: Floats, width: float, height: float) -> Floats:
+    """The smallest rectangle around what is ``inside`` the image, or the upright one where trainers refuse that."""
+    corners = smallest_rectangle(inside)
+    if fits_image(corners[None], np.array([[width, height]]))[0]:
+        return corners
+    (x1, y1), (x2, y2) = inside.min(axis=0), inside.max(axis=0)
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+
+
+def _pose(batch: ShapeBatch, met: Met, count: int) -> _Lines:
+    flat, told = batch.flat, batch.told
+    slots = met.column("keypoint_count")
     told.drop(f"its class has more than the dataset's {count} keypoints", slots > count)
     shares = _box_shares(batch)
-    values, offsets, _ = keypoint_rows(flat, batch.keypoints, batch.met, np.full(len(flat), -1), told)
+    values, offsets, _ = keypoint_rows(flat, batch.column("keypoints"), met, np.full(len(flat), -1), told)
     rows = np.flatnonzero(told.kept)
     flat_table = np.zeros((len(rows), 3 * count))
     lengths = np.diff(offsets)[rows]
@@ -209,14 +251,16 @@ def _pose(batch: _Batch, count: int) -> _Lines:
     placed = table[:, :, 2] > 0
     gone = placed & ((table[:, :, :2] < 0) | (table[:, :, :2] > size)).any(axis=2)
     table[gone] = 0
-    lost = np.zeros(len(flat), np.bool_)
-    lost[rows[gone.any(axis=1)]] = True
-    told.alter("a keypoint outside the image counts as not placed", lost)
+    told.alter("a keypoint outside the image counts as not placed", _marked(rows[gone.any(axis=1)], flat))
     table[:, :, :2] /= size
     numbers = np.concatenate([shares[rows], flat_table], axis=1)
-    return _Lines(rows, _line_texts(batch, rows, numbers.reshape(-1), np.full(len(rows), numbers.shape[1])))
+    return _Lines(rows, _line_texts(met, rows, numbers.reshape(-1), np.full(len(rows), numbers.shape[1])))
 
 
-def _line_texts(batch: _Batch, rows: Ints, shares: Floats, counts: Ints) -> pa.Array:
-    numbers = joined(offsets_of(counts), decimal_text(shares), " ")
-    return glued(number_text(batch.met.column("index")[rows]), " ", numbers)
+def _line_texts(met: Met, rows: Ints, shares: Floats, counts: Ints) -> pa.Array:
+    texts = decimal_text(np.abs(shares))
+    below = shares < -_SMALLEST
+    if below.any():  # a corner of a rotated box outside the image
+        texts = glued(pc.if_else(pa.array(below), "-", ""), texts)
+    numbers = joined(offsets_of(counts), texts, " ")
+    return glued(number_text(met.column("index")[rows]), " ", numbers)

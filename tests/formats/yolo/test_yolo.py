@@ -152,7 +152,10 @@ def test_a_split_by_tags_and_an_empty_val_is_told(bench):
 @pytest.mark.parametrize(
     "options",
     [
-        {"task": "obb"},
+        {"task": "oriented"},
+        {"layout": "coco"},
+        {"classes": "dog"},
+        {"classes": ["dog", "dog"]},
         {"split": {"../x": 1}},
         {"split": {"train": -1, "val": 2}},
         {"split": {"train": 0}},
@@ -161,7 +164,7 @@ def test_a_split_by_tags_and_an_empty_val_is_told(bench):
     ],
 )
 def test_impossible_options_are_refused_before_anything_is_written(bench, options):
-    with pytest.raises(ValueError, match=r"YOLO task|part of|share|split|option"):
+    with pytest.raises(ValueError, match=r"YOLO task|layout|classes|part of|share|split|option"):
         bench.write(bench.task(), format="yolo", **options)
     assert not (bench.folder / "yolo").exists()
 
