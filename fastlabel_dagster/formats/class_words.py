@@ -121,5 +121,3 @@ def _found(row: dict[str, Any], place: int) -> FoundClass:
         color if isinstance(color, str) and _COLOR.fullmatch(color) else None,
         [kind for kind in types if isinstance(kind, str)] if isinstance(types, list) else [],
     )
-
-

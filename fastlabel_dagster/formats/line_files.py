@@ -1,0 +1,376 @@
+"""Datasets with a text file per picture and a line per object (KITTI, DOTA): their folders, written and read.
+
+``labels/`` beside ``pictures/`` (each format has its own names for the two), in the dataset's folder itself or, with
+parts, in a folder for each: ``train/labels/sub/a.txt`` speaks of ``train/pictures/sub/a.png``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.formats.assembly import (
+    AnnotationColumns,
+    FoundClass,
+    class_colors,
+    classes_table,
+    stable_id,
+    tasks_table,
+)
+from fastlabel_dagster.formats.categories import Categories
+from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value, read_class_words
+from fastlabel_dagster.formats.found_pictures import PictureIndex
+from fastlabel_dagster.formats.image_size import image_size
+from fastlabel_dagster.formats.label_files import label_name
+from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
+from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
+from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
+from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, parts_of
+from fastlabel_dagster.formats.text import joined
+from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offsets_of
+from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.store import FolderWriter
+
+_FILES_AT_ONCE = 2000
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a format calls its folders."""
+
+    format: str
+    labels: str
+    pictures: str
+    also: tuple[str, ...] = ()
+    """Other names of the folder of labels that datasets in the wild have, looked for where the first is not there."""
+
+
+#: ``lines_of(batch, words)`` drops and alters what it must, and gives the lines of those it keeps.
+LinesOf: TypeAlias = Callable[[ShapeBatch, Categories, ClassWords], pa.Array]
+
+
+def write_line_files(
+    labels: Labels,
+    folder: FolderWriter,
+    images: PictureSource | None,
+    tally: Tally,
+    lines_of: LinesOf,
+    *,
+    layout: Layout,
+    split: Split = None,
+    heads: dict[str, bytes] | None = None,
+) -> Written:
+    """Write a dataset of ``layout``.
+
+    Args:
+        labels: what to write.
+        folder: where to.
+        images: the pictures, when they shall lie beside the labels.
+        tally: told of everything left out or changed.
+        lines_of: makes the lines of a batch: string[k], one for each annotation its ``told`` keeps, in their order.
+        layout: names of the folders.
+        split: a folder per part, as :func:`~fastlabel_dagster.formats.splits.parts_of` says; None: no such folders.
+        heads: what stands above the lines, by task id.
+    """
+    pictures = list_pictures(labels, images, tally, unique_stem=True)
+    parts = [f"{part}/" for part in parts_of(pictures, split)] if split is not None else [""] * len(pictures)
+    categories = Categories(labels.classes)
+    words = ClassWords(categories)
+    total = 0
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        nonlocal total
+        for batch in shape_batches(labels, pictures, tally):
+            lines = lines_of(batch, categories, words)
+            batch.told.finish()
+            owner = batch.flat.task[np.flatnonzero(batch.told.kept)]
+            per_task = offsets_of(np.bincount(owner, minlength=batch.tasks.num_rows))
+            for row, text in zip(batch.picture.tolist(), joined(per_task, lines, "\n").to_pylist(), strict=True):
+                head = heads.get(pictures.task_ids[row], b"") if heads else b""
+                data = head + (f"{text}\n".encode() if text else b"")
+                total += len(data)
+                yield f"{parts[row]}{layout.labels}/{label_name(pictures.files[row], '.txt')}", data
+
+    folder.write_many(files())
+    index = words.to_json()
+    folder.write_bytes(CLASS_FILE, index)
+    count, size = len(pictures) + 1, total + len(index)
+    if images is not None:
+        paths = [f"{part}{layout.pictures}/{file}" for part, file in zip(parts, pictures.files, strict=True)]
+        linked, linked_bytes = link_pictures(folder, pictures, paths, images, tally)
+        count, size = count + linked, size + linked_bytes
+    names = [part.rstrip("/") for part in parts] if split is not None else []
+    return Written(len(pictures), count, size, {name: names.count(name) for name in sorted(set(names))})
+
+
+class Words(NamedTuple):
+    """``k`` rows of words."""
+
+    lists: pa.Array
+    """list<string>[k]."""
+
+    @property
+    def counts(self) -> Ints:
+        """int64[k]: words of each row."""
+        return as_ragged(self.lists).lengths
+
+    def word(self, place: int) -> pa.Array:
+        """string[k]: the word at ``place`` (from 0), which all rows have."""
+        lists = as_ragged(self.lists)
+        return lists.values.take(pa.array(lists.starts + place))
+
+    def numbers(self, first: int, count: int) -> Floats:
+        """float64[k, count]: ``count`` words from ``first`` on, which all rows have; NaN where one is no number,
+        infinite where it is too large for one."""
+        lists = as_ragged(self.lists)
+        words = lists.values.take(pa.array((lists.starts[:, None] + first + np.arange(count)).reshape(-1)))
+        try:
+            numbers = pc.cast(words, pa.float64())
+        except pa.ArrowInvalid:
+            fits = pc.match_substring_regex(words, _NUMBER)
+            numbers = pc.cast(pc.if_else(fits, words, "nan"), pa.float64())
+        found: Floats = numbers.to_numpy(zero_copy_only=False).reshape(-1, count)
+        return found
+
+    def take(self, rows: Ints) -> Words:
+        """Some of the rows."""
+        return Words(self.lists.take(pa.array(rows)))
+
+
+class Lines:
+    """``k`` lines of label files, taken apart at their blanks."""
+
+    def __init__(self, texts: list[str], owner: Ints, number: Ints, files: dict[int, str], told: ReadTally) -> None:
+        self.words = Words(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pa.array(texts, pa.string()))))
+        self.owner = owner
+        """int64[k]: row of the task."""
+        self._number, self._files, self._told = number, files, told
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def drop(self, reason: str, bad: Bools) -> None:
+        """Leave out the lines in ``bad``."""
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            self._told.drop(reason, where=self._places(rows), count=len(rows))
+            left = np.flatnonzero(~bad)
+            self.words, self.owner, self._number = self.words.take(left), self.owner[left], self._number[left]
+
+    def alter(self, reason: str, mask: Bools) -> None:
+        """The lines in ``mask`` are not read as they stand there."""
+        rows = np.flatnonzero(mask)
+        self._told.alter(reason, where=self._places(rows), count=len(rows))
+
+    def _places(self, rows: Ints) -> list[str]:
+        return [f"{self._files[int(self.owner[row])]}, line {self._number[row]}" for row in rows[:EXAMPLES].tolist()]
+
+
+#: ``read_lines(lines, annotations, classes)`` adds what the lines say; unknown words become classes of ``classes``.
+ReadLines: TypeAlias = Callable[[Lines, AnnotationColumns, dict[str, FoundClass]], None]
+#: ``is_head(line)``: the line says something of the whole file: a key and its value, which become a task's attribute.
+HeadOf: TypeAlias = Callable[[str], tuple[str, str] | None]
+
+
+class _Task(NamedTuple):
+    name: str
+    part: str
+    label: Path | None
+    picture: Path | None
+
+
+def read_line_files(
+    source: Path, told: ReadTally, layout: Layout, read_lines: ReadLines, head_of: HeadOf | None = None
+) -> Labels:
+    """Read a dataset of ``layout``: its folder, or ``classes.json`` in it.
+
+    A task for each label file, and for each picture without one. Its name is the path of the picture below the folder
+    of pictures (with the part in front where two parts have the same), or that of the label file without its ending
+    when there is no picture; its tag the part.
+
+    Raises:
+        FileNotFoundError: when there are no label files.
+        FormatError: when ``classes.json`` is damaged.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"there is no {layout.format} dataset at {source}")
+    root = source if source.is_dir() else source.parent
+    if root.name == layout.labels and not (root / layout.labels).is_dir():
+        root = root.parent
+    folders = _label_folders(root, layout)
+    index = PictureIndex(root)
+    tasks = _named_apart(_tasks(root, folders, index, layout))
+    words = read_class_words(root)
+    stated = set(words)
+    annotations = AnnotationColumns()
+    heads: dict[int, dict[str, str]] = {}
+    for start in range(0, len(tasks), _FILES_AT_ONCE):
+        some = tasks[start : start + _FILES_AT_ONCE]
+        files = {
+            row: (task.label, _below(root, task.label))
+            for row, task in enumerate(some, start)
+            if task.label is not None
+        }
+        lines = _lines(files, heads, told, head_of)
+        told.advance(len(some))
+        if len(lines):
+            read_lines(lines, annotations, words)
+    unlisted = [word for word in words if word not in stated]
+    if stated and unlisted:
+        told.notice(f"classes that {CLASS_FILE} does not list", where=unlisted[:EXAMPLES], count=len(unlisted))
+    classes = merged_by_value(words)
+    colors = class_colors(classes.values())
+    sizes = [task.picture and image_size(task.picture) for task in tasks]
+    unreadable = [task.name for task, size in zip(tasks, sizes, strict=True) if task.picture and not size]
+    told.notice(
+        "pictures that cannot be read: their size is not known", "image", where=unreadable, count=len(unreadable)
+    )
+    columns: dict[str, Any] = {
+        "task_id": [stable_id(layout.format, task.part, task.name) for task in tasks],
+        "name": [task.name for task in tasks],
+        "width": [size and size[0] for size in sizes],
+        "height": [size and size[1] for size in sizes],
+        "tags": [[_tag(task.part)] if task.part else [] for task in tasks],
+        "url": [task.picture and task.picture.as_uri() for task in tasks],
+        "attributes": [_attributes(heads.get(row, {})) for row in range(len(tasks))],
+        "annotations": annotations.nested(len(tasks), classes, colors),
+    }
+    told.found(len(tasks), len(annotations))
+    table = classes_table(classes.values(), annotations.usage(), colors)
+    return Labels(tasks_table(columns), table, origin={"format": layout.format})
+
+
+def _label_folders(root: Path, layout: Layout) -> list[Path]:
+    """The folders of labels, in a fixed order; links are not followed."""
+    found: dict[str, list[Path]] = {name: [] for name in (layout.labels, *layout.also)}
+    for place, folders, _ in os.walk(root):
+        folders.sort()
+        for name in list(folders):
+            kind = next((known for known in found if name == known or name.startswith(f"{known}-")), None)
+            if kind is not None:
+                found[kind].append(Path(place, name))
+                folders.remove(name)
+    for places in found.values():
+        if any(next(_text_files(place), None) for place in places):
+            return places
+    if next((path for path in root.glob("*.txt") if path.is_file()), None):
+        return [root]
+    names = " or ".join(found)
+    raise FileNotFoundError(f"{root} has no folder {names} with label files, so it is no {layout.format} dataset")
+
+
+def _text_files(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            if name.lower().endswith(".txt"):
+                yield Path(place, name)
+
+
+def _tasks(root: Path, folders: list[Path], index: PictureIndex, layout: Layout) -> Iterator[_Task]:
+    used: set[Path] = set()
+    for folder in folders:
+        part = "" if folder == root else _below(root, folder.parent)
+        for label in _text_files(folder) if folder != root else sorted(root.glob("*.txt")):
+            picture = index.find(label)
+            if picture is not None and picture not in used:
+                used.add(picture)
+                yield _Task(_name(index.path_of(picture), part, layout), part, label, picture)
+            else:
+                stem = _below(folder, label).rpartition(".")[0]
+                yield _Task(stem, part, label, None)
+    for path in index:
+        picture = index.root / path
+        if picture not in used:
+            part = next((part for part in _part_of(path, layout)), "")
+            yield _Task(_name(path, part, layout), part, None, picture)
+
+
+def _part_of(path: str, layout: Layout) -> Iterator[str]:
+    above = path.split("/")[:-1]
+    for place, name in enumerate(above):
+        if name in (layout.pictures, "images"):
+            yield "/".join(above[:place])
+
+
+def _name(path: str, part: str, layout: Layout) -> str:
+    """The path of a picture below the folder of pictures."""
+    inner = path.removeprefix(f"{part}/") if part else path
+    for folder in (layout.pictures, "images"):
+        if inner.startswith(f"{folder}/"):
+            return inner.removeprefix(f"{folder}/")
+    return inner
+
+
+def _below(root: Path, path: Path) -> str:
+    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    readable = relative.encode("utf-8", "replace").decode()
+    return "" if readable == "." else readable
+
+
+def _tag(part: str) -> str:
+    last = part.rpartition("/")[2]
+    return PART_OF_TAG.get(last.lower(), part)
+
+
+def _named_apart(tasks: Iterator[_Task]) -> list[_Task]:
+    """Tasks whose name another has too get their part in front, and a number where that is not enough."""
+    listed = list(tasks)
+    counts: dict[str, int] = {}
+    for task in listed:
+        counts[task.name] = counts.get(task.name, 0) + 1
+    taken: set[str] = set()
+    result = []
+    for task in listed:
+        stem = name = f"{task.part}/{task.name}" if counts[task.name] > 1 and task.part else task.name
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{stem} ({number})"
+        taken.add(name)
+        result.append(task._replace(name=name))
+    return result
+
+
+def _lines(
+    labels: dict[int, tuple[Path, str]], heads: dict[int, dict[str, str]], told: ReadTally, head_of: HeadOf | None
+) -> Lines:
+    """The lines of some label files (row of the task -> file and what to call it). Blank lines and heads are none."""
+    texts: list[str] = []
+    owner: list[int] = []
+    numbers: list[int] = []
+    for row, (label, called) in labels.items():
+        try:
+            content = label.read_bytes().decode("utf-8-sig", "replace")
+        except OSError as error:
+            told.drop(f"a label file that cannot be read ({type(error).__name__})", FILE, where=called)
+            continue
+        for number, line in enumerate(content.split("\n"), start=1):
+            if not line or line.isspace():
+                continue
+            head = head_of(line) if head_of is not None else None
+            if head is not None:
+                heads.setdefault(row, {})[head[0]] = head[1]
+                continue
+            texts.append(line)
+            owner.append(row)
+            numbers.append(number)
+    files = {row: called for row, (_, called) in labels.items()}
+    return Lines(texts, np.array(owner, np.int64), np.array(numbers, np.int64), files, told)
+
+
+def _attributes(head: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"key": key, "name": key, "type": "text", "value": value, "value_is_json": False} for key, value in head.items()
+    ]
