@@ -10,5 +10,6 @@ FORMAT = Format(
     index="annotations.json",
     write=write_coco,
     read=read_coco,
+    read_options={"rectangles_are_boxes": False},
     options={"bbox_segmentation": "none"},
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from fastlabel_dagster.formats.report import REPORT_FILE
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.report import FILE, REPORT_FILE
+from fastlabel_dagster.labels.report import ReadTally
 
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _WORD = re.compile(r"[a-z]+")
@@ -34,26 +38,29 @@ class CocoFile(NamedTuple):
     """``train``, ``val`` or ``test`` when the names say so, otherwise the split."""
     content: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """The file's path below the dataset's folder."""
+        return self.path.relative_to(self.root).as_posix()
 
-def load_coco_files(source: Path) -> list[CocoFile]:
+
+def load_coco_files(source: Path, told: ReadTally) -> list[CocoFile]:
     """The annotation files of ``source`` (a JSON file, or a folder with some of its own, in ``annotations/`` or one
-    level below), in the order of their names.
+    level below), in the order of their names. A damaged file beside good ones is told as dropped.
 
     Raises:
         FileNotFoundError: when there is none.
-        ValueError: when a JSON file is damaged, or the one named is not COCO; the message names it.
+        FormatError: when the only JSON files there are damaged, or the one named is not COCO.
     """
     if source.is_dir():
-        paths = [*source.glob("*.json"), *source.glob("*/*.json")]
-        loaded = [(path, load_json(path)) for path in sorted(paths) if path.name != REPORT_FILE]
-        files = _one_per_split([(path, content) for path, content in loaded if is_coco(content)])
+        files = _one_per_split(_those_of_coco(source, told))
         if not files:
             raise FileNotFoundError(f"there is no COCO annotation file in {source} (nor one folder below it)")
         root = source
     else:
         content = load_json(source)
         if not is_coco(content):
-            raise ValueError(f"{source} is not a COCO file: it has no list of images and annotations")
+            raise FormatError(source, "is not a COCO file: it has no list of images and annotations")
         files = [(source, content)]
         root = source.parent.parent if source.parent.name == "annotations" else source.parent
     several = len(files) > 1
@@ -66,44 +73,73 @@ def load_coco_files(source: Path) -> list[CocoFile]:
     return result
 
 
+def _those_of_coco(folder: Path, told: ReadTally) -> list[tuple[Path, dict[str, Any]]]:
+    found: list[tuple[Path, dict[str, Any]]] = []
+    damaged: list[FormatError] = []
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
+        if path.name == REPORT_FILE or not path.is_file():
+            continue
+        try:
+            content = load_json(path)
+        except FormatError as error:
+            damaged.append(error)
+            continue
+        if is_coco(content):
+            found.append((path, content))
+    if damaged and not found:
+        raise damaged[0]
+    for one in damaged:
+        told.drop("a file that is not valid JSON", FILE, where=Path(one.path).relative_to(folder).as_posix())
+    return found
+
+
 def load_json(path: Path) -> Any:
-    """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted."""
+    """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted. Raises
+    FormatError for anything else that is not JSON."""
     data = path.read_bytes()
     try:
-        return orjson.loads(data)
+        with collector_paused():
+            return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         try:
-            return json.loads(data)
-        except ValueError:
-            raise ValueError(f"{path} is not valid JSON: {error}") from error
+            return _sound(json.loads(data))
+        except (ValueError, RecursionError):
+            raise FormatError(path, f"is not valid JSON: {error}") from error
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Python's cycle collector rests meanwhile: it would look through millions of new lists in vain, which takes as
+    long as making them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _sound(value: Any) -> Any:
+    """``value`` with text that can be written as UTF-8: half characters become question marks."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_sound(item) for item in value]
+    if isinstance(value, dict):
+        return {_sound(key): _sound(item) for key, item in value.items()}
+    return value
 
 
 def is_coco(content: Any) -> bool:
     """Whether a JSON document is a COCO dataset with objects in it (captions are not)."""
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         return False
-    annotations = content.get("annotations", [])
-    return isinstance(annotations, list) and not (annotations and "caption" in annotations[0])
-
-
-def find_image(file: CocoFile, file_name: str) -> Path | None:
-    """Where the picture lies, if it does and if that is inside the dataset's folder."""
-    for folder in _image_folders(file):
-        path = folder / file_name
-        if path.is_file() and path.resolve().is_relative_to(file.root.resolve()):
-            return path
-    return None
-
-
-def _image_folders(file: CocoFile) -> Iterator[Path]:
-    yield file.path.parent
-    yield file.root / "images"
-    yield file.root
-    for part in dict.fromkeys([file.split, file.tag]):
-        if part:
-            yield file.root / "images" / part
-            yield file.root / part
-            yield file.root / part / "images"
+    annotations = content.get("annotations") or []
+    if not isinstance(annotations, list):
+        return False
+    first = annotations[0] if annotations else None
+    return not (isinstance(first, dict) and ("caption" in first or "segments_info" in first))
 
 
 def _one_per_split(files: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:

@@ -1,0 +1,303 @@
+"""The annotations of one COCO file, all at once: which is a box, an outline, a mask, a pose, and which is none.
+
+Columns are made of the lists JSON holds, and decisions of columns; only run lengths and attributes are looked at one by
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from fastlabel_dagster.formats.assembly import ANNOTATION_TYPES, AnnotationColumns, FoundClass
+from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX
+from fastlabel_dagster.formats.coco.classes import ClassBook
+from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, list_array, lists_of_numbers, looked_up
+from fastlabel_dagster.formats.coco.files import CocoFile
+from fastlabel_dagster.formats.coco.masks import trace
+from fastlabel_dagster.formats.coco.poses import Poses, poses_of
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
+from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
+from fastlabel_dagster.labels.schema import ATTRIBUTE
+
+_SAME = 1e-9
+_CLOSE = 1 + 1e-6
+_TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
+
+
+def read_annotations(
+    file: CocoFile,
+    image_rows: Mapping[Any, int],
+    book: ClassBook,
+    found: AnnotationColumns,
+    told: ReadTally,
+    *,
+    rectangles: bool,
+) -> None:
+    """Add all annotations of one file that can be read to ``found``; the file's list of them is given up, for it needs
+    much memory.
+
+    Args:
+        file: whose annotations.
+        image_rows: image id -> position of its task.
+        book: gives category ids their classes.
+        found: where they go.
+        told: the report.
+        rectangles: an outline that is the rectangle of its own box is a box.
+    """
+    items = file.content.pop("annotations", None) or []
+    batch = _Batch.of(items, file.name, told)
+    owner = looked_up(batch.field("image_id"), image_rows)
+    batch.drop("annotations of images the file does not list", owner < 0)
+    numbers = book.numbers(file, batch.field("category_id"), batch.kept)
+    classes = book.classes
+    boxes = Boxes.of(batch.field("bbox"))
+    shapes = batch.field("segmentation")
+    runs = [row for row, shape in enumerate(shapes) if type(shape) is dict]
+    outlines = _outlines(batch, shapes)
+    outlined = outlines.counts > 0
+    if rectangles:
+        outlined &= ~outlines.is_rectangle(boxes.corners)
+
+    poses = _poses(batch, numbers, classes)
+    beside = poses.posed & batch.kept & (outlined | batch.rows(runs))
+    batch.notice("outlines beside keypoints: the keypoints were read", beside)
+    rest = batch.kept & ~poses.posed
+    stated: dict[int, str] = {}
+    traced = _traced(batch, [row for row in runs if rest[row]], boxes, stated)
+    rest &= ~batch.rows(traced)
+    outlined &= rest
+    batch.alter("polygons of fewer than three points", outlines.short & rest)
+    batch.drop(_TOO_FAR, outlined & ~outlines.sound)
+    _compare_boxes(batch, outlined & batch.kept, boxes, outlines.around, stated)
+    boxed = rest & ~outlined
+    batch.drop("annotations without a box, an outline or keypoints", boxed & ~boxes.there)
+    batch.drop(_TOO_FAR, boxed & ~boxes.sound)
+
+    into = _Target(batch, owner, numbers, pa.array([one.value for one in classes], pa.string()), found)
+    into.attributes = _attributes(batch, stated)
+    rows = np.flatnonzero(boxed & batch.kept)
+    into.add("bbox", rows, points=(boxes.corners[rows].reshape(-1), 4 * np.arange(len(rows) + 1)))
+    rows = np.flatnonzero(outlined & batch.kept & (outlines.counts == 1))
+    into.add("polygon", rows, points=outlines.points(rows))
+    rows = np.flatnonzero(outlined & batch.kept & (outlines.counts > 1))
+    into.add("segmentation", rows, regions=outlines.regions(rows))
+    rows = np.array(list(traced), np.int64)
+    into.add("segmentation", rows, regions=pa.array(traced.values(), ANNOTATION_TYPES["regions"]))
+    rows = np.flatnonzero(poses.posed & ~poses.single & batch.kept)
+    into.add("pose_estimation", rows, keypoints=poses.of(rows))
+    rows = np.flatnonzero(poses.single & batch.kept)
+    points = poses.around[rows, :2].reshape(-1), 2 * np.arange(len(rows) + 1)
+    into.add("keypoint", rows, points=points)
+
+
+@dataclass
+class _Batch:
+    """The annotations of a file, and what becomes of them."""
+
+    items: list[dict[str, Any]]
+    place: Ints
+    """int64[n]: where each stands in the file."""
+    file: str
+    told: ReadTally
+    ids: list[Any]
+    kept: Bools
+
+    @classmethod
+    def of(cls, items: list[Any], file: str, told: ReadTally) -> _Batch:
+        objects = np.fromiter((type(item) is dict for item in items), np.bool_, len(items))
+        place = np.flatnonzero(objects)
+        if len(place) < len(items):
+            bad = np.flatnonzero(~objects)
+            where = [f"{file}, annotation #{row + 1}" for row in bad[:EXAMPLES].tolist()]
+            told.drop("it is not a JSON object", where=where, count=len(bad))
+            items = [items[row] for row in place.tolist()]
+        ids = [item.get("id") for item in items]
+        return cls(items, place, file, told, ids, np.ones(len(items), np.bool_))
+
+    def field(self, name: str) -> list[Any]:
+        return [item.get(name) for item in self.items]
+
+    def rows(self, rows: Iterable[int]) -> Bools:
+        chosen = np.zeros(len(self.items), np.bool_)
+        chosen[list(rows)] = True
+        return chosen
+
+    def drop(self, reason: str, mask: Bools) -> None:
+        rows = np.flatnonzero(mask & self.kept)
+        self.told.drop(reason, where=self._where(rows), count=len(rows))
+        self.kept &= ~mask
+
+    def alter(self, reason: str, mask: Bools) -> None:
+        rows = np.flatnonzero(mask & self.kept)
+        self.told.alter(reason, where=self._where(rows), count=len(rows))
+
+    def notice(self, reason: str, mask: Bools) -> None:
+        rows = np.flatnonzero(mask & self.kept)
+        self.told.notice(reason, where=self._where(rows), count=len(rows))
+
+    def _where(self, rows: Ints) -> list[str]:
+        return [f"{self.file}, annotation {self._name(row)}" for row in rows[:EXAMPLES].tolist()]
+
+    def _name(self, row: int) -> str:
+        identity = self.ids[row]
+        return str(identity) if type(identity) in (int, str) else f"#{int(self.place[row]) + 1}"
+
+    def identities(self) -> pa.Array:
+        """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
+        try:
+            known = [identity for identity in self.ids if type(identity) is int or (identity and type(identity) is str)]
+            texts = [str(identity) for identity in known]
+        except ValueError:  # a number of thousands of digits
+            return pa.nulls(len(self.ids), pa.string())
+        if len(texts) == len(self.ids) == len(set(texts)):
+            return pa.array(texts, pa.string())
+        rows: list[str | None] = []
+        seen: set[str] = set()
+        for identity in self.ids:
+            text = str(identity) if type(identity) in (int, str) and identity != "" else None
+            rows.append(None if text in seen else text)
+            if text is not None:
+                seen.add(text)
+        repeated = self.rows(row for row, text in enumerate(rows) if text is None and type(self.ids[row]) in (int, str))
+        self.notice("annotations whose id another one has already", repeated)
+        return pa.array(rows, pa.string())
+
+    def scores(self) -> pa.Array | None:
+        """float64[n]: ``score``, the confidence of a detection; None when no annotation has one."""
+        values = self.field("score")
+        if values.count(None) == len(values):
+            return None
+        sound = [float(value) if type(value) in (int, float) and abs(value) <= 1 else None for value in values]
+        return pa.array(sound, pa.float64())
+
+
+@dataclass
+class _Target:
+    """Where annotations go, with what all of them have."""
+
+    batch: _Batch
+    owner: Ints
+    numbers: Ints
+    names: pa.Array
+    found: AnnotationColumns
+    attributes: pa.Array | None = None
+    _shared: dict[str, pa.Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._shared["annotation_id"] = self.batch.identities()
+        scores = self.batch.scores()
+        if scores is not None:
+            self._shared["confidence_score"] = scores
+
+    def add(self, kind: str, rows: Ints, **columns: Any) -> None:
+        if not len(rows):
+            return
+        taken = pa.array(rows)
+        shared = {name: column.take(taken) for name, column in self._shared.items()}
+        if self.attributes is not None:
+            shared["attributes"] = self.attributes.take(taken)
+        value = pa.DictionaryArray.from_arrays(pa.array(self.numbers[rows].astype(np.int32)), self.names)
+        self.found.add_many(self.owner[rows], kind, value, order=self.batch.place[rows], **columns, **shared)
+
+
+def _outlines(batch: _Batch, shapes: list[Any]) -> Outlines:
+    """The polygons; run lengths have none."""
+    shapes = [None if type(shape) is dict else shape for shape in shapes]
+    column, odd = lists_of_numbers(shapes, 2)
+    batch.alter("an outline that is not lists of numbers was left out", batch.rows(odd))
+    return Outlines.of(column)
+
+
+def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
+    keypoints = batch.field("keypoints")
+    poses = poses_of(keypoints, batch.kept, numbers, classes)
+    batch.alter("keypoints that are not numbers were left out", batch.rows(poses.odd))
+    batch.alter("keypoints its category does not have were left out", poses.stray)
+    batch.drop(_TOO_FAR, ~poses.sound)
+    return poses
+
+
+def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, str]) -> dict[int, list[Any]]:
+    """Row -> regions of the run-length masks; rows with an empty or damaged one are left to their boxes."""
+    damaged, empty, unlike = [], [], []
+    regions: dict[int, list[Any]] = {}
+    around = np.full((len(batch.items), 4), np.nan)
+    for row in rows:
+        try:
+            traced = trace(batch.items[row]["segmentation"])
+        except ValueError:
+            damaged.append(row)
+            continue
+        if traced is None:
+            empty.append(row)
+            continue
+        regions[row] = traced.regions
+        around[row] = traced.box
+        area = batch.items[row].get("area")
+        if isinstance(area, int | float) and not abs(area - traced.area) < 1:
+            unlike.append(row)
+    batch.alter("damaged run-length masks: the box was read", batch.rows(damaged))
+    batch.alter("empty run-length masks: the box was read", batch.rows(empty))
+    batch.notice("masks whose stated area is not that of their pixels: the pixels count", batch.rows(unlike))
+    _compare_boxes(batch, batch.rows(regions), boxes, around, stated)
+    return regions
+
+
+def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, str]) -> None:
+    """Keep the boxes (x, y, width, height as text) that are not quite those around their outlines."""
+    rows = np.flatnonzero(mask & boxes.there)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(around[rows] - boxes.corners[rows]).max(axis=1) if len(rows) else np.empty(0)
+    off = np.zeros(len(batch.items), np.bool_)
+    off[rows[~(gap <= _CLOSE)]] = True
+    batch.notice("boxes more than a pixel off their outline: the outline was read", off)
+    for row in rows[(gap > _SAME) & (gap <= _CLOSE)].tolist():
+        stated[row] = ",".join(repr(side).removesuffix(".0") for side in boxes.numbers[row].tolist())
+
+
+def _attributes(batch: _Batch, stated: Mapping[int, str]) -> pa.Array | None:
+    """list<ATTRIBUTE>[n]: the attributes of the file, the crowd switch and the stated boxes; None: nobody has any."""
+    given, crowds = batch.field("attributes"), batch.field("iscrowd")
+    if not stated and not any(given) and not any(crowds):
+        return None
+    counts: Ints = np.zeros(len(given), np.int64)
+    columns: dict[str, list[Any]] = {name: [] for name in ("key", "type", "value", "value_is_json")}
+
+    def put(key: str, kind: str, value: str, is_json: bool) -> None:
+        for column, content in zip(list(columns.values()), (key, kind, value, is_json), strict=True):
+            column.append(content)
+
+    odd = []
+    for row, (items, crowd) in enumerate(zip(given, crowds, strict=True)):
+        before = len(columns["key"])
+        if crowd and type(crowd) in (int, bool, float):
+            put(CROWD, "switch", "true", True)
+        try:
+            for key, value in (items or {}).items():
+                put(key, *_attribute(value))
+        except (AttributeError, TypeError):  # no object, or a value too large or too deep to be written as JSON
+            odd.append(row)
+        if row in stated:
+            put(STATED_BOX, "text", stated[row], False)
+        counts[row] = len(columns["key"]) - before
+    batch.alter("attributes that are not an object of JSON values were left out", batch.rows(odd))
+    columns["name"] = columns["key"]
+    arrays = [
+        pa.array(columns[one.name], one.type) if one.name in columns else pa.nulls(len(columns["key"]), one.type)
+        for one in ATTRIBUTE
+    ]
+    return list_array(offsets_of(counts), pa.StructArray.from_arrays(arrays, fields=list(ATTRIBUTE)))
+
+
+def _attribute(value: Any) -> tuple[str, str, bool]:
+    """Type and text of an attribute's value, and whether the text is JSON."""
+    if isinstance(value, str):
+        return "text", value, False
+    kind = "switch" if isinstance(value, bool) else "checkbox" if isinstance(value, list) else "text"
+    return kind, orjson.dumps(value).decode(), True

@@ -1,0 +1,134 @@
+"""The categories of COCO files as classes, and which class a category id means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fastlabel_dagster.formats.assembly import FoundClass
+from fastlabel_dagster.formats.coco.columns import is_id, looked_up
+from fastlabel_dagster.formats.coco.files import CocoFile
+from fastlabel_dagster.labels.ragged import Bools, Ints
+from fastlabel_dagster.labels.report import ReadTally
+
+_LARGEST = 2**63 - 1
+
+
+class ClassBook:
+    """The classes of a dataset: one per category name over all its files, in the order they are first met."""
+
+    def __init__(self, files: Iterable[CocoFile], told: ReadTally) -> None:
+        self._told = told
+        self.classes: list[FoundClass] = []
+        self._place: dict[str, int] = {}
+        #: By file: category id -> place in ``classes``.
+        self._files: dict[str, dict[Any, int]] = {}
+        ids: dict[str, set[Any]] = {}
+        for file in files:
+            known = self._files[file.name] = {}
+            for category in as_objects(file, "categories", told):
+                identity = category.get("id")
+                if not is_id(identity):
+                    told.notice("a category without an id", where=f"{file.name}, categories")
+                    continue
+                if identity in known:
+                    told.notice(
+                        "categories whose id another one has already", where=f"{file.name}, category {identity!s:.40}"
+                    )
+                    continue
+                value = _value(category)
+                ids.setdefault(value, set()).add(identity)
+                known[identity] = self._add(value, identity, category)
+        self._number(ids)
+
+    def numbers(self, file: CocoFile, ids: list[Any], wanted: Bools) -> Ints:
+        """The places in :attr:`classes` of these category ids; an id the file does not list becomes a class of its
+        own where it is ``wanted``."""
+        known = self._files[file.name]
+        numbers = looked_up(ids, known)
+        for row in np.flatnonzero((numbers < 0) & wanted).tolist():
+            identity = ids[row] if is_id(ids[row]) else None
+            if identity not in known:
+                known[identity] = self._unlisted(identity)
+            numbers[row] = known[identity]
+            self._told.notice(
+                "categories that annotations name but the file does not list",
+                where=f"{file.name}, category {identity!s:.40}",
+            )
+        return numbers
+
+    def _add(self, value: str, identity: Any, category: dict[str, Any]) -> int:
+        keypoints = [str(key) for key in _list(category.get("keypoints"))]
+        place = self._place.setdefault(value, len(self.classes))
+        if place == len(self.classes) or (keypoints and not self.classes[place].keypoints):
+            found = FoundClass(
+                value,
+                _order(identity),
+                _text(category.get("title")),
+                _text(category.get("color")),
+                [kind for kind in _list(category.get("types")) if isinstance(kind, str)],
+                keypoints,
+                list(_edges(category.get("skeleton"))),
+            )
+            above = _text(category.get("supercategory"))
+            if above:
+                found.extra["supercategory"] = above
+            self.classes[place : place + 1] = [found]
+        return place
+
+    def _number(self, ids: dict[str, set[Any]]) -> None:
+        """Ids become orders while they are whole numbers and the same in all files."""
+        orders = [one.order for one in self.classes]
+        if 0 in orders or len(set(orders)) < len(orders) or any(len(of_value) > 1 for of_value in ids.values()):
+            for order, one in enumerate(self.classes, start=1):
+                one.order = order
+
+    def _unlisted(self, identity: Any) -> int:
+        value = f"category_{identity!s:.40}"
+        if value not in self._place:
+            orders = {one.order for one in self.classes}
+            order = _order(identity)
+            if not order or order in orders:
+                order = min(max(orders, default=0), _LARGEST - 1) + 1
+            self._place[value] = len(self.classes)
+            self.classes.append(FoundClass(value, order))
+        return self._place[value]
+
+
+def as_objects(file: CocoFile, part: str, told: ReadTally) -> Iterable[dict[str, Any]]:
+    """The JSON objects of a list of the file; what is none is told and left out."""
+    for place, item in enumerate(_list(file.content.get(part)), start=1):
+        if isinstance(item, dict):
+            yield item
+        else:
+            told.notice(f"an entry of {part} that is not a JSON object", where=f"{file.name}, {part} #{place}")
+
+
+def _value(category: dict[str, Any]) -> str:
+    for key in ("name", "supercategory"):
+        if _text(category.get(key)):
+            return str(category[key])
+    name = category.get("name")
+    return str(name) if type(name) in (int, float) else f"category_{category['id']!s:.40}"
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _order(identity: Any) -> int:
+    """A category id as an order; 0 when it is not a whole number an order can be."""
+    whole = isinstance(identity, int | float) and not isinstance(identity, bool) and identity == identity // 1
+    return int(identity) if whole and 0 < identity <= _LARGEST // 2 else 0
+
+
+def _edges(skeleton: Any) -> Iterable[tuple[int, int]]:
+    for edge in _list(skeleton):
+        if isinstance(edge, list) and len(edge) == 2 and all(type(end) is int for end in edge):
+            yield edge[0], edge[1]

@@ -1,0 +1,65 @@
+"""Where the pictures of a COCO file lie, if they do: each folder is listed once, not asked once per picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from fastlabel_dagster.formats.coco.files import CocoFile
+
+
+class PictureFinder:
+    """The pictures beside one annotation file: ``images/``, the folders of its part, its own folder."""
+
+    def __init__(self, file: CocoFile) -> None:
+        self._root = os.path.realpath(file.root)
+        self._folders = [os.fspath(folder) for folder in dict.fromkeys(_image_folders(file)) if folder.is_dir()]
+        #: Folder -> the names of the files in it, and the folder's URI; links count only when they stay inside.
+        self._listed: dict[str, tuple[set[str], str]] = {}
+
+    def url_of(self, file_name: str) -> str | None:
+        """The file URI of a picture, None when it is not there or not inside the dataset's folder."""
+        folder, _, name = file_name.rpartition("/")
+        if not name or "\0" in file_name:
+            return None
+        for place in self._folders:
+            names, uri = self._list(f"{place}/{folder}" if folder else place)
+            if name in names:
+                return uri + quote(name)
+        return None
+
+    def _list(self, folder: str) -> tuple[set[str], str]:
+        known = self._listed.get(folder)
+        if known is None:
+            known = self._listed[folder] = self._look_into(folder)
+        return known
+
+    def _look_into(self, folder: str) -> tuple[set[str], str]:
+        real = os.path.realpath(folder)
+        if not self._holds(real):
+            return set(), ""
+        try:
+            with os.scandir(real) as entries:
+                names = {entry.name for entry in entries if self._is_picture(entry)}
+        except OSError:  # no such folder: nothing lies in it
+            return set(), ""
+        return names, Path(real).as_uri().rstrip("/") + "/"
+
+    def _is_picture(self, entry: os.DirEntry[str]) -> bool:
+        return entry.is_file() and (not entry.is_symlink() or self._holds(os.path.realpath(entry.path)))
+
+    def _holds(self, path: str) -> bool:
+        return path == self._root or path.startswith(self._root.rstrip("/") + "/")
+
+
+def _image_folders(file: CocoFile) -> Iterator[Path]:
+    yield file.path.parent
+    yield file.root / "images"
+    yield file.root
+    for part in dict.fromkeys([file.split, file.tag]):
+        if part:
+            yield file.root / "images" / part
+            yield file.root / part
+            yield file.root / part / "images"
