@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
-from fastlabel_dagster.formats.label_files import stem_of, suffix_of
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES, image_size
+from fastlabel_dagster.formats.label_files import files_below, stem_of, suffix_of
 
 #: What folders of pictures are called. None of them holds masks.
 IMAGE_FOLDERS = ("images", "JPEGImages", "image_2", "image", "imgs", "img", "data", "obj_train_data")
@@ -51,6 +51,15 @@ class PictureIndex:
         ``root``); None when the dataset has none."""
         found = self._by_name(beside, stated)
         return None if found is None else self.root / found
+
+    def size_of(self, picture: Path) -> tuple[int, int] | None:
+        """Width and height in pixels of a picture that was found, as it is shown; None when it cannot be read."""
+        import cv2
+
+        try:
+            return image_size(picture)
+        except (OSError, cv2.error):  # gone or not readable; too large to be decoded
+            return None
 
     def path_of(self, picture: Path) -> str:
         """The POSIX path of a picture below ``root``."""
@@ -147,37 +156,12 @@ class _Folder:
 
 def _listing(root: Path) -> Iterator[tuple[str, _Folder]]:
     """The folders below ``root`` that hold pictures, and these."""
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
+    for folder, names in files_below(root, IMAGE_SUFFIXES):
         listed = _Folder()
-        with os.scandir(root / folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if not _is_text(entry.name):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(_joined(folder, [entry.name]))
-                elif suffix_of(entry.name) in IMAGE_SUFFIXES and _is_own_file(entry, root):
-                    listed.files.setdefault(_key(entry.name), entry.name)
-                    listed.stems.setdefault(stem_of(entry.name), entry.name)
-        if listed.files:
-            yield folder, listed
-
-
-def _is_own_file(entry: os.DirEntry[str], root: Path) -> bool:
-    if not entry.is_symlink():
-        return entry.is_file(follow_symlinks=False)
-    target = Path(os.path.realpath(entry.path))
-    return target.is_relative_to(root) and target.is_file()
-
-
-def _is_text(name: str) -> bool:
-    """A name that is no text cannot be told to anybody."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        for name in names:
+            listed.files.setdefault(_key(name), name)
+            listed.stems.setdefault(stem_of(name), name)
+        yield folder, listed
 
 
 def _key(name: str) -> str:

@@ -1,6 +1,10 @@
-"""Names of label files: one beside each picture, called like it."""
+"""Label files: one for each picture, called like it."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 
 def label_name(file: str, suffix: str) -> str:
@@ -25,3 +29,45 @@ def suffix_of(file: str) -> str:
     """The extension of a POSIX path in lower case, with its dot; empty where there is none."""
     name = file.rpartition("/")[2]
     return name[len(stem_of(name)) :].lower()
+
+
+def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """The folders below ``root`` (POSIX paths, "" for itself), sorted, with the names of their files that end in one of
+    ``suffixes`` (in lower case); folders without any are left out.
+
+    Hidden files and folders, links to folders, links that lead out of ``root``, devices and pipes are none of them, nor
+    is what has a name that is no text.
+    """
+    real = Path(os.path.realpath(root))
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        names: list[str] = []
+        folders: list[str] = []
+        with os.scandir(real / folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or not _is_text(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{folder}/{entry.name}" if folder else entry.name)
+                elif suffix_of(entry.name) in suffixes and _is_own_file(entry, real):
+                    names.append(entry.name)
+        waiting += sorted(folders, reverse=True)
+        if names:
+            yield folder, sorted(names)
+
+
+def _is_own_file(entry: os.DirEntry[str], root: Path) -> bool:
+    if not entry.is_symlink():
+        return entry.is_file(follow_symlinks=False)
+    target = Path(os.path.realpath(entry.path))
+    return target.is_relative_to(root) and target.is_file()
+
+
+def _is_text(name: str) -> bool:
+    """A name that is no text cannot be told to anybody."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

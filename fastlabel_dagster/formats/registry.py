@@ -62,7 +62,13 @@ _MODULES: dict[str, str] = {
     "coco": f"{_HERE}.coco",
     "coco_parquet": f"{_HERE}.coco.parquet",
     "yolo": f"{_HERE}.yolo",
+    "cvat": f"{_HERE}.cvat",
+    "kitti": f"{_HERE}.kitti",
+    "dota": f"{_HERE}.dota",
+    "pascal_voc": f"{_HERE}.pascal_voc",
     "parquet": f"{_HERE}.parquet",
+    "spacy": f"{_HERE}.spacy",
+    "conll": f"{_HERE}.conll",
 }
 _REGISTERED: dict[str, Format] = {}
 

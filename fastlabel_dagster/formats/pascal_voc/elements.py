@@ -1,0 +1,143 @@
+"""Annotations as ``<object>`` elements, a batch of tasks at a time.
+
+What an object says of itself stands where VOC has a place for it, and in ``<attributes>`` (as CVAT and Datumaro have
+it) where it has none: ``truncated``, ``occluded`` and ``difficult`` are 1 where the attribute of that key is on,
+``pose`` is the text of the attribute of that key.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.formats.attributes import AttributeValues, attribute_values
+from fastlabel_dagster.formats.outlines import outline_rings
+from fastlabel_dagster.formats.shapes import ShapeBatch
+from fastlabel_dagster.formats.text import glued, joined, number_text
+from fastlabel_dagster.formats.xml import xml_text
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
+
+FLAGS = ("truncated", "occluded", "difficult")
+POSE = "pose"
+NO_POSE = "Unspecified"
+_BITS = pa.array(["0", "1"])
+
+
+def escaped(values: pa.Array) -> pa.Array:
+    """Each string as the text of an element; null stays null. Work is done once per distinct string."""
+    encoded = pc.dictionary_encode(values)
+    words = [xml_text(word) for word in encoded.dictionary.to_pylist()]
+    return pa.array(words, pa.string()).take(encoded.indices)
+
+
+def object_elements(batch: ShapeBatch, box: Floats, kept: Ints, outlined: Bools) -> pa.Array:
+    """The ``<object>`` of each annotation ``kept``.
+
+    Args:
+        batch: the annotations.
+        box: float64[n, 4], x1, y1, x2, y2 as they shall be written.
+        kept: the rows wanted, ascending.
+        outlined: bool[n], those that get a ``<polygon>`` beside their box.
+    """
+    n = len(batch.flat)
+    rows = pa.array(kept)
+    values = attribute_values(batch.column("attributes"))
+    values = values.take(batch.told.kept[values.owner])
+    flag = {name: pa.array(_on(values, name, n).astype(np.int8)).take(rows) for name in FLAGS}
+    sides = [number_text(np.ascontiguousarray(box[kept, column])) for column in range(4)]
+    return glued(
+        "\t<object>\n\t\t<name>",
+        escaped(batch.flat.value.take(rows)),
+        "</name>\n\t\t<pose>",
+        _poses(values, n).take(rows),
+        "</pose>\n\t\t<truncated>",
+        _BITS.take(flag["truncated"]),
+        "</truncated>\n\t\t<occluded>",
+        _BITS.take(flag["occluded"]),
+        "</occluded>\n\t\t<difficult>",
+        _BITS.take(flag["difficult"]),
+        "</difficult>\n\t\t<bndbox>\n\t\t\t<xmin>",
+        sides[0],
+        "</xmin>\n\t\t\t<ymin>",
+        sides[1],
+        "</ymin>\n\t\t\t<xmax>",
+        sides[2],
+        "</xmax>\n\t\t\t<ymax>",
+        sides[3],
+        "</ymax>\n\t\t</bndbox>\n",
+        _polygons(batch, outlined, n).take(rows),
+        _attributes(values, n).take(rows),
+        "\t</object>\n",
+    )
+
+
+def _on(values: AttributeValues, name: str, n: int) -> Bools:
+    found = np.zeros(n, np.bool_)
+    found[values.owner[values.is_key(name) & values.is_true]] = True
+    return found
+
+
+def _is_pose(values: AttributeValues) -> Bools:
+    """bool[k]: a ``pose`` that is a plain text."""
+    texts: Bools = pc.greater(pc.fill_null(pc.utf8_length(values.value), 0), 0).to_numpy(zero_copy_only=False)
+    return values.is_key(POSE) & texts & ~values.is_json
+
+
+def _poses(values: AttributeValues, n: int) -> pa.Array:
+    rows = np.flatnonzero(_is_pose(values))
+    if not len(rows):
+        return pa.array([NO_POSE], pa.string()).take(pa.array(np.zeros(n, np.int64)))
+    index = np.full(n, -1)
+    index[values.owner[rows][::-1]] = np.arange(len(rows))[::-1]  # the first of several
+    text = escaped(values.value.take(pa.array(rows)))
+    return pc.fill_null(text.take(pa.array(index, mask=index < 0)), NO_POSE)
+
+
+def _attributes(values: AttributeValues, n: int) -> pa.Array:
+    """``<attributes>`` with what the object's own elements do not say completely; empty where there is nothing.
+
+    The attribute's type, its title where that differs from its key, and whether its value is JSON are XML attributes,
+    which other readers pass by.
+    """
+    titled = pc.fill_null(pc.not_equal(values.name, values.key), False)
+    untitled = ~titled.to_numpy(zero_copy_only=False)
+    is_switch = pc.fill_null(pc.equal(values.type, "switch"), False).to_numpy(zero_copy_only=False)
+    is_text = pc.fill_null(pc.equal(values.type, "text"), False).to_numpy(zero_copy_only=False)
+    literally_true = pc.fill_null(pc.equal(values.value, "true"), False).to_numpy(zero_copy_only=False)
+    said = values.is_key(*FLAGS) & is_switch & values.is_json & literally_true & untitled
+    said |= _is_pose(values) & is_text & untitled
+    values, titled = values.take(~said), titled.filter(pa.array(~said))
+    if not len(values.owner):
+        return pa.array([""], pa.string()).take(pa.array(np.zeros(n, np.int64)))
+    element = glued(
+        "\t\t\t<attribute",
+        pc.fill_null(glued(' type="', escaped(values.type), '"'), ""),
+        pc.fill_null(pc.if_else(titled, glued(' title="', escaped(values.name), '"'), ""), ""),
+        pc.if_else(pa.array(values.is_json), ' json="1"', ""),
+        "><name>",
+        escaped(values.key),
+        "</name>",
+        pc.fill_null(glued("<value>", escaped(values.value), "</value>"), ""),
+        "</attribute>\n",
+    )
+    offsets = values.offsets(n)
+    inside = joined(offsets, element, "")
+    block = glued("\t\t<attributes>\n", inside, "\t\t</attributes>\n")
+    return pc.if_else(pa.array(np.diff(offsets) > 0), block, "")
+
+
+def _polygons(batch: ShapeBatch, outlined: Bools, n: int) -> pa.Array:
+    """``<polygon>`` with ``<x1> <y1> <x2> …`` for the annotations of one ring in ``outlined``; empty for others."""
+    if not outlined.any():
+        return pa.array([""], pa.string()).take(pa.array(np.zeros(n, np.int64)))
+    flat = batch.flat
+    rings = outline_rings(flat, outlined[flat.ring_annotation])
+    counts = np.diff(rings.offsets)
+    place = number_text(np.arange(rings.offsets[-1]) - np.repeat(rings.offsets[:-1], counts) + 1)
+    x, y = (number_text(np.ascontiguousarray(rings.coords[:, axis])) for axis in (0, 1))
+    point = glued("<x", place, ">", x, "</x", place, "><y", place, ">", y, "</y", place, ">")
+    per_annotation = np.zeros(n, np.int64)
+    per_annotation[flat.ring_annotation[rings.ring]] = counts
+    inside = joined(offsets_of(per_annotation), point, "")
+    return pc.if_else(pa.array(per_annotation > 0), glued("\t\t<polygon>", inside, "</polygon>\n"), "")

@@ -1,0 +1,148 @@
+"""Where the parts of a Pascal VOC dataset lie: its XML files, its lists of parts, its list of classes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastlabel_dagster.formats.assembly import FoundClass
+from fastlabel_dagster.formats.class_list import listed_classes
+from fastlabel_dagster.formats.class_words import merged_by_value, read_class_words
+from fastlabel_dagster.formats.label_files import files_below, stem_of
+from fastlabel_dagster.formats.splits import PART_OF_TAG
+from fastlabel_dagster.labels.report import FILE, ReadTally
+
+_CLASS_LISTS = ("labels.txt", "classes.txt", "predefined_classes.txt")
+_LABEL_MAP = "labelmap.txt"
+_WHOLE = "trainval"
+#: The devkit's lists of single classes: aeroplane_train.txt.
+_OF_ONE_CLASS = re.compile(r".+_(train|val|trainval|test)")
+
+
+@dataclass
+class VocFile:
+    """One XML file of a dataset."""
+
+    path: Path
+    place: str
+    """Its POSIX path below the dataset's folder."""
+    home: str
+    """The folder that holds ``Annotations``, or the dataset's folder: "" or a POSIX path below it."""
+    below: str
+    """The folder below ``Annotations`` (or ``home``) it lies in."""
+    tags: list[str] = field(default_factory=list)
+
+
+def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
+    """The dataset's folder and its XML files, sorted by path, with the parts they belong to.
+
+    ``source`` is the folder, one XML file (which belongs to no part), or a file that stands for its folder: ``classes.json``, a list in
+    ``ImageSets/Main``.
+
+    Raises:
+        FileNotFoundError: when there is no XML file.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"there is no Pascal VOC dataset at {source}")
+    if source.suffix.lower() == ".xml" and source.is_file():
+        return _around(source)
+    root = source if source.is_dir() else source.parent
+    if source.is_file() and root.parent.name == "ImageSets":
+        root = root.parent.parent
+    files = [_voc_file(root, folder, name) for folder, names in files_below(root, {".xml"}) for name in names]
+    if not files:
+        raise FileNotFoundError(f"there is no XML file in {root}")
+    for home in sorted({file.home for file in files}):
+        _tag(root, home, [file for file in files if file.home == home], told)
+    return root, files
+
+
+def _around(file: Path) -> tuple[Path, list[VocFile]]:
+    """One XML file, and the folder of the dataset it seems to be from."""
+    file = file.absolute()
+    root = next((folder.parent for folder in file.parents if folder.name.lower() == "annotations"), file.parent)
+    below = file.parent.relative_to(root).as_posix()
+    return root, [_voc_file(root, "" if below == "." else below, file.name)]
+
+
+def _voc_file(root: Path, folder: str, name: str) -> VocFile:
+    place = f"{folder}/{name}" if folder else name
+    parts = folder.split("/") if folder else []
+    for index, part in enumerate(parts):
+        if part.lower() == "annotations":
+            return VocFile(root / place, place, "/".join(parts[:index]), "/".join(parts[index + 1 :]))
+    return VocFile(root / place, place, "", folder)
+
+
+def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
+    """Tags from the lists in ``ImageSets/Main``; without any, from folders called train, val (valid) and test."""
+    folder = root / home / "ImageSets" / "Main"
+    lists: dict[str, list[str]] = {}
+    for _, names in files_below(folder, {".txt"}) if folder.is_dir() else ():
+        for name in names:
+            part = stem_of(name)
+            if not _OF_ONE_CLASS.fullmatch(part) and (folder / name).is_file():
+                text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
+                lists[part] = [line.strip() for line in text.splitlines() if line.strip()]
+    if set(lists) & {"train", "val"} or set(lists) == {_WHOLE}:
+        lists.pop(_WHOLE, None)
+    elif not lists:
+        for file in files:
+            tag = PART_OF_TAG.get(file.place.split("/")[0].lower())
+            if tag is not None and "/" in file.place:
+                file.tags.append(tag)
+    by_stem = {(f"{file.below}/" if file.below else "") + stem_of(file.place): file for file in files}
+    for part, stems in lists.items():
+        strangers = []
+        for stem in stems:
+            listed = by_stem.get(stem) or by_stem.get(stem.rpartition(" ")[0].rstrip())
+            if listed is None:
+                strangers.append(stem)
+            elif part not in listed.tags:
+                listed.tags.append(part)
+        where = "/".join([*filter(None, [home]), f"ImageSets/Main/{part}.txt"])
+        told.notice(
+            "a part lists it, but it has no XML file",
+            FILE,
+            where=[f"{where}: {stem}" for stem in strangers[:5]],
+            count=len(strangers),
+        )
+
+
+def find_classes(root: Path) -> dict[str, FoundClass]:
+    """The classes the dataset lists, by value: from ``classes.json``, ``labelmap.txt``, or a plain list of names; empty
+    when it lists none.
+
+    Raises:
+        FormatError: for a damaged ``classes.json``.
+    """
+    listed = merged_by_value(read_class_words(root))
+    if listed:
+        return listed
+    if (root / _LABEL_MAP).is_file():
+        return _label_map(root / _LABEL_MAP)
+    for name in _CLASS_LISTS:
+        if (root / name).is_file():
+            return listed_classes(_lines(root / name))
+    return {}
+
+
+def _label_map(path: Path) -> dict[str, FoundClass]:
+    colors: dict[str, str | None] = {}
+    for line in _lines(path):
+        name, _, rest = line.partition(":")
+        rgb = re.fullmatch(r"(\d{1,3}),(\d{1,3}),(\d{1,3})", rest.partition(":")[0].replace(" ", ""))
+        parts = [int(part) for part in rgb.groups()] if rgb else []
+        is_color = len(parts) == 3 and max(parts) < 256
+        if not line.startswith("#") and name != "background":
+            colors.setdefault(name.strip(), "#" + bytes(parts).hex() if is_color else None)
+    found = listed_classes(colors)
+    for value, one in found.items():
+        one.color = colors[value]
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]

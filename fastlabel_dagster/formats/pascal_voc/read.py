@@ -1,0 +1,272 @@
+"""Read Pascal VOC datasets as labels: the devkit's folders, or XML files beside their pictures.
+
+Every ``<object>`` is a bbox; one with Roboflow's ``<polygon>`` is a polygon. What cannot be read is told to the tally,
+file by file and object by object.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fastlabel_dagster.formats.assembly import (
+    AnnotationColumns,
+    FoundClass,
+    class_colors,
+    classes_table,
+    stable_id,
+    tasks_table,
+)
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.found_pictures import PictureIndex
+from fastlabel_dagster.formats.label_files import stem_of
+from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, NO_POSE, POSE
+from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files
+from fastlabel_dagster.formats.xml import load_xml
+from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
+from fastlabel_dagster.labels.tables import Labels
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_LONGEST_SIDE = 2**31
+#: Children that hold more than the boxes and attributes FastLabel's image annotations have.
+_UNREAD = {
+    "part": "its parts (head, hand, foot, …) were not read",
+    "actions": "its actions were not read",
+    "point": "its point was not read",
+    "mask": "its mask was not read",
+}
+_TRUE = ("1", "true", "yes")
+
+
+def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int = 0) -> Labels:
+    """Read a Pascal VOC dataset: its folder, one XML file, or the ``classes.json`` our own export wrote.
+
+    Task names are paths of the pictures below their folder (with the dataset's sub-folder in front where there are
+    several, as in ``VOCdevkit``), task ids those our own export wrote or a stable hash of the XML file's path, tags the
+    parts that list the picture.
+
+    Args:
+        source: what to read.
+        told: of everything left out or changed.
+        first_pixel: 1 for the devkit's own files, whose pixels are counted from 1 with the last one included.
+
+    Raises:
+        FileNotFoundError: when there is no XML file.
+        FormatError: when none of the XML files can be read, or ``classes.json`` is damaged.
+        ValueError: for another ``first_pixel``.
+    """
+    if first_pixel not in (0, 1):
+        raise ValueError(f"first_pixel is 0 or 1, not {first_pixel!r}")
+    root, files = find_voc_files(source, told)
+    whole = source.suffix.lower() != ".xml"
+    return _Reader(root, find_classes(root), float(first_pixel), told, whole=whole).labels(files)
+
+
+class _Reader:
+    def __init__(
+        self, root: Path, classes: dict[str, FoundClass], first_pixel: float, told: ReadTally, *, whole: bool
+    ) -> None:
+        self._classes, self._first_pixel, self._told, self._whole = classes, first_pixel, told, whole
+        self._last_order = max((one.order for one in classes.values()), default=0)
+        self._pictures = PictureIndex(root)
+        self._annotations = AnnotationColumns()
+        self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
+        self._known_ids: set[str] = set()
+        self._used: set[str] = set()
+
+    def labels(self, files: list[VocFile]) -> Labels:
+        several = len({file.home for file in files}) > 1
+        damage: FormatError | None = None
+        for file in files:
+            try:
+                root = load_xml(file.path)
+            except (FormatError, OSError) as error:
+                problem = error.problem if isinstance(error, FormatError) else str(error.strerror)
+                damage = damage or (error if isinstance(error, FormatError) else FormatError(file.path, problem))
+                self._told.drop(f"a file cannot be read: {problem}", FILE, where=file.place)
+                continue
+            if root.tag != "annotation":
+                damage = damage or FormatError(file.path, f"its root is <{root.tag}>, not <annotation>")
+                self._told.drop("a file whose root is not <annotation>", FILE, where=file.place)
+                continue
+            self._read_file(file, root, several)
+            self._told.advance()
+        tasks = len(self._tasks["task_id"])
+        if damage is not None and not tasks:
+            raise damage
+        self._notice_unlabeled()
+        colors = class_colors(self._classes.values())
+        nested = self._annotations.nested(tasks, self._classes, colors)
+        self._told.found(tasks, len(self._annotations))
+        return Labels(
+            tasks_table({**self._tasks, "annotations": nested}),
+            classes_table(self._classes.values(), self._annotations.usage(), colors),
+            origin={"format": "pascal_voc"},
+        )
+
+    def _notice_unlabeled(self) -> None:
+        if not self._whole:
+            return
+        unlabeled = [picture for picture in self._pictures if picture not in self._used]
+        self._told.notice(
+            "a picture without an XML file was not read", IMAGE, where=unlabeled[:EXAMPLES], count=len(unlabeled)
+        )
+
+    def _read_file(self, file: VocFile, root: Element, several: bool) -> None:
+        stated = _text(root.find("filename"))
+        picture = self._pictures.find(file.path, stated=stated)
+        if picture is not None:
+            path = self._pictures.path_of(picture)
+            if path in self._used:
+                self._told.notice("several XML files speak of one picture", IMAGE, where=file.place)
+            self._used.add(path)
+        task_id = _text(root.find("task_id"))
+        if not task_id or task_id in self._known_ids:
+            task_id = stable_id("pascal_voc", file.place.removesuffix(".xml"))
+        self._known_ids.add(task_id)
+        called = picture.name if picture is not None else _base_name(stated) or stem_of(file.place)
+        name = "/".join(part for part in (file.home if several else "", file.below, called) if part)
+        size = root.find("size")
+        width, height = (_side(_text(size.find(side))) if size is not None else None for side in ("width", "height"))
+        if (width is None or height is None) and picture is not None:
+            width, height = self._pictures.size_of(picture) or (width, height)
+        for column, content in (
+            ("task_id", task_id),
+            ("name", _text(root.find("task_name")) or name),
+            ("width", width),
+            ("height", height),
+            ("tags", file.tags),
+            ("url", None if picture is None else picture.as_uri()),
+        ):
+            self._tasks[column].append(content)
+        row = len(self._tasks["task_id"]) - 1
+        for number, element in enumerate(root.findall("object"), start=1):
+            self._read_object(row, element, f"{file.place}, object {number}")
+
+    def _read_object(self, row: int, element: Element, where: str) -> None:
+        child = {one.tag: one for one in reversed(element)}  # the first of several counts
+        value = _text(child.get("name"))
+        if not value:
+            self._told.drop("an object without a name", where=where)
+            return
+        box = self._box(child.get("bndbox"), where)
+        if box is None:
+            return
+        for tag, problem in _UNREAD.items():
+            if tag in child:
+                self._told.notice(problem, where=where)
+        if value not in self._classes:
+            self._last_order += 1
+            self._classes[value] = FoundClass(value, self._last_order)
+        attributes = list(_attributes(child))
+        outline = self._outline(child.get("polygon"), where)
+        if outline is None:
+            self._annotations.add(row, "bbox", value, points=box, attributes=attributes)
+        else:
+            self._annotations.add(row, "polygon", value, points=outline, attributes=attributes)
+
+    def _box(self, element: Element | None, where: str) -> list[float] | None:
+        """x1, y1, x2, y2 in pixels, the corners in order; None (and told) when the box is no box."""
+        if element is None:
+            self._told.drop("an object without a box", where=where)
+            return None
+        stated = {side.tag: side.text for side in element}
+        try:
+            x1, y1, x2, y2 = (float(stated[side] or "") for side in _SIDES)
+        except (KeyError, ValueError):
+            self._told.drop("a box whose corners are missing or no numbers", where=where)
+            return None
+        if not (math.isfinite(x1) and math.isfinite(y1) and math.isfinite(x2) and math.isfinite(y2)):
+            self._told.drop("a coordinate is not a finite number", where=where)
+            return None
+        if x2 < x1 or y2 < y1:
+            self._told.alter("the corners of a box were in the wrong order", "bbox", where=where)
+            x1, y1, x2, y2 = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+        first = self._first_pixel
+        box = [x1 - first, y1 - first, x2, y2]
+        if box[2] <= box[0] or box[3] <= box[1]:
+            self._told.notice("the box has no area", "bbox", where=where)
+        return box
+
+    def _outline(self, element: Element | None, where: str) -> list[float] | None:
+        """x, y, x, y, … of a polygon; None when there is none, or none that can be read (which is told)."""
+        if element is None:
+            return None
+        stated = {one.tag: one.text for one in element}
+        numbers: list[float] = []
+        try:
+            while f"x{len(numbers) // 2 + 1}" in stated:
+                place = len(numbers) // 2 + 1
+                numbers += [float(stated[f"x{place}"] or ""), float(stated[f"y{place}"] or "")]
+        except (KeyError, ValueError):
+            numbers = []
+        if len(numbers) < 6 or not all(map(math.isfinite, numbers)):
+            self._told.alter("a polygon that cannot be read, its box was read", "bbox", where=where)
+            return None
+        return numbers
+
+
+def _attributes(child: dict[str, Element]) -> Iterator[dict[str, Any]]:
+    """What an object says of itself, as FastLabel attributes."""
+    block = child.get("attributes")
+    stated = (
+        [attribute for one in block.iter("attribute") if (attribute := _attribute(one))] if block is not None else []
+    )
+    carried = {attribute["key"] for attribute in stated}
+    for flag in FLAGS:
+        if flag in child and flag not in carried and (child[flag].text or "").strip().lower() in _TRUE:
+            yield {"key": flag, "name": flag, "type": "switch", "value": "true", "value_is_json": True}
+    pose = _text(child.get(POSE))
+    if pose and pose != NO_POSE and POSE not in carried:
+        yield {"key": POSE, "name": POSE, "type": "text", "value": pose, "value_is_json": False}
+    yield from stated
+
+
+def _attribute(element: Element) -> dict[str, Any] | None:
+    """One ``<attribute>``: ours states its type, those of others are texts."""
+    key = element.findtext("name") or ""
+    own = "type" in element.attrib or "json" in element.attrib
+    key = key if own else key.strip()
+    if not key:
+        return None
+    value = element.find("value")
+    text = None if value is None else value.text or ""
+    return {
+        "key": key,
+        "name": element.get("title", key),
+        "type": element.get("type") if own else "text",
+        "value": text if own or text is None else text.strip(),
+        "value_is_json": element.get("json") == "1" and _is_json(text),
+    }
+
+
+def _is_json(text: str | None) -> bool:
+    try:
+        orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _text(element: Element | None) -> str:
+    return "" if element is None else (element.text or "").strip()
+
+
+def _base_name(stated: str) -> str:
+    return stated.replace("\\", "/").rpartition("/")[2]
+
+
+def _side(text: str) -> int | None:
+    """Pixels of a side; None when it is not a number that makes sense."""
+    try:
+        side = float(text)
+    except ValueError:
+        return None
+    return int(side) if 1 <= side < _LONGEST_SIDE else None
