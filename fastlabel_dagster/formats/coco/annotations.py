@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -110,18 +111,23 @@ class _Batch:
 
     @classmethod
     def of(cls, items: list[Any], file: str, told: ReadTally) -> _Batch:
-        objects = np.fromiter((type(item) is dict for item in items), np.bool_, len(items))
-        place = np.flatnonzero(objects)
-        if len(place) < len(items):
-            bad = np.flatnonzero(~objects)
+        place = np.arange(len(items))
+        if set(map(type, items)) - {dict}:
+            objects = np.array([type(item) is dict for item in items], np.bool_)
+            place, bad = place[objects], place[~objects]
             where = [f"{file}, annotation #{row + 1}" for row in bad[:EXAMPLES].tolist()]
             told.drop("it is not a JSON object", where=where, count=len(bad))
             items = [items[row] for row in place.tolist()]
-        ids = [item.get("id") for item in items]
-        return cls(items, place, file, told, ids, np.ones(len(items), np.bool_))
+        batch = cls(items, place, file, told, [], np.ones(len(items), np.bool_))
+        batch.ids = batch.field("id")
+        return batch
 
     def field(self, name: str) -> list[Any]:
-        return [item.get(name) for item in self.items]
+        """What each says under this name, None where it says nothing."""
+        try:
+            return list(map(itemgetter(name), self.items))
+        except KeyError:
+            return [item.get(name) for item in self.items]
 
     def rows(self, rows: Iterable[int]) -> Bools:
         chosen = np.zeros(len(self.items), np.bool_)
@@ -150,22 +156,22 @@ class _Batch:
 
     def identities(self) -> pa.Array:
         """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
-        try:
-            known = [identity for identity in self.ids if type(identity) is int or (identity and type(identity) is str)]
-            texts = [str(identity) for identity in known]
-        except ValueError:  # a number of thousands of digits
-            return pa.nulls(len(self.ids), pa.string())
-        if len(texts) == len(self.ids) == len(set(texts)):
-            return pa.array(texts, pa.string())
+        if set(map(type, self.ids)) == {int}:
+            texts = list(map(str, self.ids))
+            if len(set(texts)) == len(texts):
+                return pa.array(texts, pa.string())
         rows: list[str | None] = []
+        repeated: list[int] = []
         seen: set[str] = set()
-        for identity in self.ids:
+        for row, identity in enumerate(self.ids):
             text = str(identity) if type(identity) in (int, str) and identity != "" else None
-            rows.append(None if text in seen else text)
-            if text is not None:
+            if text in seen:
+                repeated.append(row)
+                text = None
+            elif text is not None:
                 seen.add(text)
-        repeated = self.rows(row for row, text in enumerate(rows) if text is None and type(self.ids[row]) in (int, str))
-        self.notice("annotations whose id another one has already", repeated)
+            rows.append(text)
+        self.notice("annotations whose id another one has already", self.rows(repeated))
         return pa.array(rows, pa.string())
 
     def scores(self) -> pa.Array | None:

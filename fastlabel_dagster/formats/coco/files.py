@@ -98,8 +98,7 @@ def load_json(path: Path) -> Any:
     FormatError for anything else that is not JSON."""
     data = path.read_bytes()
     try:
-        with collector_paused():
-            return orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         try:
             return _sound(json.loads(data))

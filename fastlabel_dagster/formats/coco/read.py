@@ -47,9 +47,8 @@ def read_coco(source: Path, told: ReadTally, *, rectangles_are_boxes: bool = Fal
         FileNotFoundError: when there is no annotation file.
         FormatError: when it is damaged or not COCO; the message names it.
     """
-    files = load_coco_files(source, told)
     with collector_paused():
-        return _Reader(files, told, rectangles_are_boxes).labels("coco")
+        return _Reader(load_coco_files(source, told), told, rectangles_are_boxes).labels("coco")
 
 
 def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
@@ -132,7 +131,7 @@ class _Reader:
         rows: dict[Any, int] = {}
         row_of_name: dict[str, int] = {}
         pictures = PictureFinder(file)
-        append = [self._tasks[name].append for name in ("task_id", "name", "width", "height", "tags", "url")]
+        tasks = self._tasks
         prefix = f"{file.split}/" if file.split else ""
         split_tags = [file.tag] if file.tag else []
         for place, image in enumerate(file.content["images"], start=1):
@@ -161,9 +160,12 @@ class _Reader:
             tags = image.get("tags")
             if not (tags and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
                 tags = split_tags
-            content = (task_id, task_name, _side(image.get("width")), _side(image.get("height")), tags)
-            for put, item in zip(append, (*content, pictures.url_of(name)), strict=True):
-                put(item)
+            tasks["task_id"].append(task_id)
+            tasks["name"].append(task_name)
+            tasks["width"].append(_side(image.get("width")))
+            tasks["height"].append(_side(image.get("height")))
+            tasks["tags"].append(tags)
+            tasks["url"].append(pictures.url_of(name))
         return rows
 
 
