@@ -66,6 +66,7 @@ _MODULES: dict[str, str] = {
     "kitti": f"{_HERE}.kitti",
     "dota": f"{_HERE}.dota",
     "pascal_voc": f"{_HERE}.pascal_voc",
+    "fastlabel": f"{_HERE}.fastlabel",
     "parquet": f"{_HERE}.parquet",
     "spacy": f"{_HERE}.spacy",
     "conll": f"{_HERE}.conll",

@@ -19,6 +19,9 @@ from fastlabel_dagster.labels.schema import CLASSES, TASKS
 from fastlabel_dagster.labels.tables import Labels
 
 _TASKS_PER_BATCH = 5_000
+#: Rows turned into columns at a time: few enough that the objects stay in the processor's caches while each of their
+#: keys is visited (twice as fast as thousands).
+_ROWS_AT_ONCE = 500
 
 
 def from_fastlabel(tasks: Iterable[dict[str, Any]], classes: Iterable[dict[str, Any]] | None = None) -> Labels:
@@ -68,7 +71,11 @@ def _table(rows: list[Any], level: levels.Level, schema: pa.Schema, noun: str, f
         if not isinstance(row, dict):
             found = f"{type(row).__name__}: {row!r:.80}"
             raise TypeError(f"{noun} {first + position} (counting from 0) is not a JSON object but {found}")
-    return pa.Table.from_arrays(reading.arrays(rows, level), schema=schema)
+    parts = [
+        pa.Table.from_arrays(reading.arrays(rows[start : start + _ROWS_AT_ONCE], level), schema=schema)
+        for start in range(0, len(rows), _ROWS_AT_ONCE)
+    ]
+    return pa.concat_tables(parts).combine_chunks() if len(parts) > 1 else parts[0] if parts else schema.empty_table()
 
 
 def _objects(table: pa.Table, level: levels.Level) -> Iterator[dict[str, Any]]:

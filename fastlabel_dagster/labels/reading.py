@@ -146,9 +146,7 @@ def _extra(
     indices = np.flatnonzero(by_row)
     place[indices] = np.arange(len(texts), len(texts) + len(indices))
     keys_of: dict[tuple[int, int], tuple[str, ...]] = {}
-    for index, shape, bits in zip(
-        indices.tolist(), shape_of[indices].tolist(), pattern[indices].tolist(), strict=True
-    ):
+    for index, shape, bits in zip(indices.tolist(), shape_of[indices].tolist(), pattern[indices].tolist(), strict=True):
         keys = keys_of.get((shape, bits))
         if keys is None:
             keys = unknown[shape] + tuple(key for bit, (key, _, _) in enumerate(lost) if bits >> bit & 1)

@@ -18,7 +18,9 @@ FATES: tuple[Fate, ...] = ("dropped", "altered", "noticed")
 IMAGE = "image"
 #: The ``type`` of a note that is about files other than pictures.
 FILE = "file"
-_NOT_ANNOTATIONS = (IMAGE, FILE)
+#: The ``type`` of a note that is about whole tasks, whatever they are tasks of.
+TASK = "task"
+_NOT_ANNOTATIONS = (IMAGE, FILE, TASK)
 
 
 @dataclass(frozen=True)

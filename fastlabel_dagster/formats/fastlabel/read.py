@@ -1,0 +1,259 @@
+"""FastLabel's own JSON read as label tables, a piece at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.formats.assembly import stable_id
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
+from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
+from fastlabel_dagster.formats.fastlabel.write import is_local
+from fastlabel_dagster.formats.json_pieces import Elements, read_elements
+from fastlabel_dagster.formats.spool import Spool
+from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
+from fastlabel_dagster.labels.pauses import without_collecting
+from fastlabel_dagster.labels.ragged import one_array
+from fastlabel_dagster.labels.report import EXAMPLES, FILE, TASK, ReadTally
+from fastlabel_dagster.labels.schema import TASKS
+from fastlabel_dagster.labels.tables import Labels
+
+_NESTED_TOO_DEEP = "it is nested too deep"
+
+
+def read_fastlabel(source: Path, told: ReadTally) -> Labels:
+    """Read tasks as the API answers them: a ``.json`` file with a list of tasks, a ``.jsonl`` file with one a line, or
+    a folder of such files in the order of their names.
+
+    Classes are those of ``classes.json`` (or ``annotations.json``) beside them. Without it they are made from the
+    annotations: a class for each value, in the order of the values, with the title and colour its first annotation
+    has, and the types its annotations have. The url of a task whose picture lies in ``images/`` is that of the picture.
+
+    A task that is no object, or no JSON, is left out and told, and so is the part of a file behind the place where it
+    breaks off. A task without an id gets one from its place; the second of two with the same id is left out.
+
+    Raises:
+        FileNotFoundError: when there is no such file, or none in the folder.
+        FormatError: when there is something in the files, but no task could be read.
+    """
+    root, files = _files(source)
+    return _Reader(root, told).labels(files)
+
+
+def _files(source: Path) -> tuple[Path, list[Path]]:
+    if not source.exists():
+        raise FileNotFoundError(f"there is no FastLabel JSON at {source}")
+    if source.is_file() and source.name not in NOT_TASKS:
+        return source.parent, [source]
+    root = source if source.is_dir() else source.parent
+    files = sorted(
+        path
+        for path in root.iterdir()
+        if path.suffix.lower() in TASK_SUFFIXES
+        and path.name not in NOT_TASKS
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+    if not files:
+        raise FileNotFoundError(f"{root} has no tasks.jsonl, tasks.json or other .json or .jsonl file of tasks")
+    return root, files
+
+
+class _Reader:
+    def __init__(self, root: Path, told: ReadTally) -> None:
+        self._root, self._told = root, told
+        self._spool = Spool(TASKS)
+        self._seen: set[str] = set()
+        self._tasks = self._annotations = 0
+        self._problem: FormatError | None = None
+        self._derived: DerivedClasses | None = None
+        self._pictures = _pictures(root, told)
+
+    def labels(self, files: list[Path]) -> Labels:
+        classes = self._classes()
+        if classes is None:
+            self._derived = DerivedClasses()
+        for path in files:
+            pieces = read_elements(path)
+            while True:
+                with without_collecting():
+                    found = next(pieces, None)
+                    if found is None:
+                        break
+                    self._take(path.relative_to(self._root).as_posix(), path, found)
+        if not self._tasks and self._problem is not None:
+            raise self._problem
+        self._spool.finish()
+        self._told.found(self._tasks, self._annotations)
+        return Labels(self._spool, self._derived.table() if self._derived else classes, origin={"format": "fastlabel"})
+
+    def _take(self, file: str, path: Path, found: Elements) -> None:
+        """Some tasks of ``file``."""
+        for place, problem in found.damaged:
+            self._drop(path, file, place, problem)
+        values = found.values
+        places = found.places or _Numbered(found.first)
+        if set(map(type, values)) - {dict}:
+            good = [index for index, value in enumerate(values) if isinstance(value, dict)]
+            for index, value in enumerate(values):
+                if not isinstance(value, dict):
+                    self._drop(path, file, places[index], f"it is no object but {type(value).__name__}")
+            values, places = [values[index] for index in good], [places[index] for index in good]
+        if not values:
+            return
+        try:
+            self._add(file, tasks_table(values), places)
+        except RecursionError:
+            for index, value in enumerate(values):
+                try:
+                    table = tasks_table([value])
+                except RecursionError:
+                    self._drop(path, file, places[index], _NESTED_TOO_DEEP)
+                else:
+                    self._add(file, table, [places[index]])
+
+    def _drop(self, path: Path, file: str, place: str, problem: str) -> None:
+        # A parser's message has positions within the piece it was given; as reasons they would all differ.
+        reason = problem.partition(":")[0]
+        self._told.drop(reason, TASK, where=f"{file}, {place}")
+        if self._problem is None:
+            self._problem = FormatError(path, problem, place=place)
+
+    def _add(self, file: str, table: pa.Table, places: Sequence[str]) -> None:
+        rows = table.num_rows
+        ids = table["task_id"].to_pylist()
+        if None in ids:
+            without = [row for row, task_id in enumerate(ids) if task_id is None]
+            for row in without:
+                ids[row] = stable_id("task", file, places[row])
+            self._told.alter(
+                "it has no id that is a text, and got one from its place",
+                TASK,
+                where=[f"{file}, {places[row]}" for row in without[:EXAMPLES]],
+                count=len(without),
+            )
+            table = _with(table, "task_id", pa.array(ids, pa.string()))
+        if len(set(ids)) < rows or not self._seen.isdisjoint(ids):
+            first = [row for row, task_id in enumerate(ids) if self._is_first(task_id)]
+            again = sorted(set(range(rows)).difference(first))
+            self._told.drop(
+                "a task of the same id came before it",
+                TASK,
+                where=[f"{file}, {places[row]}" for row in again[:EXAMPLES]],
+                count=len(again),
+            )
+            table, ids = table.take(first), [ids[row] for row in first]
+        else:
+            self._seen.update(ids)
+        self._spool.add(table := self._with_urls(table, ids))
+        self._tasks += table.num_rows
+        self._annotations += pc.sum(pc.list_value_length(table["annotations"]), min_count=0).as_py()
+        if self._derived is not None:
+            self._derived.learn(table)
+        self._told.advance(rows)
+
+    def _is_first(self, task_id: str) -> bool:
+        if task_id in self._seen:
+            return False
+        self._seen.add(task_id)
+        return True
+
+    def _with_urls(self, table: pa.Table, ids: list[str]) -> pa.Table:
+        """The task's picture where the dataset has it. No other file of this machine: labels that were read from a
+        dataset are trusted with ``file:`` URLs, so the dataset must not bring any."""
+        urls = one_array(table["url"])
+        local = is_local(urls)
+        foreign = pc.sum(local, min_count=0).as_py()
+        if foreign:
+            names = one_array(table["name"]).filter(local).slice(0, EXAMPLES).to_pylist()
+            reason = "its url named a file of a machine; it was left out"
+            self._told.alter(reason, TASK, where=[str(name) for name in names], count=foreign)
+            urls = pc.if_else(local, pa.scalar(None, pa.string()), urls)
+        if self._pictures:
+            names = table["name"].to_pylist()
+            found = [self._pictures.of(task_id, name) for task_id, name in zip(ids, names, strict=True)]
+            urls = pc.coalesce(pa.array(found, pa.string()), urls)
+        elif not foreign:
+            return table
+        return _with(table, "url", urls)
+
+    def _classes(self) -> pa.Table | None:
+        for name in CLASS_FILES:
+            path = self._root / name
+            if not path.is_file():
+                continue
+            rows: list[Any] = []
+            for found in read_elements(path, noun="class"):
+                for place, problem in found.damaged:
+                    self._told.drop(problem.partition(":")[0], FILE, where=f"{name}, {place}")
+                rows.extend(found.values)
+            good = [row for row in rows if isinstance(row, dict) and isinstance(row.get("value"), str)]
+            if len(good) < len(rows):
+                self._told.drop("an entry of it is no annotation class", FILE, where=name, count=len(rows) - len(good))
+            try:
+                table = classes_from_fastlabel(good)
+            except RecursionError:
+                self._told.drop("it is nested too deep", FILE, where=name)
+                continue
+            if good or not rows:
+                return table
+        return None
+
+
+class _Numbered(Sequence[str]):
+    """``task 4``, ``task 5``, …: the places of tasks that follow each other in a list, said only when asked."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __getitem__(self, index: Any) -> Any:
+        return f"task {self._first + index}"
+
+    def __len__(self) -> int:
+        raise TypeError("places have no end")
+
+
+def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    return table.set_column(TASKS.get_field_index(name), TASKS.field(name), column)
+
+
+class _Pictures:
+    """The pictures in the folder ``images/``: by task id where ``pictures.json`` says so, else by task name."""
+
+    def __init__(self, files: dict[str, str], named: dict[str, str]) -> None:
+        self._files, self._named = files, named
+
+    def __bool__(self) -> bool:
+        return bool(self._files)
+
+    def of(self, task_id: str, name: str | None) -> str | None:
+        """The URL of the picture of a task; None when there is none."""
+        named = self._named.get(task_id)
+        return self._files.get(f"{PICTURES}/{name}" if named is None else named)
+
+
+def _pictures(root: Path, told: ReadTally) -> _Pictures:
+    inside = os.path.realpath(root)
+    files: dict[str, str] = {}
+    for folder, _, names in os.walk(root / PICTURES):
+        for name in names:
+            file = Path(folder, name)
+            path = os.path.realpath(file)  # a link may lead out of the dataset
+            if path.startswith(inside + os.sep) and file.is_file():
+                files[file.relative_to(root).as_posix()] = f"file://{quote(os.fsencode(path))}"
+    named: dict[str, str] = {}
+    if files and (root / PICTURES_FILE).is_file():
+        try:
+            stated = orjson.loads((root / PICTURES_FILE).read_bytes())
+            named = {task_id: file for task_id, file in stated.items() if isinstance(file, str)}
+        except (orjson.JSONDecodeError, AttributeError):
+            told.drop("it is no JSON object of task ids and files", FILE, where=PICTURES_FILE)
+    return _Pictures(files, named)

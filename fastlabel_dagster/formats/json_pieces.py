@@ -1,0 +1,284 @@
+"""A long JSON array (or a file of JSON lines) cut into pieces of whole elements: memory holds a piece and not the file.
+
+Where an element ends is found by looking at the bytes of a block all at once: quotes say what is text, brackets outside
+of text how deep it stands. No JSON is understood here; a piece that is damaged fails in the parser, which is asked for
+each of its elements then, so that a damaged one costs no other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+Ints: TypeAlias = NDArray[np.int64]
+
+#: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
+PIECE_BYTES = 1_500_000
+#: No element of an array, and no line, is longer than this.
+MOST_BYTES_OF_ELEMENT = 256 * 2**20
+_SPACE = b" \t\r\n"
+_QUOTE, _BACKSLASH, _COMMA, _OPENING, _CLOSING = b'"\\,{}'
+_CASE = 0x20  # "[" and "{" differ in this bit only, and so do "]" and "}"
+
+
+class Elements(NamedTuple):
+    """Elements that follow each other in a file."""
+
+    values: list[Any]
+    places: list[str] | None
+    """Of each value, as "task 3" or "line 3"; None: they are numbered from ``first`` on."""
+    first: int
+    damaged: list[tuple[str, str]]
+    """Place and problem of what is no JSON."""
+
+
+def read_elements(path: Path, *, noun: str = "task", piece_bytes: int = PIECE_BYTES) -> Iterator[Elements]:
+    """The elements of a JSON array, or the lines of a file of JSON lines, some thousand at a time.
+
+    Which of the two it is, its first character tells. A file that begins with ``{`` and is one object over several
+    lines is an array of one. Elements count from 1, as lines do. What cannot be read is among ``damaged``, never
+    raised; of a truncated file that is the last one.
+    """
+    with path.open("rb") as file:
+        start = file.read(3)
+        file.seek(3 if start == b"\xef\xbb\xbf" else 0)
+        first = _first_byte(file)
+        if first == b"[":
+            yield from _array(file, noun, piece_bytes)
+        elif first:
+            yield from _lines(file, piece_bytes)
+
+
+def _first_byte(file: BinaryIO) -> bytes:
+    """The first byte that is no space; the file stands at it."""
+    while block := file.read(4096):
+        bare = block.lstrip(_SPACE)
+        if bare:
+            file.seek(-len(bare), 1)
+            return bare[:1]
+    return b""
+
+
+def _parsed(text: bytes) -> Any:
+    """The value. Python's parser is asked where the fast one has no answer: it knows NaN and integers of any size.
+
+    Raises ValueError for what is no JSON, or too deep for anybody."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError(str(error)) from error
+
+
+# ---------------------------------------------------------------------------------------------------- JSON lines
+
+
+def _lines(file: BinaryIO, piece_bytes: int) -> Iterator[Elements]:
+    number, offset = 1, file.tell()
+    rest: list[bytes] = []
+    held = 0
+    while block := file.read(piece_bytes):
+        end = block.rfind(b"\n") + 1
+        if not end:
+            rest.append(block)
+            held += len(block)
+            if held > MOST_BYTES_OF_ELEMENT:
+                problem = f"no line ends within {MOST_BYTES_OF_ELEMENT:,} bytes; the rest is not read"
+                yield Elements([], None, number, [(f"line {number} (byte {offset})", problem)])
+                return
+            continue
+        text = b"".join([*rest, block[:end]])
+        found = _of_lines(text, number)
+        if number == 1 and not found.values and found.damaged:
+            whole = _one_object(text + block[end:] + file.read(piece_bytes))
+            if whole is not None:
+                yield whole
+                return
+        yield found
+        number += text.count(b"\n")
+        offset += len(text)
+        rest, held = [block[end:]], len(block) - end
+    text = b"".join(rest)
+    if text.strip(_SPACE):
+        yield _of_lines(text, number)
+
+
+def _one_object(text: bytes) -> Elements | None:
+    """A file that is a single object over several lines."""
+    try:
+        return Elements([orjson.loads(text)], None, 1, [])
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _of_lines(text: bytes, first: int) -> Elements:
+    # Within a JSON text a line break is always written \n, so each one here ends a line.
+    bare = text.rstrip(_SPACE)
+    if bare:
+        try:
+            values = orjson.loads(b"[" + bare.replace(b"\n", b",") + b"]")
+            if len(values) == bare.count(b"\n") + 1:
+                return Elements(values, [f"line {first + place}" for place in range(len(values))], first, [])
+        except orjson.JSONDecodeError:
+            pass  # an empty line or a damaged one: each is looked at by itself
+    found: list[Any] = []
+    places: list[str] = []
+    damaged: list[tuple[str, str]] = []
+    for place, line in enumerate(text.split(b"\n"), start=first):
+        if line.strip(_SPACE):
+            try:
+                found.append(_parsed(line))
+                places.append(f"line {place}")
+            except ValueError as error:
+                damaged.append((f"line {place}", f"it is no JSON: {error}"))
+    return Elements(found, places, first, damaged)
+
+
+# ---------------------------------------------------------------------------------------------------- one array
+
+
+class _Depth:
+    """How deep the next byte stands, and whether it is within a text."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.in_text = False
+
+    def marks(self, block: bytes) -> tuple[Ints, Ints, Ints]:
+        """Positions of the quotes and the brackets outside of texts in ``block``, and the depth after each bracket.
+
+        ``block`` must not end within an escape."""
+        data = np.frombuffer(block, np.uint8)
+        quotes = np.flatnonzero(data == _QUOTE)
+        if b"\\" in block:
+            quotes = quotes[~_escaped(data, quotes)]
+        folded = data | _CASE
+        brackets = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
+        outside = (np.searchsorted(quotes, brackets) & 1) == int(self.in_text)
+        brackets = brackets[outside]
+        depths = self.depth + np.cumsum(np.where(folded[brackets] == _OPENING, 1, -1))
+        if len(quotes) & 1:
+            self.in_text = not self.in_text
+        if len(depths):
+            self.depth = int(depths[-1])
+        return quotes, brackets, depths
+
+
+def _escaped(data: NDArray[np.uint8], quotes: Ints) -> NDArray[np.bool_]:
+    """Which of the quotes have an odd number of backslashes right before them."""
+    slashes = np.flatnonzero(data == _BACKSLASH)
+    begins = np.ones(len(slashes), np.bool_)
+    begins[1:] = np.diff(slashes) > 1
+    run_start = np.maximum.accumulate(np.where(begins, slashes, 0))
+    last = np.searchsorted(slashes, quotes) - 1
+    touches = (last >= 0) & (slashes[last] == quotes - 1)
+    odd: NDArray[np.bool_] = touches & (((quotes - run_start[last]) & 1) == 1)
+    return odd
+
+
+def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Elements]:
+    file.read(1)
+    state = _Depth()
+    state.depth = 1
+    held: list[bytes] = []  # the beginning of an element whose end has not been seen
+    size, number, offset = 0, 1, file.tell()
+    late = b""
+    while block := late + file.read(piece_bytes):
+        fresh = len(block) > len(late)
+        slashes = len(block) - len(block.rstrip(b"\\"))
+        late = block[-slashes:] if fresh and slashes else b""
+        block = block[: len(block) - len(late)]
+        _, brackets, depths = state.marks(block)
+        ended = np.flatnonzero(depths == 0)
+        closed = int(brackets[ended[0]]) if len(ended) else -1
+        if closed >= 0:
+            found = _of_array(b"".join([*held, block[:closed]]), noun, number, offset)
+            rest = block[closed + 1 :] + late + file.read(64)
+            if rest.strip(_SPACE):
+                at = offset + size + closed + 1
+                found.damaged.append((f"byte {at}", "something stands behind the end of the list; it is not read"))
+            yield found
+            return
+        whole = np.flatnonzero((depths == 1) & (brackets >= 0))
+        whole = whole[_closing(block, brackets[whole])]
+        if len(whole):
+            end = int(brackets[whole[-1]]) + 1
+            text = b"".join([*held, block[:end]])
+            found = _of_array(text, noun, number, offset)
+            yield found
+            number += len(found.values) + len(found.damaged)
+            offset += len(text)
+            held, size = [block[end:]], len(block) - end
+        else:
+            held.append(block)
+            size += len(block)
+            if size > MOST_BYTES_OF_ELEMENT:
+                problem = f"it does not end within {MOST_BYTES_OF_ELEMENT:,} bytes; the rest is not read"
+                yield Elements([], None, number, [(f"{noun} {number} (byte {offset})", problem)])
+                return
+        if not fresh:
+            break
+    # The end of the file before the end of the list: what is held is the rest of it.
+    yield _cut_off(b"".join(held) + late, noun, number, offset)
+
+
+def _closing(block: bytes, positions: Ints) -> NDArray[np.bool_]:
+    """Which of these brackets close something."""
+    closing: NDArray[np.bool_] = (np.frombuffer(block, np.uint8)[positions] | _CASE) == _CLOSING
+    return closing
+
+
+def _cut_off(text: bytes, noun: str, number: int, offset: int) -> Elements:
+    bare = text.strip(_SPACE).removeprefix(b",").strip(_SPACE)
+    at = offset + len(text)
+    if not bare:
+        return Elements([], None, number, [(f"byte {at}", "the file ends before its list does; all before was read")])
+    problem = f"the file ends within it, at byte {at}"
+    return Elements([], None, number, [(f"{noun} {number} (byte {offset})", problem)])
+
+
+def _of_array(text: bytes, noun: str, first: int, offset: int) -> Elements:
+    """The elements in ``text``: what stands between two places of an array, commas at the ends included."""
+    bare = text.strip(_SPACE)
+    if first > 1:
+        bare = bare.removeprefix(b",")
+    if not bare:
+        return Elements([], None, first, [])
+    try:
+        return Elements(orjson.loads(b"[" + bare + b"]"), None, first, [])
+    except orjson.JSONDecodeError:
+        return _one_by_one(text, noun, first, offset)
+
+
+def _one_by_one(text: bytes, noun: str, first: int, offset: int) -> Elements:
+    """Each element of a piece that is no JSON as a whole."""
+    state = _Depth()
+    state.depth = 1
+    quotes, brackets, depths = state.marks(text)
+    commas = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
+    commas = commas[(np.searchsorted(quotes, commas) & 1) == 0]
+    before = np.searchsorted(brackets, commas) - 1
+    depth = np.where(before >= 0, depths[before], 1) if len(depths) else np.ones(len(commas), np.int64)
+    cuts = [-1, *commas[depth == 1].tolist(), len(text)]
+    parts = [(start + 1, text[start + 1 : end]) for start, end in pairwise(cuts)]
+    if first > 1 and not parts[0][1].strip(_SPACE):
+        parts = parts[1:]  # the comma that parts this piece from the one before
+    found: list[Any] = []
+    places: list[str] = []
+    damaged: list[tuple[str, str]] = []
+    for number, (start, part) in enumerate(parts, start=first):
+        try:
+            found.append(_parsed(part))
+            places.append(f"{noun} {number}")
+        except ValueError as error:
+            damaged.append((f"{noun} {number} (byte {offset + start})", f"it is no JSON: {error}"))
+    return Elements(found, places, first, damaged)
