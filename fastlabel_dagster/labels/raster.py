@@ -21,6 +21,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fastlabel_dagster.labels.painting import fill, region_spans, runs_to_pixels
+from fastlabel_dagster.labels.ragged import offsets_of
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
 #: A ring as flat numbers [x, y, x, y, …]; closed or not, both are read.
 Ring: TypeAlias = Sequence[float] | npt.NDArray[np.float64]
@@ -141,21 +144,25 @@ def paint(regions: Sequence[Region], width: int, height: int) -> Painting:
     the even-odd rule. Vertices may be fractions and may lie outside the picture. Exact inverse of
     :func:`mask_to_regions`. Raises ValueError on vertices that are not finite.
     """
-    mask, part, cut = (np.zeros((height, width), np.bool_) for _ in range(3))
-    overlaps = holes_leave = False
-    for region in regions:
-        outline, *holes = [_edges([ring]) for ring in region] or [np.empty((0, 4))]
-        window = _paint(part, outline)
-        hole_windows = [_paint(cut, hole) for hole in holes]
-        for place in hole_windows:
-            holes_leave = holes_leave or bool((cut[place] & ~part[place]).any())
-        part[window] &= ~cut[window]
-        overlaps = overlaps or bool((mask[window] & part[window]).any())
-        mask[window] |= part[window]
-        part[window] = False
-        for place in hole_windows:
-            cut[place] = False
-    return Painting(mask, overlaps, holes_leave)
+    rings = [np.asarray(ring, np.float64).reshape(-1, 2) for region in regions for ring in region]
+    coords = np.concatenate(rings) if rings else np.empty((0, 2))
+    if not np.isfinite(coords).all():
+        raise ValueError("a region has a vertex that is not a finite number")
+    counts = offsets_of(np.array([len(region) for region in regions], np.int64))
+    sides = (np.full(len(regions), side, np.int64) for side in (width, height))
+    spans, leave = region_spans(coords, offsets_of(np.array([len(ring) for ring in rings], np.int64)), counts, *sides)
+    line = spans.row * width
+    start, stop = line + spans.start, line + spans.stop
+    if len(regions) > 1:
+        order = np.argsort(start, kind="stable")
+        start, stop = start[order], stop[order]
+    overlaps = bool((stop[:-1] > start[1:]).any())
+    if overlaps:
+        mask = np.zeros((height, width), np.bool_)
+        fill(mask, spans, slice(None))
+    else:
+        mask = runs_to_pixels(start, stop, np.ones(len(start), np.bool_), height * width).reshape(height, width)
+    return Painting(mask, overlaps, bool(leave.any()))
 
 
 def regions_to_mask(regions: Sequence[Region], width: int, height: int) -> Mask:
@@ -225,49 +232,3 @@ def _component_beside(
     row = np.where(dy != 0, np.minimum(y, y + dy), y - (dx < 0))
     beside: npt.NDArray[np.int32] = components[row, column]
     return beside
-
-
-def _edges(region: Region) -> npt.NDArray[np.float64]:
-    """All edges (x1, y1, x2, y2) of a region's rings, each ring closed."""
-    parts = []
-    for ring in region:
-        points = np.asarray(ring, np.float64).reshape(-1, 2)
-        if not np.isfinite(points).all():
-            raise ValueError("a region has a vertex that is not a finite number")
-        if len(points) >= 3:
-            parts.append(np.hstack([points, np.roll(points, -1, axis=0)]))
-    return np.concatenate(parts) if parts else np.empty((0, 4))
-
-
-def _paint(mask: Mask, edges: npt.NDArray[np.float64]) -> tuple[slice, slice]:
-    """Set the pixels of ``mask`` whose centres lie inside ``edges`` by the even-odd rule: every edge flips all
-    pixels to its right in the rows whose centre line it crosses. Returns the part of the mask all of them lie in."""
-    height, width = mask.shape
-    nothing = slice(0, 0), slice(0, 0)
-    if not edges.size:
-        return nothing
-    x1, y1, x2, y2 = edges.T
-    # Row r is crossed when min <= r + 0.5 < max.
-    first = np.clip(np.ceil(np.minimum(y1, y2) - 0.5), 0, height).astype(np.int64)
-    stop = np.clip(np.ceil(np.maximum(y1, y2) - 0.5), 0, height).astype(np.int64)
-    spans = stop - first
-    if not spans.any():
-        return nothing
-    edge = np.repeat(np.arange(len(edges)), spans)
-    starts = np.cumsum(spans) - spans
-    row = np.arange(edge.size) - np.repeat(starts, spans) + first[edge]
-    # Always from the upper to the lower end, so that two shapes sharing an edge compute the very same crossing.
-    down = y1 <= y2
-    xa, ya = np.where(down, x1, x2)[edge], np.where(down, y1, y2)[edge]
-    xb, yb = np.where(down, x2, x1)[edge], np.where(down, y2, y1)[edge]
-    crossing = xa + (row + 0.5 - ya) * ((xb - xa) / (yb - ya))
-    column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
-    top, bottom, left, right = int(row.min()), int(row.max()) + 1, int(column.min()), int(column.max())
-    if left >= right:
-        return nothing
-    span = right - left + 1
-    flips = np.bincount((row - top) * span + (column - left), minlength=(bottom - top) * span) & 1
-    inside = np.bitwise_xor.accumulate(flips.reshape(bottom - top, span), axis=1)[:, :-1]
-    window = slice(top, bottom), slice(left, right)
-    mask[window] |= inside.astype(np.bool_)
-    return window
