@@ -70,6 +70,8 @@ _MODULES: dict[str, str] = {
     "parquet": f"{_HERE}.parquet",
     "spacy": f"{_HERE}.spacy",
     "conll": f"{_HERE}.conll",
+    "rttm": f"{_HERE}.rttm",
+    "audacity": f"{_HERE}.audacity",
 }
 _REGISTERED: dict[str, Format] = {}
 

@@ -1,0 +1,235 @@
+"""Labelled spans as JSON lines, the form Prodigy reads and writes and spaCy's training is fed with.
+
+A line is a text: ``{"text": …, "spans": [{"start": 0, "end": 5, "label": "ORG"}], "meta": {…}}``. Offsets count
+characters (code points), the end is exclusive. Spans may overlap and nest. ``meta`` is Prodigy's place for what belongs
+to a text: here the task's id, name and tags. Attributes are kept in a key of the span that other programs pass over,
+titles, colours and the order of the classes in ``classes.json`` beside the files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlabel_dagster.formats.assembly import stable_id
+from fastlabel_dagster.formats.attributes import attribute_values
+from fastlabel_dagster.formats.categories import Categories
+from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
+from fastlabel_dagster.formats.pictures import list_pictures
+from fastlabel_dagster.formats.registry import Format
+from fastlabel_dagster.formats.report import FILE, Tally
+from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, names_of_parts, parts_of
+from fastlabel_dagster.formats.task_list import read_class_list, texts_of
+from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
+from fastlabel_dagster.formats.text_files import FoundFiles, find_files
+from fastlabel_dagster.formats.text_spans import SpanBatch, SpanTasks, span_batches
+from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.labels.json_text import encodable
+from fastlabel_dagster.labels.ragged import Ints, offsets_of
+from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.store import FolderWriter
+
+INDEX = "train.jsonl"
+_ENDING = ".jsonl"
+_DEV = {**PART_OF_TAG, "dev": "val"}
+
+
+def write_spacy(
+    labels: Labels, folder: FolderWriter, images: PictureSource | None, tally: Tally, *, split: Split = None
+) -> Written:
+    """Write ``<part>.jsonl``, a line per task, in the order of the labels, and ``classes.json``.
+
+    Args:
+        labels: what to write.
+        folder: where to.
+        images: the source of the tasks' text files, for tasks whose JSON does not hold their text.
+        tally: told of everything left out or changed.
+        split: which part each task belongs to, as :func:`~fastlabel_dagster.formats.splits.parts_of` says.
+
+    Raises:
+        ValueError: for an impossible split.
+    """
+    pictures = list_pictures(labels, None, Tally())  # no files are called after tasks, so nothing is to be told of them
+    parts = [part or "train" for part in parts_of(pictures, split)]
+    names = [part for part in names_of_parts(split, dict.fromkeys(parts, 1)) if part in parts or part == "train"]
+    counts = dict.fromkeys(names, 0)
+    categories = Categories(labels.classes)
+    with contextlib.ExitStack() as stack:
+        files: dict[str, BinaryIO] = {
+            part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in reversed(names)
+        }
+        for batch in span_batches(labels, images, tally):
+            batch.meet(categories)
+            for task_id, text in zip(batch.task_ids, _lines(batch).to_pylist(), strict=True):
+                if text is not None:
+                    part = parts[pictures.row[task_id]]
+                    files[part].write(text.encode())
+                    counts[part] += 1
+            batch.told.finish()
+        size = sum(file.tell() for file in files.values())
+    classes = ClassWords(categories).to_json()
+    folder.write_bytes(CLASS_FILE, classes)
+    size += len(classes)
+    return Written(sum(counts.values()), len(names) + 1, size, {part: count for part, count in counts.items() if count})
+
+
+def _lines(batch: SpanBatch) -> pa.Array:
+    """A line of JSON for each task; null for one without a text."""
+    kept = np.flatnonzero(batch.told.kept)
+    rows = pa.array(kept)
+    values = attribute_values(batch.attributes)
+    offsets = values.offsets(len(batch.owner))
+    members = joined(offsets, glued(json_text(values.key), ":", values.json()), ",")
+    attributes = pc.if_else(pa.array(np.diff(offsets) > 0), glued(',"attributes":{', members, "}"), "").take(rows)
+    spans = glued(
+        '{"start":',
+        number_text(batch.start[kept]),
+        ',"end":',
+        number_text(batch.end[kept]),
+        ',"label":',
+        json_text(batch.value.take(rows)),
+        attributes,
+        "}",
+    )
+    count: Ints = np.bincount(batch.owner[kept], minlength=len(batch.names))
+    meta = [
+        orjson.dumps({"task_id": task_id, "name": name, **({"tags": tags} if tags else {})}).decode()
+        for task_id, name, tags in zip(batch.task_ids, batch.names, batch.tags, strict=True)
+    ]
+    text = pa.array(batch.texts, pa.string())
+    quoted = pa.array([None if one is None else orjson.dumps(one).decode() for one in batch.texts], pa.string())
+    lines = glued('{"text":', quoted, ',"spans":[', joined(offsets_of(count), spans, ","), '],"meta":')
+    return pc.if_else(pc.is_valid(text), glued(lines, pa.array(meta, pa.string()), "}\n"), None)
+
+
+def read_spacy(source: Path, told: ReadTally) -> Labels:
+    """Read a ``.jsonl`` file, or all of a folder.
+
+    Lines may hold ``spans`` (objects, as Prodigy writes) or ``entities`` (``[start, end, label]``, or objects), or be
+    spaCy's older ``[text, {"entities": …}]``. Texts that an annotator rejected or skipped (Prodigy's ``answer``) are
+    told as dropped.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+    """
+    found = find_files(source, {_ENDING})
+    classes = merged_by_value(read_class_list(found.root, told))
+    tasks = SpanTasks("spacy")
+    for path in found.files:
+        _read_file(path, found, tasks, told)
+    return tasks.labels(told, classes)
+
+
+def _read_file(path: Path, found: FoundFiles, tasks: SpanTasks, told: ReadTally) -> None:
+    file = found.below(path)
+    part = _DEV.get(path.stem.lower())
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                content = line.removeprefix(b"\xef\xbb\xbf").strip()
+                if content:
+                    _read_line(content, f"{file}, line {number}", part, tasks, told)
+                    told.advance()
+    except OSError:
+        told.drop("the file cannot be read to its end", FILE, where=file)
+
+
+def _read_line(line: bytes, where: str, part: str | None, tasks: SpanTasks, told: ReadTally) -> None:
+    document = _document(line)
+    if document is None:
+        told.drop("a line is not a JSON object with a text", "text", where=where)
+        return
+    answer = document.get("answer")
+    if answer in ("reject", "ignore"):
+        told.drop(f"the annotator's answer to it was {answer}", "text", where=where)
+        return
+    text = document["text"]
+    meta = document.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    task_id, name = (
+        value if isinstance(value, str) and value and encodable(value) else ""
+        for value in (meta.get("task_id"), meta.get("name"))
+    )
+    if task_id and not tasks.is_new(task_id):
+        told.alter("two texts have the same task id, the later one got another", "text", where=where)
+        task_id = ""
+    tags = list(dict.fromkeys([*texts_of(meta.get("tags")), *([part] if part and part != "train" else [])]))
+    spans = list(_spans(document, where, told))
+    tasks.add(task_id or stable_id("spacy", where), name or where.replace(", line ", "-"), text, spans, tags=tags)
+
+
+def _document(line: bytes) -> dict[str, Any] | None:
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            document = json.loads(line)  # a number too large, or NaN, somewhere in it
+        except (ValueError, RecursionError):
+            return None
+    if isinstance(document, list) and len(document) == 2 and isinstance(document[1], dict):
+        document = {**document[1], "text": document[0]}
+    if not isinstance(document, dict):
+        return None
+    text = document.get("text")
+    return document if isinstance(text, str) and encodable(text) else None
+
+
+def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[dict[str, Any]]:
+    length = len(document["text"])
+    given = document.get("spans")
+    if given is None:
+        given = document.get("entities", [])
+    if not isinstance(given, list):
+        told.drop("the spans are not a list", where=where)
+        return
+    for number, one in enumerate(given, start=1):
+        place = f"{where}, span {number}"
+        is_triple = isinstance(one, list) and len(one) >= 3
+        span = {"start": one[0], "end": one[1], "label": one[2]} if is_triple else one
+        if not isinstance(span, dict):
+            told.drop("a span has no start, end and label", where=place)
+            continue
+        start, end, label = span.get("start"), span.get("end"), span.get("label")
+        if type(start) is not int or type(end) is not int:
+            told.drop("the start or end of a span is not a whole number", where=place)
+        elif not (isinstance(label, str) and label and encodable(label)):
+            told.drop("a span has no label", where=place)
+        elif start >= end:
+            told.drop("a span covers no text", where=place)
+        elif start < 0 or end > length:
+            told.drop("a span reaches outside its text", where=place)
+        else:
+            yield {"start": start, "end": end, "label": label, "attributes": _attributes(span.get("attributes"))}
+
+
+def _attributes(given: Any) -> list[dict[str, Any]]:
+    """``{"key": value}`` as FastLabel's attributes; of values, texts, numbers and switches and lists of them."""
+    if not isinstance(given, dict):
+        return []
+    plain = (str, int, float)
+    return [
+        {"key": key, "name": key, "type": "text", "value": value}
+        for key, value in given.items()
+        if isinstance(value, plain) or (isinstance(value, list) and all(isinstance(one, plain) for one in value))
+    ]
+
+
+FORMAT = Format(
+    name="spacy",
+    summary="spans of text as JSON lines, for spaCy and Prodigy",
+    index=INDEX,
+    write=write_spacy,
+    read=read_spacy,
+    options={"split": None},
+    per_picture=False,
+)
