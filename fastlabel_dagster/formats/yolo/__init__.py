@@ -18,5 +18,6 @@ FORMAT = Format(
         "layout": "ultralytics",
         "classes": None,
     },
+    read_options={"task": "auto", "classes": None, "size": None, "polygons": "polygon"},
     rules=2,
 )

@@ -25,9 +25,10 @@ from fastlabel_dagster.formats.outlines import (
     is_turned,
     outline_rings,
 )
+from fastlabel_dagster.formats.rectangles import smallest_rectangle
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import decimal_text, glued, joined, number_text
-from fastlabel_dagster.formats.yolo.rectangles import corners_of, fits_image, smallest_rectangle
+from fastlabel_dagster.formats.yolo.corners import corners_of, fits_image, side_lengths
 from fastlabel_dagster.labels.geometry import FlatAnnotations
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
 
@@ -171,10 +172,11 @@ def _oriented(batch: ShapeBatch, met: Met) -> _Lines:
     size = batch.size[rows]
     corners, upright = _rectangles(batch, rows)
     limits = size[:, None, :]
-    out: Bools = ((corners < -SLACK) | (corners > limits + SLACK)).any(axis=(1, 2))
+    out: Bools = np.logical_or.reduce((corners < -SLACK) | (corners > limits + SLACK), axis=(1, 2))
     cut = out & upright
     corners[upright] = np.clip(corners, 0, limits)[upright]
-    solid: Bools = np.less(_SMALLEST * size.max(axis=1, initial=0), _sides(corners).min(axis=1, initial=np.inf))
+    shortest: Floats = np.minimum.reduce(side_lengths(corners), axis=1)
+    solid: Bools = np.greater(shortest, _SMALLEST * np.maximum.reduce(size, axis=1))
     fits = fits_image(corners, size)
     for place in np.flatnonzero(out & solid & ~upright).tolist():
         width, height = size[place].tolist()
@@ -201,8 +203,7 @@ def _rectangles(batch: ShapeBatch, rows: Ints) -> tuple[Floats, Bools]:
     corners = np.empty((len(rows), 4, 2))
     drawn = flat.coords[starts[rows[boxed], None] + np.arange(4)]
     # Whichever corners the box was given by, its first corner is the one at the top left before it was turned.
-    angle = np.deg2rad(flat.rotation[rows[boxed]] % 360)
-    normal = corners_of(drawn.mean(axis=1), _sides(drawn)[:, [1, 0]] / 2, angle)
+    normal = corners_of(drawn.mean(axis=1), side_lengths(drawn)[:, [1, 0]] / 2, flat.rotation[rows[boxed]] % 360)
     as_drawn = np.abs(normal - drawn).max(axis=(1, 2), initial=0) < SLACK
     corners[boxed] = np.where(as_drawn[:, None, None], drawn, normal)
     corners[is_circle] = batch.box[rows[is_circle]][:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
@@ -211,12 +212,6 @@ def _rectangles(batch: ShapeBatch, rows: Ints) -> tuple[Floats, Bools]:
     for place in np.flatnonzero(others).tolist():
         corners[place] = smallest_rectangle(flat.coords[starts[rows[place]] : starts[rows[place] + 1]])
     return corners, ~others & ~is_turned(flat)[rows]
-
-
-def _sides(corners: Floats) -> Floats:
-    """float64[k, 4]: the lengths of the sides that end at each corner."""
-    lengths: Floats = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    return lengths
 
 
 def _marked(rows: Ints, flat: FlatAnnotations) -> Bools:

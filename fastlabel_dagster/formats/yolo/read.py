@@ -1,258 +1,241 @@
 """Read YOLO datasets as labels: ``data.yaml`` and what it names, or just images, label files and ``classes.txt``.
 
-A line of five numbers is a box, one with an odd count from seven a polygon, one as long as ``kpt_shape`` says a pose.
-What cannot be read is told to the tally.
+A line of five numbers is a box, one with an odd count from seven a polygon, one as long as ``kpt_shape`` says a pose,
+and where the dataset is one of oriented boxes, one of nine numbers a box with its rotation. Label files are read some
+thousands at a time, as columns of numbers; what cannot be read is told to the tally.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from urllib.parse import quote
 
-import yaml
+import numpy as np
 
-from fastlabel_dagster.formats.assembly import (
-    AnnotationColumns,
-    FoundClass,
-    class_colors,
-    classes_table,
-    stable_id,
-    tasks_table,
-)
-from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES, image_size
-from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.formats.assembly import stable_id, tasks_table
+from fastlabel_dagster.formats.image_size import image_size
+from fastlabel_dagster.formats.yolo.dataset import Dataset, find_dataset
+from fastlabel_dagster.formats.yolo.files import DatasetFiles, Item
+from fastlabel_dagster.formats.yolo.lines import TASKS
+from fastlabel_dagster.formats.yolo.objects import AREAS, Objects
+from fastlabel_dagster.formats.yolo.parse import Lines, parse_lines
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints
+from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
-_YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-_CLASS_LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
-_PARTS = ("train", "val", "valid", "test")
-_BOX = 5
+#: Label files looked at together, at most; and about how many bytes.
+_FILES_AT_ONCE = 4096
+_BYTES_AT_ONCE = 32 * 2**20
+_LARGEST_FILE = 256 * 2**20
 
 
-class _Part(NamedTuple):
-    """One part of a dataset: its name and the folder (or the list) of its images."""
-
-    name: str
-    place: Path
-
-
-def read_yolo(source: Path, told: ReadTally) -> Labels:
+def read_yolo(
+    source: Path,
+    told: ReadTally,
+    *,
+    task: str = "auto",
+    classes: str | os.PathLike[str] | Sequence[str] | None = None,
+    size: str | Sequence[int] | None = None,
+    polygons: str = "polygon",
+) -> Labels:
     """Read a YOLO dataset: its folder, its ``data.yaml``, or a folder with ``classes.txt``.
 
     Task names are paths below the part's image folder (with the part in front where two parts have the same name), task
     ids a stable hash of part and path, tags the part. The class at place i of ``names`` gets the order i + 1.
 
+    Coordinates are pixels, as exact as the file. One that nine decimals cannot tell from a whole thousandth of a pixel
+    is that thousandth, so that what was written from such numbers comes back exactly.
+
+    Args:
+        source: a folder, ``data.yaml`` or ``classes.txt``.
+        told: told of everything left out or changed.
+        task: what the lines are for: ``detect`` (polygons become the box around them), ``segment``, ``pose`` or
+            ``obb`` (nine numbers are a rotated box). ``auto`` goes by what the dataset says (our own do); where it says
+            nothing nine numbers are a polygon of four corners, and that is noticed.
+        classes: names of the classes in the order of their numbers, or a text file of them, in place of the dataset's
+            own.
+        size: width and height in pixels of images that are missing or unreadable, such as ``(1280, 720)`` or
+            ``"1280x720"``. Without it, the lines of such an image are left out.
+        polygons: ``polygon``, or ``segmentation`` for projects that want their areas so.
+
     Raises:
         FileNotFoundError: when there is neither ``data.yaml`` nor ``classes.txt``, or an image folder is missing.
-        ValueError: when ``data.yaml`` is damaged; the message names it.
+        FormatError: when ``data.yaml`` is damaged, or leads out of the dataset's folder; the message names it.
+        ValueError: for impossible options.
     """
-    root, names, parts, keypoints = _dataset(source)
-    return _Reader(root, names, keypoints, told).labels(parts)
-
-
-def _dataset(source: Path) -> tuple[Path, dict[int, str], list[_Part], tuple[int, int]]:
-    if not source.exists():
-        raise FileNotFoundError(f"there is no YOLO dataset at {source}")
-    if source.is_file() and source.suffix.lower() in (".yaml", ".yml"):
-        return _described(source)
-    root = source if source.is_dir() else source.parent
-    for name in _YAML_NAMES:
-        if (root / name).is_file():
-            return _described(root / name)
-    for path in [root / name for name in _CLASS_LISTS] + [root / "labels" / name for name in _CLASS_LISTS]:
-        if path.is_file():
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-            return root, {place: name for place, name in enumerate(lines) if name}, _found_parts(root), (0, 0)
-    raise FileNotFoundError(f"{root} has neither data.yaml nor classes.txt, so the classes have no names")
-
-
-def _found_parts(root: Path) -> list[_Part]:
-    images = root / "images" if (root / "images").is_dir() else root
-    parts = [_Part(name, images / name) for name in _PARTS if (images / name).is_dir()]
-    return parts or [_Part("", images)]
-
-
-def _described(path: Path) -> tuple[Path, dict[int, str], list[_Part], tuple[int, int]]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        names = data["names"]
-        named = dict(enumerate(names)) if isinstance(names, list) else {int(place): names[place] for place in names}
-        keypoints = data.get("kpt_shape") or (0, 0)
-        shape = (int(keypoints[0]), int(keypoints[1]))
-        below = data.get("path")
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is not a YOLO data file: {type(error).__name__}: {error}") from error
-    root = path.parent / str(below) if below else path.parent
-    if not root.is_dir():
-        root = path.parent
-    parts = []
-    for name in _PARTS:
-        places = data.get(name) or []
-        for place in [places] if isinstance(places, str) else places:
-            parts.append(_Part("val" if name == "valid" else name, _image_folder(root, str(place))))
-    if not parts:
-        raise ValueError(f"{path} names no images (train, val or test)")
-    return path.parent, {place: str(name) for place, name in named.items()}, parts, shape
-
-
-def _image_folder(root: Path, place: str) -> Path:
-    # Some exporters write ../train/images although the folder lies beside the file.
-    for path in (root / place, root / place.removeprefix("../")):
-        if path.exists():
-            return path
-    if Path(place).name in ("train", "val", "valid", "test"):
-        return root / place  # a part without images has no folder
-    raise FileNotFoundError(f"{root / place}, which data.yaml names, is not there")
+    if task not in ("auto", *TASKS):
+        raise ValueError(f"unknown YOLO task {task!r}; known are auto, {', '.join(TASKS)}")
+    if polygons not in AREAS:
+        raise ValueError(f"polygons are read as {' or '.join(AREAS)}, not {polygons!r}")
+    assumed = _sides(size)
+    dataset = find_dataset(source, classes)
+    if task != "auto":
+        dataset.task = task
+    return _Reader(dataset, assumed, told, polygons).labels()
 
 
 class _Reader:
-    def __init__(self, root: Path, names: dict[int, str], keypoints: tuple[int, int], told: ReadTally) -> None:
-        self._root, self._told = root, told
-        self._classes: dict[int, FoundClass] = {}
-        by_value: dict[str, FoundClass] = {}
-        keys = [f"keypoint_{number}" for number in range(1, keypoints[0] + 1)]
-        for place, value in sorted(names.items()):
-            found = by_value.setdefault(value, FoundClass(value, place + 1, keypoints=keys))
-            self._classes[place] = found
-        self._keys, self._keypoint_size = keys, keypoints[1]
-        self._annotations = AnnotationColumns()
-        self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
+    def __init__(self, dataset: Dataset, assumed: tuple[int, int] | None, told: ReadTally, polygons: str) -> None:
+        self._assumed, self._told = assumed, told
+        self._files = DatasetFiles(dataset, told)
+        self._objects = Objects(dataset, told, polygons)
+        self._owner: Ints = np.empty(0, np.int64)
 
-    def labels(self, parts: list[_Part]) -> Labels:
-        images = {part: list(_images(part.place)) for part in parts}
+    def labels(self) -> Labels:
+        items = list(self._files.items())
+        sizes = self._sizes(items)
+        tasks = self._tasks(items, sizes)
+        for rows, texts in self._texts(items):
+            self._read(items, rows, parse_lines(texts), sizes)
+            self._told.advance(len(rows))
+        kept = len(tasks["task_id"])
+        nested, classes = self._objects.tables(kept)
+        self._told.found(kept, len(self._objects))
+        return Labels(tasks_table({**tasks, "annotations": nested}), classes, origin={"format": "yolo"})
+
+    def _sizes(self, items: list[Item]) -> Floats:
+        """float64[items, 2]: width and height in pixels, NaN where they cannot be known."""
+        sizes = np.full((len(items), 2), np.nan)
+        unread = []
+        for row, item in enumerate(items):
+            found = image_size(Path(item.image)) if item.image is not None else None
+            if found is None and item.image is not None:
+                unread.append(item.image)
+            found = found or self._assumed
+            if found is not None:
+                sizes[row] = found
+        if unread and self._assumed is not None:
+            where = [self._files.below(image) for image in unread[:EXAMPLES]]
+            self._told.alter("the image cannot be read, the size given is taken", IMAGE, where=where, count=len(unread))
+        return sizes
+
+    def _tasks(self, items: list[Item], sizes: Floats) -> dict[str, list[object]]:
+        """The columns of the tasks: every image, and label files without one where their size is given."""
         seen: dict[str, int] = {}
-        for found in images.values():
-            for name, _ in found:
-                seen[name] = seen.get(name, 0) + 1
-        for part, found in images.items():
-            used = set()
-            for name, path in found:
-                label = _label_of(path)
-                used.add(label)
-                prefix = f"{part.name}/" if seen[name] > 1 and part.name else ""
-                self._read_image(part, name, prefix + name, path, label)
-            for label in _label_files(part.place):
-                if label not in used:
-                    self._told.drop("its label file has no image", where=self._below(label), count=_count_lines(label))
-        found_classes = list({one.value: one for one in self._classes.values()}.values())
-        colors = class_colors(found_classes)
-        nested = self._annotations.nested(
-            len(self._tasks["task_id"]), {one.value: one for one in found_classes}, colors
-        )
-        self._told.found(len(self._tasks["task_id"]), len(self._annotations))
-        return Labels(
-            tasks_table({**self._tasks, "annotations": nested}),
-            classes_table(found_classes, self._annotations.usage(), colors),
-            origin={"format": "yolo"},
-        )
+        for item in items:
+            seen[item.name] = seen.get(item.name, 0) + 1
+        columns: dict[str, list[object]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
+        self._owner = np.full(len(items), -1, np.int64)
+        ids: set[str] = set()
+        urls: dict[str, str] = {}
+        whole = np.where(np.isnan(sizes), 0, sizes).astype(np.int64).tolist()
+        for row, (item, (width, height)) in enumerate(zip(items, whole, strict=True)):
+            if item.image is None and self._assumed is None:
+                continue
+            identity = stable_id("yolo", item.part, item.name)
+            if identity in ids:
+                identity = stable_id("yolo", item.part, item.name, self._files.below(item.image or item.label or ""))
+                if identity in ids:
+                    continue
+            ids.add(identity)
+            self._owner[row] = len(columns["task_id"])
+            columns["task_id"].append(identity)
+            prefix = f"{item.part}/" if seen[item.name] > 1 and item.part else ""
+            columns["name"].append(prefix + item.name)
+            columns["width"].append(width or None)
+            columns["height"].append(height or None)
+            columns["tags"].append([item.part] if item.part else [])
+            columns["url"].append(None if item.image is None else _uri(item.image, urls))
+        return columns
 
-    def _below(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.name
+    def _texts(self, items: list[Item]) -> Iterator[tuple[list[int], list[bytes]]]:
+        """The label files, some at a time: whose they are, and their content."""
+        rows: list[int] = []
+        texts: list[bytes] = []
+        total = 0
+        for row, item in enumerate(items):
+            text = b"" if item.label is None else self._content(item.label)
+            rows.append(row)
+            texts.append(text)
+            total += len(text)
+            if len(rows) >= _FILES_AT_ONCE or total >= _BYTES_AT_ONCE:
+                yield rows, texts
+                rows, texts, total = [], [], 0
+        if rows:
+            yield rows, texts
 
-    def _read_image(self, part: _Part, name: str, task_name: str, path: Path, label: Path | None) -> None:
-        size = image_size(path)
-        row = len(self._tasks["task_id"])
-        for column, content in (
-            ("task_id", stable_id("yolo", part.name, name)),
-            ("name", task_name),
-            ("width", size and size[0]),
-            ("height", size and size[1]),
-            ("tags", [part.name] if part.name else []),
-            ("url", path.resolve().as_uri()),
-        ):
-            self._tasks[column].append(content)
-        if label is None:
-            return
-        if size is None:
-            self._told.drop(
-                "the image cannot be read, its size is not known", where=self._below(path), count=_count_lines(label)
-            )
-            return
-        self._told.advance()
-        for number, line in enumerate(label.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
-            words = line.split()
-            if words:
-                self._read_line(row, words, *size, f"{self._below(label)}, line {number}")
-
-    def _read_line(self, row: int, words: list[str], width: int, height: int, where: str) -> None:
+    def _content(self, path: str) -> bytes:
         try:
-            number = int(words[0])
-            shares = [float(word) for word in words[1:]]
-        except ValueError:
-            self._told.drop("a line is not numbers", where=where)
-            return
-        if not all(math.isfinite(share) for share in shares):
-            self._told.drop("a number is not finite", where=where)
-            return
-        count = len(words)
-        pose = self._keys and count == _BOX + len(self._keys) * self._keypoint_size
-        if number < 0 or not (pose or count in (_BOX, _BOX + 1) or (count > _BOX + 1 and count % 2 == 1)):
-            self._told.drop("a line of an unknown form", where=where)
-            return
-        if number not in self._classes:
-            self._told.notice("the class number has no name", where=where)
-            self._classes[number] = FoundClass(f"class_{number}", number + 1)
-        value = self._classes[number].value
-        if pose:
-            self._add_pose(row, value, shares[4:], width, height)
-        elif count in (_BOX, _BOX + 1):
-            # A sixth number is the confidence of a prediction.
-            x, y, w, h = (share * side for share, side in zip(shares, (width, height) * 2, strict=False))
-            points = [x - w / 2, y - h / 2, x + w / 2, y + h / 2]
-            self._annotations.add(row, "bbox", value, points=points)
-        else:
-            points = [share * (height if place % 2 else width) for place, share in enumerate(shares)]
-            self._annotations.add(row, "polygon", value, points=points)
+            text = _read_file(path)
+        except OSError as error:
+            self._told.drop("the label file cannot be read", FILE, where=f"{self._files.below(path)}: {error.strerror}")
+            return b""
+        if len(text) > _LARGEST_FILE:
+            self._told.drop("a label file of more than 256 MiB", FILE, where=self._files.below(path))
+            return b""
+        return text
 
-    def _add_pose(self, row: int, value: str, numbers: list[float], width: int, height: int) -> None:
-        step = self._keypoint_size
-        keypoints = []
-        for place, key in enumerate(self._keys):
-            x, y, *rest = numbers[step * place : step * place + step]
-            visibility = rest[0] if rest else 2.0 if (x, y) != (0, 0) else 0.0
-            if visibility > 0:
-                where = [x * width, y * height, float(visibility >= 2)]
-                keypoints.append({"key": key, "name": key, "value": where, "edges": []})
-        self._annotations.add(row, "pose_estimation", value, keypoints=keypoints)
+    def _read(self, items: list[Item], rows: list[int], lines: Lines, sizes: Floats) -> None:
+        item_of = np.array(rows, np.int64)[lines.text]
+        labels = [items[row].label for row in rows]
 
+        def where(line: int) -> str:
+            label = labels[int(lines.text[line])]
+            return f"{self._files.below(label or '')}, line {int(lines.number[line])}"
 
-def _images(place: Path) -> Iterator[tuple[str, Path]]:
-    """The images of a folder, or of a text file that lists them, with their names, in a fixed order."""
-    if place.is_file():
-        for line in place.read_text(encoding="utf-8-sig").splitlines():
-            path = place.parent / line.strip()
-            if line.strip() and path.is_file():
-                yield path.name, path
-        return
-    found = ((path.relative_to(place).as_posix(), path) for path in place.rglob("*"))
-    yield from sorted((name, path) for name, path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+        lost = ~(sizes[item_of] > 0).all(axis=1) | (self._owner[item_of] < 0)
+        if lost.any():
+            self._tell_of_lost(items, item_of, lines, lost)
+        if self._assumed is None:
+            self._tell_of_empty(items, rows, item_of)
+        self._objects.add(lines, np.where(lost, -1, self._owner[item_of]), sizes[item_of], where)
+
+    def _tell_of_lost(self, items: list[Item], item_of: Ints, lines: Lines, lost: Bools) -> None:
+        """Lines of images that are not there, or whose size nobody knows."""
+        for row, count in zip(*(found.tolist() for found in np.unique(item_of[lost], return_counts=True)), strict=True):
+            item = items[row]
+            if item.image is not None:
+                reason = "the image cannot be read, its size is not known"
+                self._told.drop(reason, where=self._files.below(item.image), count=count)
+            elif lines.is_numbers[item_of == row].any():
+                self._told.drop("its label file has no image", where=self._files.below(item.label or ""), count=count)
+            else:
+                self._told.notice("a text file that holds no labels", FILE, where=self._files.below(item.label or ""))
+
+    def _tell_of_empty(self, items: list[Item], rows: list[int], item_of: Ints) -> None:
+        """Label files without lines whose image is not there: a background image was lost."""
+        filled = set(np.unique(item_of).tolist())
+        for row in rows:
+            label = items[row].label
+            if items[row].image is None and label is not None and row not in filled:
+                self._told.notice("an empty label file has no image", FILE, where=self._files.below(label))
 
 
-def _label_of(image: Path) -> Path | None:
-    """The label file of an image: the last folder ``images`` of its path replaced by ``labels``, or beside the
-    image."""
-    parts = list(image.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            path = Path(*parts[:place], "labels", *parts[place + 1 :]).with_suffix(".txt")
-            if path.is_file():
-                return path
-            break
-    beside = image.with_suffix(".txt")
-    return beside if beside.is_file() else None
+def _sides(size: str | Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    try:
+        width, height = (int(side) for side in (size.lower().split("x") if isinstance(size, str) else size))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"size is width and height in pixels, such as 1280x720, not {size!r}") from error
+    if not (0 < width < 2**31 and 0 < height < 2**31):
+        raise ValueError(f"no image is {width} x {height} pixels")
+    return width, height
 
 
-def _label_files(place: Path) -> Iterator[Path]:
-    folder = place
-    parts = list(place.parts)
-    if "images" in parts:
-        last = len(parts) - 1 - parts[::-1].index("images")
-        folder = Path(*parts[:last], "labels", *parts[last + 1 :])
-    if folder.is_dir():
-        yield from sorted(path for path in folder.rglob("*.txt") if path.name not in _CLASS_LISTS)
+def _read_file(path: str) -> bytes:
+    """All of a small file, by three system calls; of a very large one as much as it takes to know."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(file, 65536)
+        if len(text) < 65536:
+            return text
+        pieces, total = [text], len(text)
+        while text and total <= _LARGEST_FILE:
+            text = os.read(file, 1 << 24)
+            pieces.append(text)
+            total += len(text)
+        return b"".join(pieces)
+    finally:
+        os.close(file)
 
 
-def _count_lines(label: Path) -> int:
-    return sum(1 for line in label.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip())
+def _uri(path: str, folders: dict[str, str]) -> str:
+    """``file:///…``; the folder's part of it is made once."""
+    folder, name = os.path.split(path)
+    above = folders.get(folder)
+    if above is None:
+        above = folders[folder] = Path(folder).as_uri().rstrip("/")
+    return f"{above}/{quote(os.fsencode(name))}"

@@ -165,7 +165,7 @@ def test_a_split_by_tags_and_an_empty_val_is_told(bench):
 )
 def test_impossible_options_are_refused_before_anything_is_written(bench, options):
     with pytest.raises(ValueError, match=r"YOLO task|layout|classes|part of|share|split|option"):
-        bench.write(bench.task(), format="yolo", **options)
+        formats.write(bench.labels(bench.task()), format="yolo", target=bench.folder / "yolo", **options)
     assert not (bench.folder / "yolo").exists()
 
 

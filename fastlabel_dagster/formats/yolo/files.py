@@ -1,0 +1,228 @@
+"""The images of a YOLO dataset and the label file of each, found by listing every folder once."""
+
+# Paths are plain text here: for a hundred thousand files, Path objects take longer than the disk.
+# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123, PTH206
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
+from fastlabel_dagster.formats.yolo.dataset import Dataset, Part, is_within
+from fastlabel_dagster.labels.report import FILE, IMAGE, ReadTally
+
+#: Folders of labels, where images lie in ``images``.
+_LABEL_FOLDERS = ("labels", "annotations")
+
+
+class Item(NamedTuple):
+    """An image with its label file, or one of the two alone."""
+
+    part: str
+    name: str
+    """The image's path below its part's folder; without an image, the label file's without its extension."""
+    image: str | None
+    """Absolute path."""
+    label: str | None
+
+
+class DatasetFiles:
+    """The files below a dataset's folder. Links that lead out of it are left out, links to folders not followed."""
+
+    def __init__(self, dataset: Dataset, told: ReadTally) -> None:
+        self._dataset, self._root, self._told = dataset, dataset.root, told
+        self._listed: dict[str, tuple[list[str], list[str]]] = {}
+        self._labels: dict[str, dict[str, str]] = {}
+        self._lists: set[str] = {dataset.class_list} if dataset.class_list else set()
+
+    def below(self, path: str) -> str:
+        """The path below the dataset's folder, for people."""
+        return os.path.relpath(path, self._root).replace(os.sep, "/")
+
+    def items(self) -> Iterator[Item]:
+        """Every image with its label file, part by part, then the label files without an image."""
+        used: set[str] = set()
+        searched: dict[str, str] = {}
+        for part in self._dataset.parts:
+            if os.path.isfile(part.place):
+                self._lists.add(part.place)
+        tags = {} if self._dataset.described else self._tags()
+        for part in self._dataset.parts:
+            folders = {} if os.path.isfile(part.place) else {part.place: part.name}
+            for name, image in self._images(part):
+                stem = os.path.basename(image).rpartition(".")[0]
+                folder = os.path.dirname(image)
+                label: str | None = None
+                for place in self._label_folders(folder, part):
+                    folders.setdefault(place, part.name)
+                    label = label or self._labels_in(place).get(stem)
+                if label is not None:
+                    used.add(label)
+                yield Item(tags.get(image, part.name), name, image, label)
+            for place in list(folders):
+                for other in self._label_folders(place, part):
+                    folders.setdefault(other, part.name)
+            for place, owner in folders.items():
+                searched.setdefault(place, owner)
+        seen: set[str] = set()
+        for place, owner in searched.items():
+            for folder, _ in self._walk(place):
+                if folder in seen:
+                    continue
+                seen.add(folder)
+                for label in self._labels_in(folder).values():
+                    if label not in used:
+                        stem = os.path.relpath(label, place).replace(os.sep, "/").rpartition(".")[0]
+                        yield Item(owner, stem, None, label)
+
+    def _images(self, part: Part) -> Iterator[tuple[str, str]]:
+        """Name and path of each image of a part, in a fixed order."""
+        if os.path.isfile(part.place):
+            yield from self._listed_images(part)
+            return
+        found = []
+        for folder, names in self._walk(part.place):
+            above = "" if folder == part.place else os.path.relpath(folder, part.place).replace(os.sep, "/") + "/"
+            found += [(above + name, f"{folder}{os.sep}{name}") for name in names if _is_image(name)]
+        yield from sorted(found)
+
+    def _listed_images(self, part: Part) -> Iterator[tuple[str, str]]:
+        seen = set()
+        for line in _lines_of(part.place):
+            path = self._image_at(part.place, line)
+            if path is None:
+                self._told.drop("a listed image is not in the dataset's folder", IMAGE, where=line[:200])
+            elif path not in seen:
+                seen.add(path)
+                yield _name_of(self.below(path)), path
+
+    def _image_at(self, listed_in: str, line: str) -> str | None:
+        """The image a list names: as seen from the list, from the dataset's folder, or by the end of its path."""
+        if "\0" in line:
+            return None
+        line = line.replace("\\", "/")
+        tails = line.split("/")
+        places = [os.path.join(os.path.dirname(listed_in), line), os.path.join(self._root, line)]
+        places += [os.path.join(self._root, *tails[start:]) for start in range(1, min(len(tails), 32))]
+        for place in places:
+            path = os.path.normpath(place)
+            if _is_image(path) and path.startswith(self._root + os.sep) and os.path.isfile(path):
+                return path if is_within(path, self._root) else None
+        return None
+
+    def _tags(self) -> dict[str, str]:
+        """Image -> the part that lists it, for the lists (``train.txt``) beside a list of classes."""
+        tags: dict[str, str] = {}
+        for name in self._list(self._root)[0]:
+            path = os.path.join(self._root, name)
+            if name.lower().endswith(".txt") and path != self._dataset.class_list:
+                first = next(iter(_lines_of(path, 1)), "")
+                if _is_image(first):
+                    self._lists.add(path)
+                    part = name.rpartition(".")[0]
+                    for line in _lines_of(path):
+                        image = self._image_at(path, line)
+                        if image is not None:
+                            tags.setdefault(image, "val" if part == "valid" else part)
+        return tags
+
+    def _label_folders(self, folder: str, part: Part) -> list[str]:
+        """Where label files of images in ``folder`` may lie: in ``labels`` where the image is in ``images``, beside the
+        image, or in a folder ``labels`` (``annotations``) of the dataset."""
+        below = os.path.relpath(folder, self._root).split(os.sep)
+        places = []
+        for name in _LABEL_FOLDERS:
+            for index in reversed(range(len(below))):
+                if below[index] == "images":
+                    places.append(os.path.join(self._root, *below[:index], name, *below[index + 1 :]))
+                    break
+        places.append(folder)
+        if not os.path.isfile(part.place):
+            inner = os.path.relpath(folder, part.place)
+            places += [os.path.normpath(os.path.join(self._root, name, inner)) for name in _LABEL_FOLDERS]
+        return list(dict.fromkeys(places))
+
+    def _labels_in(self, folder: str) -> dict[str, str]:
+        """Stem -> path of the label files of one folder."""
+        found = self._labels.get(folder)
+        if found is None:
+            found = self._labels[folder] = {}
+            for name in self._list(folder)[0]:
+                path = f"{folder}{os.sep}{name}"
+                if name[-4:].lower() == ".txt" and path not in self._lists:
+                    found[name[:-4]] = path
+        return found
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, list[str]]]:
+        waiting = [folder]
+        while waiting:
+            place = waiting.pop()
+            names, folders = self._list(place)
+            waiting += [f"{place}{os.sep}{name}" for name in reversed(folders)]
+            yield place, names
+
+    def _list(self, folder: str) -> tuple[list[str], list[str]]:
+        """Names of the files and of the folders in ``folder``, sorted; none where it is no folder of the dataset."""
+        found = self._listed.get(folder)
+        if found is None:
+            found = self._listed[folder] = ([], [])
+            try:
+                with os.scandir(folder) as entries:
+                    if not is_within(folder, self._root):
+                        return found
+                    for entry in entries:
+                        self._sort_in(entry, *found)
+            except (FileNotFoundError, NotADirectoryError):
+                return found
+            except OSError as error:
+                self._told.drop("a folder cannot be read", FILE, where=f"{self.below(folder)}: {error.strerror}")
+            for names in found:
+                names.sort()
+        return found
+
+    def _sort_in(self, entry: os.DirEntry[str], files: list[str], folders: list[str]) -> None:
+        if not entry.name.isascii() and not _is_text(entry.name):
+            self._told.drop("the name of the file is no text", FILE, where=ascii(self.below(entry.path)))
+        elif entry.is_symlink() and (entry.is_dir() or not is_within(entry.path, self._root)):
+            if entry.is_dir():
+                self._told.notice("a link to a folder is not followed", FILE, where=self.below(entry.path))
+            else:
+                self._told.drop("a link leads out of the dataset's folder", FILE, where=self.below(entry.path))
+        elif entry.is_dir():
+            folders.append(entry.name)
+        elif entry.is_file():
+            files.append(entry.name)
+
+
+def _is_image(name: str) -> bool:
+    dot = name.rfind(".")
+    return dot >= 0 and name[dot:].lower() in IMAGE_SUFFIXES
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _name_of(path: str) -> str:
+    """The image's path below the last folder ``images``."""
+    folder, found, rest = f"/{path}".rpartition("/images/")
+    return rest if found and (folder or rest) else path
+
+
+def _lines_of(path: str, most: int | None = None) -> Iterable[str]:
+    """The lines of a list of images that are not blank, at most ``most``."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        count = 0
+        while most is None or count < most:
+            line = file.readline(65536)
+            if not line:
+                return
+            if line.strip():
+                count += 1
+                yield line.strip()
