@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fastlabel_dagster.formats import registry
+from fastlabel_dagster.formats.archive import SHARD_BYTES, ArchiveFolder, ArchiveKind
 from fastlabel_dagster.formats.errors import LossError
 from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport, Tally
 from fastlabel_dagster.formats.sources import (
@@ -22,6 +24,7 @@ from fastlabel_dagster.formats.sources import (
     pictures_of_folder,
     refuse_own_source,
 )
+from fastlabel_dagster.formats.unpack import ArchiveLimits, Unpacked, is_archive, unpacked
 from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import S3Options, Store, open_store
@@ -42,6 +45,8 @@ def write(
     pictures: bool = True,
     replace: bool = False,
     strict: bool = False,
+    archive: ArchiveKind | None = None,
+    shard_bytes: int = SHARD_BYTES,
     progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> ExportReport:
@@ -65,6 +70,9 @@ def write(
         pictures: off: no pictures, even if the labels know where they lie.
         replace: replace the folder whatever it holds, and whoever wrote it.
         strict: anything that would be left out is an error, and the folder stays as it was.
+        archive: ``"zip"`` or ``"tar"``: all files but the index and the report go into ``data-00000.zip``, … , where a
+            hundred thousand small files would take hours (S3). :func:`read` takes the folder as it is.
+        shard_bytes: an archive is closed when it has so many bytes, and another begins.
         progress: called with the number of tasks done since it was called last.
         options: of the format, see ``registry.find(format).options`` and docs/formats.md.
 
@@ -81,7 +89,8 @@ def write(
     store = open_store(target, s3)
     images = images if pictures else None
     refuse_own_source(labels, store, images, with_pictures=pictures)
-    digest = _digest(labels, format, images, status, settings)
+    packing = None if archive is None else (archive, shard_bytes)
+    digest = _digest(labels, format, images, status, settings, packing=packing)
     if skip_unchanged and digest:
         before = _report_in(store)
         if before is not None and before.digest == digest and _is_whole(store, before):
@@ -94,7 +103,15 @@ def write(
     _tell_of_reading(labels, tally)
     last = [chosen.index, REPORT_FILE]
     with store.new_folder("", last=last, replace=replace, derived=chosen.derived) as folder:
-        written = chosen.write(chosen_labels, folder, source, tally, **settings)
+        packed: dict[str, Any] = {}
+        if archive is None:
+            written = chosen.write(chosen_labels, folder, source, tally, **settings)
+        else:
+            into = ArchiveFolder(folder, archive, outside=last, shard_bytes=shard_bytes)
+            with into:
+                written = chosen.write(chosen_labels, into, source, tally, **settings)
+            packed = {"kind": archive, "shards": into.shards, "files": into.packed}
+            written = written._replace(files=len(folder.files), bytes=folder.bytes_written)
         origin = {name: labels.origin[name] for name in _LASTING if name in labels.origin}
         report = tally.report(
             ExportReport(
@@ -105,6 +122,7 @@ def write(
                 bytes=written.bytes,
                 splits=written.splits,
                 origin=origin,
+                archive=packed,
                 digest=digest,
             )
         )
@@ -119,6 +137,7 @@ def read(
     *,
     format: str,
     strict: bool = False,
+    limits: ArchiveLimits | None = None,
     progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> Labels:
@@ -126,9 +145,12 @@ def read(
     ``labels.origin["source"]`` is where it lies.
 
     Args:
-        source: a local dataset folder, or the format's own index file (COCO: a JSON; YOLO: ``data.yaml``).
+        source: a local dataset folder, or the format's own index file (COCO: a JSON; YOLO: ``data.yaml``); or such a
+            folder packed as ``.zip``, ``.tar``, ``.tar.gz`` or by ``write(archive=…)``. An archive is unpacked into a
+            temporary folder that goes when the labels do.
         format: one of :data:`FORMATS`.
         strict: anything that would be left out is an error.
+        limits: what an archive may unpack to before it is taken for a bomb.
         progress: called with the number of images done since it was called last.
         options: of the format's reader, see ``registry.find(format).read_options``.
 
@@ -143,7 +165,11 @@ def read(
         raise ValueError(f"the format {format!r} is only written, not read")
     settings = registry.settings(chosen.read_options, options, f"the reader of {format!r}")
     told = ReadTally(progress)
-    labels = chosen.read(Path(source), told, **settings)
+    path = Path(source)
+    if is_archive(path):
+        labels = _read_unpacked(chosen, unpacked(path, told, limits), told, settings)
+    else:
+        labels = chosen.read(path, told, **settings)
     labels.origin[SOURCE] = os.path.realpath(source)
     labels.report = ReadReport(
         format,
@@ -159,6 +185,21 @@ def read(
     return labels
 
 
+def _read_unpacked(chosen: registry.Format, content: Unpacked, told: ReadTally, settings: Mapping[str, Any]) -> Labels:
+    """The labels of an unpacked dataset; the files stay as long as they do."""
+    assert chosen.read is not None
+    *likely, last = content.roots(chosen.index)
+    labels: Labels | None = None
+    for root in likely:
+        with suppress(FileNotFoundError):
+            labels = chosen.read(root, told, **settings)
+            break
+    if labels is None:
+        labels = chosen.read(last, told, **settings)
+    labels.files = content
+    return labels
+
+
 def is_current(
     target: str | Path | Store,
     labels: Labels,
@@ -167,6 +208,8 @@ def is_current(
     images: ImageFolder | None = None,
     s3: S3Options | None = None,
     status: str | Sequence[str] | None = None,
+    archive: ArchiveKind | None = None,
+    shard_bytes: int = SHARD_BYTES,
     **options: Any,
 ) -> bool:
     """Whether ``target`` holds the export :func:`write` would make of the same arguments.
@@ -175,7 +218,8 @@ def is_current(
     the labels carry no digest (``labels.origin``), or a file of the export is missing or has another size.
     """
     settings = registry.settings(registry.find(format).options, options, f"the format {format!r}")
-    digest = _digest(labels, format, images, status, settings)
+    packing = None if archive is None else (archive, shard_bytes)
+    digest = _digest(labels, format, images, status, settings, packing=packing)
     store = open_store(target, s3)
     before = _report_in(store) if digest else None
     return before is not None and before.digest == digest and _is_whole(store, before)
@@ -191,6 +235,8 @@ def _digest(
     images: ImageFolder | None,
     status: str | Sequence[str] | None,
     settings: Mapping[str, Any],
+    *,
+    packing: tuple[str, int] | None,
 ) -> str:
     """Of everything the export depends on; empty when the labels do not know their own digest."""
     if not labels.origin.get("digest"):
@@ -205,6 +251,7 @@ def _digest(
         lasting,
         classes,
         images.digest() if images is not None else None,
+        *([] if packing is None else [packing]),
     ]
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 

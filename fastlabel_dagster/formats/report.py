@@ -54,6 +54,7 @@ class ExportReport:
         noticed: annotations written as they are that deserve a look, such as those that reach outside the picture.
         splits: images per part of the dataset, where the format has parts.
         origin: the project, mirror version and digest the labels came from, as far as known.
+        archive: when the files lie in archives: ``kind`` of them, their names (``shards``), and the ``files`` in them.
         digest: of the labels, the options and the format's rules; empty when the labels carry no digest.
         unchanged: nothing was written, because the folder held this very export already.
     """
@@ -71,6 +72,7 @@ class ExportReport:
     noticed: tuple[Note, ...] = ()
     splits: dict[str, int] = field(default_factory=dict)
     origin: dict[str, str | int] = field(default_factory=dict)
+    archive: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
     unchanged: bool = False
 

@@ -41,6 +41,8 @@ class Labels:
         self.classes: pa.Table = CLASSES.empty_table() if classes is None else classes
         self.origin: dict[str, str | int] = dict(origin or {})
         self.report = report
+        #: Whatever has to stay as long as the labels do, such as the temporary folder their pictures lie in.
+        self.files: object = None
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Stream the tasks, a table at a time, in a fixed order; ``columns`` names the ones wanted (default all)."""
@@ -84,7 +86,9 @@ class Labels:
             origin.pop("digest", None)
         else:
             origin["filter"] = f"{origin['filter']} and {name}" if "filter" in origin else name
-        return Labels(filtered, self.classes, origin=origin, report=self.report)
+        chosen = Labels(filtered, self.classes, origin=origin, report=self.report)
+        chosen.files = self.files
+        return chosen
 
     def with_status(self, *statuses: str) -> Labels:
         """Only the tasks in one of these statuses."""

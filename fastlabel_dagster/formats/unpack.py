@@ -1,0 +1,289 @@
+"""Archives of datasets, unpacked into a temporary folder with no trust in what they say."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import weakref
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import orjson
+
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.report import REPORT_FILE
+from fastlabel_dagster.labels.json_text import encodable
+from fastlabel_dagster.labels.report import FILE, ReadTally
+from fastlabel_dagster.store.paths import is_safe_path
+
+_ZIP = (".zip",)
+_TAR = (".tar", ".tar.gz", ".tgz")
+_SHARD = re.compile(r"data-\d{5}\.(zip|tar)")
+_CHUNK = 1 << 20
+#: What a damaged archive makes the parsers raise.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,  # an encrypted member
+)
+
+
+@dataclass(frozen=True)
+class ArchiveLimits:
+    """How much an archive may unpack to before it is taken for a bomb.
+
+    Attributes:
+        bytes: all files together.
+        ratio: bytes unpacked for each byte of the archive (the first ``slack`` bytes are free).
+        members: files and folders in it.
+        slack: bytes that are never too many.
+    """
+
+    bytes: int = 200 * 2**30
+    ratio: float = 250.0
+    members: int = 5_000_000
+    slack: int = 64 * 2**20
+
+
+def is_archive(source: Path) -> bool:
+    """Whether :func:`unpacked` has something to unpack: an archive, or a folder of the archives we write."""
+    if source.is_dir():
+        return bool(_shards(source))
+    return source.is_file() and source.name.lower().endswith((*_ZIP, *_TAR))
+
+
+class Unpacked:
+    """A temporary folder with what was in an archive. It goes when nobody refers to this object any more."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="fastlabel-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def roots(self, index: str) -> list[Path]:
+        """Where the dataset may begin, the likeliest first: people pack the folder as often as what is in it."""
+        inside = [path for path in self.folder.iterdir() if path.name != "__MACOSX"]
+        if len(inside) != 1 or not inside[0].is_dir():
+            return [self.folder]
+        if (inside[0] / index).exists() and not (self.folder / index).exists():
+            return [inside[0], self.folder]
+        return [self.folder, inside[0]]
+
+
+def unpacked(source: Path, told: ReadTally, limits: ArchiveLimits | None = None) -> Unpacked:
+    """Unpack an archive (``.zip``, ``.tar``, ``.tar.gz``, ``.tgz``), or a folder of the archives we write.
+
+    Members that lie outside of the folder, are links or devices, come twice or are damaged are left out and told. What
+    is behind the place where an archive breaks off is one such thing.
+
+    Raises:
+        FormatError: when nothing can be read, or the archive unpacks to more than ``limits``; it names the member.
+    """
+    limits = limits or ArchiveLimits()
+    result = Unpacked()
+    try:
+        if source.is_dir():
+            shards = _shards(source)
+            for path in shards:
+                _unpack(path, result.folder, told, limits, prefix=f"{path.name}, ")
+            for path in sorted(source.rglob("*")):
+                if path.is_file() and not path.is_symlink() and path not in shards:
+                    _beside(path, result.folder / path.relative_to(source))
+        else:
+            _unpack(source, result.folder, told, limits, prefix="")
+    except BaseException:
+        result.remove()
+        raise
+    return result
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The archives in a folder that says itself that it has some."""
+    found = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    if not found:
+        return []
+    try:
+        report = orjson.loads((folder / REPORT_FILE).read_bytes())
+        return found if report["archive"] else []
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return []
+
+
+def _beside(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
+def _unpack(archive: Path, folder: Path, told: ReadTally, limits: ArchiveLimits, *, prefix: str) -> None:
+    sieve = _Sieve(archive, folder, told, limits, prefix)
+    (_unpack_zip if archive.name.lower().endswith(_ZIP) else _unpack_tar)(archive, sieve)
+
+
+class _Sieve:
+    """Lets members of an archive through into the folder, or not."""
+
+    def __init__(self, archive: Path, folder: Path, told: ReadTally, limits: ArchiveLimits, prefix: str) -> None:
+        self.archive, self.limits = archive, limits
+        self._folder, self._told, self._prefix = folder, told, prefix
+        self.most = min(limits.bytes, limits.slack + limits.ratio * archive.stat().st_size)
+        self._bytes = self._members = 0
+
+    def count(self, member: str) -> None:
+        """One more member. Raises FormatError when they are too many."""
+        self._members += 1
+        if self._members > self.limits.members:
+            raise FormatError(self.archive, f"it has more than {self.limits.members:,} members", place=member)
+
+    def weigh(self, size: int, member: str) -> None:
+        """So many more bytes. Raises FormatError when they are too many."""
+        self._bytes += size
+        if self._bytes > self.most:
+            raise FormatError(
+                self.archive,
+                f"it unpacks to more than {int(self.most):,} bytes, as bombs do; ArchiveLimits can allow it",
+                place=member,
+            )
+
+    def drop(self, reason: str, member: str) -> None:
+        """Leave out a member."""
+        self._told.drop(reason, FILE, where=self._prefix + member.encode("utf-8", "backslashreplace").decode())
+
+    def place(self, member: str) -> Path | None:
+        """Where a member goes; None when it goes nowhere."""
+        path = member.replace("\\", "/")
+        while path.startswith("./"):
+            path = path[2:]
+        if not is_safe_path(path) or not encodable(path):
+            self.drop("its name leads out of the archive, or is no name of a file", member)
+            return None
+        target = self._folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            taken = target.exists()
+        except (OSError, ValueError):
+            self.drop("its name cannot be one of a file here", member)
+            return None
+        if taken:
+            self.drop("there was a file of the same name before it", member)
+            return None
+        return target
+
+    def take(self, member: str, opened: Callable[[], IO[bytes] | None]) -> bool:
+        """Copy a member's content into the folder. False when it broke off."""
+        target = self.place(member)
+        if target is None:
+            return True
+        try:
+            file = target.open("xb")
+        except (OSError, ValueError):
+            self.drop("its name cannot be one of a file here", member)
+            return True
+        whole = False
+        try:
+            with file:
+                for chunk in self._chunks(member, opened):
+                    self.weigh(len(chunk), member)
+                    file.write(chunk)
+                whole = True
+        except _Broken as broken:
+            self.drop(f"it is damaged: {broken}", member)
+        finally:
+            if not whole:
+                target.unlink()
+        return whole
+
+    def _chunks(self, member: str, opened: Callable[[], IO[bytes] | None]) -> Iterator[bytes]:
+        """The content; what goes wrong with reading is _Broken: a full disk is nothing to leave a member out for."""
+        try:
+            content = opened()
+            if content is None:
+                raise _Broken("it has no content")
+            with content:
+                while chunk := content.read(_CHUNK):
+                    yield chunk
+        except FormatError:
+            raise
+        except _DAMAGED as error:
+            raise _Broken(type(error).__name__) from error
+
+
+class _Broken(Exception):
+    """A member cannot be read to its end."""
+
+
+def _unpack_zip(archive: Path, sieve: _Sieve) -> None:
+    try:
+        opened = zipfile.ZipFile(archive)
+    except _DAMAGED as error:
+        raise FormatError(archive, f"it is no zip archive: {error}") from error
+    with opened:
+        members = opened.infolist()
+        for member in members:
+            sieve.count(member.filename)
+            if member.is_dir():
+                continue
+            kind = (member.external_attr >> 28) & 0xF
+            if kind not in (0, 0x8):  # 0: made where there are no such things
+                sieve.drop("it is a link or a device", member.filename)
+            else:
+                sieve.take(member.filename, partial(opened.open, member))
+
+
+def _unpack_tar(archive: Path, sieve: _Sieve) -> None:
+    with archive.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream: BinaryIO = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
+        weighed = _Weighed(stream, sieve)
+        some = False
+        try:
+            with tarfile.open(fileobj=weighed, mode="r|") as opened:
+                for member in opened:
+                    some = True
+                    sieve.count(member.name)
+                    if member.isdir():
+                        continue
+                    if not member.isreg():
+                        sieve.drop("it is a link or a device", member.name)
+                    elif not sieve.take(member.name, partial(opened.extractfile, member)):
+                        return
+        except FormatError:
+            raise
+        except _DAMAGED as error:
+            if not some:
+                raise FormatError(archive, f"it is no tar archive: {error}") from error
+            sieve.drop("the archive is damaged behind it; the rest is not read", "the end")
+
+
+class _Weighed(io.RawIOBase):
+    """A stream whose bytes are weighed as they come: headers of a tar may be bombs as well as files."""
+
+    def __init__(self, stream: BinaryIO, sieve: _Sieve) -> None:
+        self._stream, self._sieve, self._read = stream, sieve, 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._stream.read(-1 if size is None else size)
+        self._read += len(data)
+        if self._read > 2 * self._sieve.limits.slack + self._sieve.most:
+            raise FormatError(self._sieve.archive, "its headers unpack to more than its files may", place="the end")
+        return data
