@@ -37,8 +37,8 @@ class VocFile:
 def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
     """The dataset's folder and its XML files, sorted by path, with the parts they belong to.
 
-    ``source`` is the folder, one XML file (which belongs to no part), or a file that stands for its folder: ``classes.json``, a list in
-    ``ImageSets/Main``.
+    ``source`` is the folder, one XML file (which then belongs to no part), or a file that stands for its folder:
+    ``classes.json``, a list in ``ImageSets/Main``.
 
     Raises:
         FileNotFoundError: when there is no XML file.

@@ -1,0 +1,341 @@
+"""Read labelme's JSON files as labels, whoever wrote them: labelme of any version, X-AnyLabeling, converters.
+
+Polygons of one label and one ``group_id`` are regions of one segmentation, as labelme itself takes them to be one
+instance. Flags of the picture that are set are classifications. What cannot be read is told to the tally, file by file
+and shape by shape.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fastlabel_dagster.formats.assembly import (
+    AnnotationColumns,
+    FoundClass,
+    class_colors,
+    classes_table,
+    stable_id,
+    tasks_table,
+)
+from fastlabel_dagster.formats.categories import POSE
+from fastlabel_dagster.formats.class_list import listed_classes
+from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.found_pictures import PictureIndex
+from fastlabel_dagster.formats.label_files import files_below, stem_of
+from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, shape_geometry
+from fastlabel_dagster.formats.labelme.masks import embedded_size
+from fastlabel_dagster.formats.labelme.said import attributes_of
+from fastlabel_dagster.formats.report import REPORT_FILE
+from fastlabel_dagster.formats.splits import PART_OF_TAG
+from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
+from fastlabel_dagster.labels.tables import Labels
+
+_CLASS_LISTS = ("labels.txt", "classes.txt")
+_NO_CLASSES = ("__ignore__", "_background_")
+_LONGEST_SIDE = 2**31
+_NOT_A_NUMBER = (b"NaN", b"Infinity")
+
+
+def read_labelme(source: Path, told: ReadTally) -> Labels:
+    """Read a labelme dataset: its folder with all below, one JSON file, or the ``classes.json`` our own export wrote.
+
+    Task names are those our own export wrote, or the path of the JSON file with the picture's name in its place; task
+    ids our own or a stable hash of that path; tags our own, or train, val, test where the files lie in folders called
+    so. Classes stand in the order of ``classes.json``, else of ``labels.txt``, else as they come.
+
+    Raises:
+        FileNotFoundError: when there is no JSON file.
+        FormatError: when none of them can be read, or ``classes.json`` is damaged.
+    """
+    root, files = _label_files(source)
+    return _Reader(root, told, whole=source.is_dir() or source.name == CLASS_FILE).labels(files)
+
+
+def _label_files(source: Path) -> tuple[Path, list[str]]:
+    """The dataset's folder, and its JSON files below it."""
+    if not source.exists():
+        raise FileNotFoundError(f"there is no labelme dataset at {source}")
+    if source.is_file() and source.suffix.lower() == ".json" and source.name != CLASS_FILE:
+        return source.parent, [source.name]
+    root = source if source.is_dir() else source.parent
+    files = [f"{folder}/{name}" if folder else name for folder, names in files_below(root, {".json"}) for name in names]
+    files = [file for file in files if file not in (CLASS_FILE, REPORT_FILE) or _is_labelme(root / file)]
+    if not files:
+        raise FileNotFoundError(f"there is no JSON file of labelme in {root}")
+    return root, files
+
+
+def _is_labelme(path: Path) -> bool:
+    """Whether a file that has the name of one of ours is a picture's label file all the same."""
+    try:
+        return "shapes" in _load(path)
+    except FormatError:
+        return False
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The document of a file.
+
+    Raises:
+        FormatError: when it is no JSON object.
+    """
+    try:
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        try:
+            document = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            # Python's own json writes NaN, which is no JSON: one such shape shall not cost the others.
+            if not any(word in data for word in _NOT_A_NUMBER):
+                raise
+            document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, f"it is not JSON: {error}") from error
+    except OSError as error:
+        raise FormatError(path, f"it cannot be opened: {error.strerror}") from error
+    if not isinstance(document, dict):
+        raise FormatError(path, "it is not a JSON object")
+    return document
+
+
+class _Reader:
+    def __init__(self, root: Path, told: ReadTally, *, whole: bool) -> None:
+        self._root, self._told, self._whole = root, told, whole
+        self._pictures = PictureIndex(root)
+        self._classes = _listed(root)
+        self._last_order = max((one.order for one in self._classes.values()), default=0)
+        self._annotations = AnnotationColumns()
+        self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
+        self._known_ids: set[str] = set()
+        self._used: set[str] = set()
+
+    def labels(self, files: list[str]) -> Labels:
+        damage: FormatError | None = None
+        for file in files:
+            try:
+                document = _load(self._root / file)
+                if not isinstance(document.get("shapes"), list):
+                    raise FormatError(self._root / file, "it has no list of shapes, so it is not labelme's")
+            except FormatError as error:
+                damage = damage or error
+                self._told.drop(f"a file cannot be read: {error.problem}", FILE, where=file)
+                continue
+            self._read_file(file, document)
+            self._told.advance()
+        tasks = len(self._tasks["task_id"])
+        if damage is not None and not tasks:
+            raise damage
+        self._notice_unlabeled()
+        colors = class_colors(self._classes.values())
+        nested = self._annotations.nested(tasks, self._classes, colors)
+        self._told.found(tasks, len(self._annotations))
+        return Labels(
+            tasks_table({**self._tasks, "annotations": nested}),
+            classes_table(self._classes.values(), self._annotations.usage(), colors),
+            origin={"format": "labelme"},
+        )
+
+    def _notice_unlabeled(self) -> None:
+        if self._whole:
+            unlabeled = [picture for picture in self._pictures if picture not in self._used]
+            self._told.notice(
+                "a picture without a JSON file was not read", IMAGE, where=unlabeled[:EXAMPLES], count=len(unlabeled)
+            )
+
+    def _read_file(self, file: str, document: dict[str, Any]) -> None:
+        stated = document.get("imagePath")
+        stated = stated if isinstance(stated, str) else ""
+        picture = self._pictures.find(self._root / file, stated=stated)
+        if picture is not None:
+            self._used.add(self._pictures.path_of(picture))
+        width, height = (_side(document.get(key)) for key in ("imageWidth", "imageHeight"))
+        if width is None or height is None:
+            size = None if picture is None else self._pictures.size_of(picture)
+            width, height = size or embedded_size(document.get("imageData")) or (width, height)
+        task_id = _own_text(document.get("task_id"))
+        if not task_id or task_id in self._known_ids:
+            task_id = stable_id("labelme", file)
+        self._known_ids.add(task_id)
+        folder, slash, _ = file.rpartition("/")
+        called = picture.name if picture else stated.replace("\\", "/").rpartition("/")[2] or stem_of(file)
+        for column, content in (
+            ("task_id", task_id),
+            ("name", _own_text(document.get("task_name")) or f"{folder}{slash}{called}"),
+            ("width", width),
+            ("height", height),
+            ("tags", _tags(document, folder)),
+            ("url", None if picture is None else picture.as_uri()),
+        ):
+            self._tasks[column].append(content)
+        row = len(self._tasks["task_id"]) - 1
+        _Shapes(self, row, file).read(document)
+
+    def meet(self, value: str) -> None:
+        """A class is used; a new one stands behind the others."""
+        if value not in self._classes:
+            self._last_order += 1
+            self._classes[value] = FoundClass(value, self._last_order)
+
+    def add(self, row: int, kind: str, value: str, **fields: Any) -> None:
+        """Add an annotation."""
+        self.meet(value)
+        self._annotations.add(row, kind, value, **fields)
+
+    @property
+    def told(self) -> ReadTally:
+        return self._told
+
+
+class _Shapes:
+    """The shapes of one file, on their way to annotations."""
+
+    def __init__(self, reader: _Reader, row: int, file: str) -> None:
+        self._reader, self._row, self._file = reader, row, file
+        #: (group id, label) -> regions of a segmentation that further shapes may add to; likewise keypoints of a pose.
+        self._regions: dict[tuple[Any, str], list[list[list[float]]]] = {}
+        self._poses: dict[tuple[Any, str], list[dict[str, Any]]] = {}
+        self._groups: dict[tuple[Any, str], int] = {}
+
+    def read(self, document: dict[str, Any]) -> None:
+        shapes = document["shapes"]
+        for shape in shapes:
+            if isinstance(shape, dict) and shape.get("shape_type", "polygon") == "polygon":
+                group = _group(shape)
+                if group is not None:
+                    self._groups[group] = self._groups.get(group, 0) + 1
+        for number, shape in enumerate(shapes, start=1):
+            where = f"{self._file}, shape {number}"
+            if not isinstance(shape, dict):
+                self._reader.told.drop("a shape that is no JSON object", where=where)
+                continue
+            label = shape.get("label")
+            if type(label) is int:
+                label = str(label)
+            if not isinstance(label, str) or not label or not _is_text(label):
+                self._reader.told.drop("a shape without a label", where=where)
+                continue
+            try:
+                for geometry in shape_geometry(shape):
+                    self._read_shape(shape, label, geometry, where)
+            except UnreadShapeError as error:
+                self._reader.told.drop(str(error), where=where)
+        self._read_flags(document)
+
+    def _read_shape(self, shape: dict[str, Any], label: str, geometry: Shape, where: str) -> None:
+        told = self._reader.told
+        if geometry.altered:
+            told.alter(geometry.altered, geometry.type, where=where)
+        pose = _own_text(shape.get("pose"))
+        if geometry.type == "keypoint" and pose:
+            self._read_keypoint(shape, label, pose, geometry)
+            return
+        group = _group(shape)
+        attributes = attributes_of(shape)
+        if group is not None and self._groups.get(group, 0) > 1 and geometry.type in ("polygon", "segmentation"):
+            regions = _as_regions(geometry)
+            if group in self._regions:
+                self._regions[group] += regions
+                if shape.get("annotation_type") != "segmentation":
+                    told.notice("polygons of one group became one segmentation", "segmentation", where=where)
+                return
+            self._regions[group] = regions
+            self._reader.add(self._row, "segmentation", label, regions=regions, attributes=attributes)
+            return
+        if group is not None and shape.get("annotation_type") is None:
+            told.notice("the group a shape belongs to was not kept", geometry.type, where=where)
+        self._reader.add(
+            self._row,
+            geometry.type,
+            label,
+            points=geometry.points,
+            regions=geometry.regions,
+            rotation=geometry.rotation,
+            attributes=attributes,
+        )
+
+    def _read_keypoint(self, shape: dict[str, Any], key: str, pose: str, geometry: Shape) -> None:
+        """A point of a pose, as our own export writes them."""
+        stated = shape.get("keypoint")
+        about = stated if isinstance(stated, dict) else {}
+        visibility = about.get("visibility", 1.0)
+        seen = float(visibility) if type(visibility) in (int, float) and visibility in (0, 1, 2) else 1.0
+        edges = about.get("edges")
+        name = about.get("name")
+        point = {
+            "key": key,
+            "name": name if isinstance(name, str) else key,
+            "value": [*(geometry.points or ()), *([seen] if "visibility" in about or not about else [])],
+            "edges": [end for end in edges if isinstance(end, str)] if isinstance(edges, list) else None,
+        }
+        group = _group(shape)
+        known = None if group is None else self._poses.get((group[0], pose))
+        if known is not None:
+            known.append(point)
+            return
+        keypoints = [point]
+        if group is not None:
+            self._poses[group[0], pose] = keypoints
+        self._reader.add(self._row, POSE, pose, keypoints=keypoints, attributes=attributes_of(shape))
+
+    def _read_flags(self, document: dict[str, Any]) -> None:
+        flags = document.get("flags")
+        about = document.get("flag_attributes")
+        for value, is_set in flags.items() if isinstance(flags, dict) else ():
+            if is_set is True and value and _is_text(value):
+                said = about.get(value) if isinstance(about, dict) else None
+                attributes = attributes_of(said) if isinstance(said, dict) else []
+                self._reader.add(self._row, "classification", value, attributes=attributes)
+
+
+def _as_regions(geometry: Shape) -> list[list[list[float]]]:
+    if geometry.regions is not None:
+        return geometry.regions
+    ring = list(geometry.points or ())
+    return [[ring if ring[:2] == ring[-2:] else [*ring, *ring[:2]]]]
+
+
+def _group(shape: dict[str, Any]) -> tuple[Any, str] | None:
+    """What tells the shapes of one group: its id and the label; None without a group."""
+    group, label = shape.get("group_id"), shape.get("label")
+    if isinstance(group, int | str) and group != "" and isinstance(label, int | str):
+        return (group, str(label))
+    return None
+
+
+def _listed(root: Path) -> dict[str, FoundClass]:
+    if (root / CLASS_FILE).is_file() and not _is_labelme(root / CLASS_FILE):
+        return merged_by_value(read_class_words(root))
+    for name in _CLASS_LISTS:
+        if (root / name).is_file():
+            lines = (root / name).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            return listed_classes(line.strip() for line in lines if line.strip() not in _NO_CLASSES)
+    return {}
+
+
+def _tags(document: dict[str, Any], folder: str) -> list[str]:
+    stated = document.get("tags")
+    if isinstance(stated, list) and all(isinstance(tag, str) and _is_text(tag) for tag in stated):
+        return stated
+    part = PART_OF_TAG.get(folder.partition("/")[0].lower())
+    return [part] if part else []
+
+
+def _own_text(value: Any) -> str:
+    return value if isinstance(value, str) and _is_text(value) else ""
+
+
+def _is_text(text: str) -> bool:
+    """Python's json lets half characters pass that no table can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _side(value: Any) -> int | None:
+    return int(value) if type(value) in (int, float) and 1 <= value < _LONGEST_SIDE else None

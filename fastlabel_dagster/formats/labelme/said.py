@@ -1,0 +1,47 @@
+"""What a shape says of itself, as FastLabel attributes: flags, description and attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, guessed_type
+
+
+def attributes_of(shape: dict[str, Any]) -> list[dict[str, Any]]:
+    """The attributes of a shape. labelme writes every flag it was told of with every shape, so one that is off is an
+    attribute as well."""
+    types, names = (_texts(shape.get(key)) for key in ("attribute_types", "attribute_names"))
+    found: list[tuple[str, str, Any]] = []
+    flags = shape.get("flags")
+    for key, value in flags.items() if isinstance(flags, dict) else ():
+        if isinstance(value, bool) and key:
+            found.append((key, "switch", value))
+    description = shape.get(DESCRIPTION)
+    if isinstance(description, str) and description:
+        found.append((DESCRIPTION, "text", description))
+    stated = shape.get("attributes")
+    for key, value in stated.items() if isinstance(stated, dict) else ():
+        if key:
+            found.append((key, types.get(key) or guessed_type(value), value))
+    attributes = (_attribute(key, names.get(key, key), kind, value) for key, kind, value in found)
+    return [attribute for attribute in attributes if attribute is not None]
+
+
+def _attribute(key: str, name: str, kind: str, value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return {"key": key, "name": name, "type": kind, "value": None, "value_is_json": False}
+    is_text = isinstance(value, str)
+    try:
+        text = orjson.dumps(value).decode()  # of a text only to see that a table can hold it
+        orjson.dumps([key, name, kind])
+    except TypeError:  # half characters, integers beyond 64 bits, NaN is null
+        return None
+    return {"key": key, "name": name, "type": kind, "value": value if is_text else text, "value_is_json": not is_text}
+
+
+def _texts(stated: Any) -> dict[str, str]:
+    if not isinstance(stated, dict):
+        return {}
+    return {key: value for key, value in stated.items() if isinstance(value, str)}
