@@ -18,6 +18,11 @@ CROWD = "iscrowd"
 #: "x,y,width,height": the box a COCO file stated where it was not quite the box around the shape (COCO's own crowds are
 #: a pixel short). It counts only while it is within a pixel of the shape, so editing the shape overrules it.
 STATED_BOX = "coco_bbox"
+#: A JSON object of ``bbox``, ``area`` and ``segmentation``: what a COCO file says of an object beside its keypoints. It
+#: counts while the box holds the keypoints.
+STATED_SHAPE = "coco_shape"
+#: The keys that have a meaning of their own.
+_OWN = (CROWD, STATED_BOX, STATED_SHAPE)
 _TRUE = pa.array(["true", "True", "TRUE", "1", "1.0", "yes", "on"])
 
 
@@ -28,6 +33,8 @@ class Attributes(NamedTuple):
     """bool[n]: the crowd switch is on."""
     stated_boxes: dict[int, NDArray[np.float64]]
     """Row -> x, y, width, height, where a box is stated."""
+    stated_shapes: dict[int, str]
+    """Row -> JSON text, where a shape is stated."""
     json: pa.Array
     """string[n]: the others as a JSON object by key; null where there are none."""
 
@@ -38,11 +45,11 @@ def read_attributes(column: pa.Array) -> Attributes:
     n = len(lists.lengths)
     crowd = np.zeros(n, np.bool_)
     if not lists.lengths.any():
-        return Attributes(crowd, {}, pa.nulls(n, pa.string()))
+        return Attributes(crowd, {}, {}, pa.nulls(n, pa.string()))
     owner = np.repeat(np.arange(n), lists.lengths)
     rows = lists.values.take(pa.array(ranges(lists.starts, lists.lengths)))
     key, value, is_json = (pc.struct_field(rows, name) for name in ("key", "value", "value_is_json"))
-    is_key = {name: _equal(key, name) for name in (CROWD, STATED_BOX)}
+    is_key = {name: _equal(key, name) for name in _OWN}
     truthy = pc.is_in(value, value_set=_TRUE).to_numpy(zero_copy_only=False)
     crowd[owner[is_key[CROWD] & truthy]] = True
     stated = {}
@@ -50,14 +57,15 @@ def read_attributes(column: pa.Array) -> Attributes:
         box = _box(value[row].as_py())
         if box is not None:
             stated[int(owner[row])] = box
-    free = np.flatnonzero(~is_key[CROWD] & ~is_key[STATED_BOX] & valid_mask(key))
+    shapes = {int(owner[row]): str(value[row].as_py()) for row in np.flatnonzero(is_key[STATED_SHAPE]).tolist()}
+    free = np.flatnonzero(~np.logical_or.reduce([is_key[name] for name in _OWN]) & valid_mask(key))
     picked = pa.array(free)
     key, value = key.take(picked), value.take(picked)
     plain_json = pc.fill_null(is_json.take(picked), False)
     member = glued(json_text(key), ":", pc.if_else(plain_json, pc.fill_null(value, "null"), json_text(value)))
     counts = np.bincount(owner[free], minlength=n)
     members = joined(offsets_of(counts), member, ",")
-    return Attributes(crowd, stated, pc.if_else(pa.array(counts > 0), glued("{", members, "}"), None))
+    return Attributes(crowd, stated, shapes, pc.if_else(pa.array(counts > 0), glued("{", members, "}"), None))
 
 
 class AttributeValues(NamedTuple):

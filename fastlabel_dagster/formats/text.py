@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+#: Whole numbers below this are the same as floating point numbers.
+_EXACT = 2**53
+
 
 def number_text(values: NDArray[Any] | pa.Array) -> pa.Array:
     """Each number as the shortest text that reads back to the same number; legal JSON for finite numbers."""
@@ -40,3 +43,28 @@ def json_text(values: pa.Array) -> pa.Array:
     encoded = pc.dictionary_encode(values, null_encoding="encode")
     words = pa.array([orjson.dumps(value).decode() for value in encoded.dictionary.to_pylist()], pa.string())
     return words.take(encoded.indices)
+
+
+def list_text(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
+    """Row ``i`` is ``[a,b,c]``, the JSON of ``values[offsets[i]:offsets[i + 1]]``, all of them finite.
+
+    The offsets begin with 0 and end with the number of values. Whole numbers have no decimal point when all values are
+    whole.
+    """
+    n = len(offsets) - 1
+    if not len(values):
+        return pa.array(["[]"] * n, pa.string())
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    numbers = whole if (whole == values).all() and np.abs(whole).max() < _EXACT else np.ascontiguousarray(values)
+    # One text of all values; the comma behind the last number of a row becomes its bracket.
+    data = np.frombuffer(orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)[1:].copy()
+    ends = np.append(np.flatnonzero(data == ord(",")), len(data) - 1)
+    filled = offsets[1:] > offsets[:-1]
+    last = ends[offsets[1:][filled] - 1]
+    data[last] = ord("]")
+    stops = np.zeros(n + 1, np.int32)
+    stops[1:][filled] = last + 1
+    np.maximum.accumulate(stops, out=stops)
+    rows = pa.StringArray.from_buffers(n, pa.py_buffer(stops), pa.py_buffer(data))
+    return glued("[", rows if filled.all() else pc.if_else(pa.array(filled), rows, "]"))

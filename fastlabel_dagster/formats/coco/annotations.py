@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import ANNOTATION_TYPES, AnnotationColumns, FoundClass
-from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX
+from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.classes import ClassBook
 from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, list_array, lists_of_numbers, looked_up
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.masks import trace
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
+from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 from fastlabel_dagster.labels.schema import ATTRIBUTE
@@ -66,10 +67,9 @@ def read_annotations(
         outlined &= ~outlines.is_rectangle(boxes.corners)
 
     poses = _poses(batch, numbers, classes)
-    beside = poses.posed & batch.kept & (outlined | batch.rows(runs))
-    batch.notice("outlines beside keypoints: the keypoints were read", beside)
+    stated: dict[int, _Stated] = {}
+    _keep_shapes(batch, poses, boxes, outlined | batch.rows(runs), stated)
     rest = batch.kept & ~poses.posed
-    stated: dict[int, str] = {}
     traced = _traced(batch, [row for row in runs if rest[row]], boxes, stated)
     rest &= ~batch.rows(traced)
     outlined &= rest
@@ -95,6 +95,14 @@ def read_annotations(
     rows = np.flatnonzero(poses.single & batch.kept)
     points = poses.around[rows, :2].reshape(-1), 2 * np.arange(len(rows) + 1)
     into.add("keypoint", rows, points=points)
+
+
+class _Stated(NamedTuple):
+    """An attribute for what COCO states and FastLabel has no place for."""
+
+    key: str
+    text: str
+    is_json: bool
 
 
 @dataclass
@@ -229,7 +237,7 @@ def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
     return poses
 
 
-def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, str]) -> dict[int, list[Any]]:
+def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Stated]) -> dict[int, list[Any]]:
     """Row -> regions of the run-length masks; rows with an empty or damaged one are left to their boxes."""
     damaged, empty, unlike = [], [], []
     regions: dict[int, list[Any]] = {}
@@ -255,7 +263,7 @@ def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, str]
     return regions
 
 
-def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, str]) -> None:
+def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, _Stated]) -> None:
     """Keep the boxes (x, y, width, height as text) that are not quite those around their outlines."""
     rows = np.flatnonzero(mask & boxes.there)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -264,10 +272,30 @@ def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, sta
     off[rows[~(gap <= _CLOSE)]] = True
     batch.notice("boxes more than a pixel off their outline: the outline was read", off)
     for row in rows[(gap > _SAME) & (gap <= _CLOSE)].tolist():
-        stated[row] = ",".join(repr(side).removesuffix(".0") for side in boxes.numbers[row].tolist())
+        text = ",".join(repr(side).removesuffix(".0") for side in boxes.numbers[row].tolist())
+        stated[row] = _Stated(STATED_BOX, text, False)
 
 
-def _attributes(batch: _Batch, stated: Mapping[int, str]) -> pa.Array | None:
+def _keep_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlined: Bools, stated: dict[int, _Stated]) -> None:
+    """Keep, as an attribute, what poses have beside their keypoints: an outline, or a box that is not just theirs."""
+    with np.errstate(invalid="ignore"):
+        own_box = ~boxes.there | (np.abs(poses.around - boxes.corners) <= _SAME).all(axis=1)
+    posed = poses.posed & batch.kept
+    lost = posed & poses.single & outlined
+    for row in np.flatnonzero(posed & ~poses.single & (outlined | ~own_box)).tolist():
+        item, box = batch.items[row], boxes.numbers[row].tolist()
+        area = item.get("area")
+        if type(area) not in (int, float):
+            area = box[2] * box[3]
+        text = shape_text(box, area, item.get("segmentation")) if holds(box, poses.around[row]) else None
+        if text is None:
+            lost[row] = True
+        else:
+            stated[row] = _Stated(STATED_SHAPE, text, True)
+    batch.alter("its keypoints were read; box and outline were left out, for the box does not hold them", lost)
+
+
+def _attributes(batch: _Batch, stated: Mapping[int, _Stated]) -> pa.Array | None:
     """list<ATTRIBUTE>[n]: the attributes of the file, the crowd switch and the stated boxes; None: nobody has any."""
     given, crowds = batch.field("attributes"), batch.field("iscrowd")
     if not stated and not any(given) and not any(crowds):
@@ -290,7 +318,7 @@ def _attributes(batch: _Batch, stated: Mapping[int, str]) -> pa.Array | None:
         except (AttributeError, TypeError):  # no object, or a value too large or too deep to be written as JSON
             odd.append(row)
         if row in stated:
-            put(STATED_BOX, "text", stated[row], False)
+            put(stated[row].key, "text", stated[row].text, stated[row].is_json)
         counts[row] = len(columns["key"]) - before
     batch.alter("attributes that are not an object of JSON values were left out", batch.rows(odd))
     columns["name"] = columns["key"]

@@ -7,7 +7,8 @@ bbox               bbox; no segmentation (or its corners). With a rotation: the 
 polygon            one polygon
 segmentation       one polygon per region; with holes (or as a crowd) an uncompressed run-length mask by pixel centres
 circle             a polygon of 64 vertices on the circle; box and area are the circle's own
-pose_estimation    keypoints in class order, visibility 1 -> 2, 0 -> 1, not placed -> 0; box around the placed ones
+pose_estimation    keypoints in class order, visibility 1 -> 2, 0 -> 1, not placed -> 0; box around the placed ones, or
+                   box, area and outline of the COCO file it was read from, while that box holds the keypoints
 keypoint           keypoints with one point, named after the class
 line, others       dropped: COCO has no place for them
 =================  ====================================================================================================
@@ -20,39 +21,31 @@ Any of them with the attribute ``iscrowd`` switched on becomes a crowd: ``iscrow
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
+from fastlabel_dagster.formats.attributes import Attributes, apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.categories import POSE, Categories
+from fastlabel_dagster.formats.coco.columns import list_array
+from fastlabel_dagster.formats.coco.run_lengths import RunLengths, run_lengths
+from fastlabel_dagster.formats.coco.stated import StatedShapes, stated_shapes
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import (
-    CIRCLE_VERTICES,
-    SLACK,
-    TOO_FAR,
-    Rings,
-    is_too_far,
-    is_turned,
-    outline_rings,
-    regions_of,
-)
-from fastlabel_dagster.formats.pictures import Pictures
-from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, Rings, is_turned, outline_rings
+from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.united import united_areas
-from fastlabel_dagster.labels import raster
-from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, one_array, ranges
+from fastlabel_dagster.labels.geometry import areas
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
 
-SHAPES = ("bbox", "polygon", "segmentation", "circle")
 POINTS = ("keypoint", POSE)
 _OVERLAP = "its regions overlap, what they share counts once in the area"
 
 #: ``bbox`` is x, y, width, height in pixels, ``area`` square pixels; ``counts`` is set for run-length masks of ``size``
-#: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``attributes`` a JSON object.
+#: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``attributes`` a JSON object; ``score``
+#: the confidence of a prediction.
 COCO_ROWS = pa.schema(
     [
         ("id", pa.int64()),
@@ -67,146 +60,158 @@ COCO_ROWS = pa.schema(
         ("keypoints", pa.list_(pa.float64())),
         ("num_keypoints", pa.int64()),
         ("attributes", pa.string()),
+        ("score", pa.float64()),
     ]
 )
-#: The columns of the label tables this reads.
-NEEDS = ("task_id", "name", "width", "height", "annotations")
 
 
-def coco_rows(
-    tasks: pa.Table, pictures: Pictures, categories: Categories, tally: Tally, first_id: int, *, rectangles: bool
-) -> pa.Table:
-    """The annotations of a batch of ``tasks`` as ``COCO_ROWS``, numbered from ``first_id``, in the order of the batch.
+def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *, rectangles: bool) -> pa.Table:
+    """The annotations of a batch as ``COCO_ROWS``, in its order.
 
-    With ``rectangles`` an upright box is a segmentation too. Everything left out or changed is told to ``tally``;
-    unknown classes are added to ``categories``.
+    Args:
+        batch: of tasks; everything left out or changed is told to it.
+        categories: gives the category ids; unknown classes are added.
+        first_id: the first of the ids; None: each annotation has its own.
+        rectangles: an upright box is a segmentation too.
     """
-    flat = flatten(tasks)
-    image = pictures.rows_of(one_array(tasks["task_id"]))
-    nested = pc.list_flatten(one_array(tasks["annotations"]))
-    told = tally.batch(flat.type, flat.task, one_array(tasks["name"]), pc.struct_field(nested, "annotation_id"))
-    attributes = read_attributes(pc.struct_field(nested, "attributes"))
-    width, height = pictures.width[image][flat.task], pictures.height[image][flat.task]
-
-    box, area = boxes(flat), areas(flat)
-    keypoints = pc.struct_field(nested, "keypoints")
+    flat, told, box = batch.flat, batch.told, batch.box
+    attributes = read_attributes(batch.column("attributes"))
+    area = areas(flat)
     pose = flat.is_type(POSE)
     with np.errstate(over="ignore", invalid="ignore"):
         # Keypoint scores are normalised by the area of the box around the pose.
         area[pose] = np.prod(box[pose, 2:] - box[pose, :2], axis=1)
     shape = flat.is_type(*SHAPES)
-    drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
     holes = np.zeros(len(flat), np.bool_)
     holes[flat.ring_annotation[flat.ring_is_hole]] = True
     masked = shape & (holes | attributes.crowd)
 
-    _sift(told, flat, drawn, area, box)
-    told.drop("the size of the image is not known, its mask cannot be drawn", masked & ~(width * height > 0))
-    met = categories.meet(pc.if_else(pa.array(told.kept), flat.value, None), flat.type, keypoints)
+    told.drop("a line has no area, COCO has no place for it", flat.is_type("line"))
+    told.drop("a classification has no place in the image", flat.is_type("classification"))
+    batch.sift(*SHAPES, *POINTS, what="a box, an area or keypoints", sized=False)
+    sized: Bools = np.logical_and.reduce(batch.size > 0, axis=1)
+    told.drop("the size of the image is not known, its mask cannot be drawn", masked & ~sized)
+    met = batch.meet(categories)
     point_slot = np.array([*(category.point_slot for category in met.categories), -1])[met.position]
     told.drop("the keypoints of its category do not include it", flat.is_type("keypoint") & (point_slot < 0))
-    told.alter("the class is not in the project, a category was added for it", ~met.known)
     told.alter("a rotated box became a polygon in an upright box", is_turned(flat) & ~masked)
     told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle") & ~masked)
     told.alter("a polygon with holes became a mask of pixels", holes & ~attributes.crowd)
     told.alter("a crowd became a mask of pixels", attributes.crowd & shape)
-    limits = np.column_stack([width, height]) + SLACK
-    outside: Bools = np.logical_or.reduce(np.hstack([box[:, :2] < -SLACK, box[:, 2:] > limits]), axis=1)
-    told.notice("reaches outside the image", outside & ~masked)
-    told.alter("reached outside the image, its mask ends at the edge", outside & masked)
+    _tell_of_edges(batch, masked)
 
     kept = np.flatnonzero(told.kept)
-    sizes = np.column_stack([height, width])
     polygonal = told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat) | rectangles)
     rings = outline_rings(flat, polygonal[flat.ring_annotation])
-    counts = _masks(flat, masked & told.kept, sizes, area, told)
+    masks = _masks(batch, masked & told.kept, area)
     united = united_areas(flat, rings, area)
     area[list(united)] = list(united.values())
-    told.notice(_OVERLAP, _rows(flat, united))
-    points, offsets, placed = keypoint_rows(flat, keypoints, met, point_slot, told)
+    told.notice(_OVERLAP, _rows(len(flat), list(united)))
+    points, offsets, placed = keypoint_rows(flat, batch.column("keypoints"), met, point_slot, told)
     apply_stated_boxes(box, attributes)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite boxes are not written
-        extent = np.column_stack([box[:, :2], box[:, 2:] - box[:, :2]])
-    segmentation = _polygons(rings, np.where(polygonal, np.diff(flat.annotation_rings), 0)[kept])
+    stated = _stated(batch, attributes, pose & told.kept, area)
+    extent = np.column_stack([box[kept, :2], box[kept, 2:] - box[kept, :2]])
     told.finish()
 
+    everything = _Outlines(rings, np.where(polygonal, np.diff(flat.annotation_rings), 0), masks, batch.size)
+    segmentation, counts, size = everything.columns(kept, stated)
     rows = pa.array(kept)
     has_points = pa.array(flat.is_type(*POINTS)[kept])
+    ids = batch.column("annotation_id").take(rows).cast(pa.int64()) if first_id is None else None
+    score = batch.column("confidence_score").take(rows)
     return pa.table(
         [
-            pa.array(np.arange(first_id, first_id + len(kept))),
-            pa.array(image[flat.task][kept] + 1),
+            pa.array(np.arange(len(kept)) + (first_id or 0)) if ids is None else ids,
+            pa.array(batch.picture[flat.task][kept] + 1),
             pa.array(met.column("id")[kept]),
             pa.array((attributes.crowd & shape)[kept].astype(np.int8)),
             pa.array(area[kept]),
-            _list(extent[kept].reshape(-1), np.full(len(kept), 4)),
+            list_array(4 * np.arange(len(kept) + 1), pa.array(extent.reshape(-1))),
             segmentation,
-            pa.array(
-                [counts.get(row) for row in kept.tolist()] if counts else [None] * len(kept), pa.list_(pa.int64())
-            ),
-            pa.array(
-                [sizes[row].astype(np.int64) if row in counts else None for row in kept.tolist()]
-                if counts
-                else [None] * len(kept),
-                pa.list_(pa.int64()),
-            ),
-            pc.if_else(has_points, _list(*_take(points, offsets, kept)), None),
+            counts,
+            size,
+            pc.if_else(has_points, _taken(points, offsets, kept), None),
             pc.if_else(has_points, pa.array(placed[kept]), None),
             attributes.json.take(rows),
+            pc.if_else(pc.and_(pc.greater_equal(score, 0), pc.is_finite(score)), score, None),
         ],
         schema=COCO_ROWS,
     )
 
 
-def _sift(told: BatchTally, flat: FlatAnnotations, drawn: Bools, area: Floats, box: Floats) -> None:
-    """Drop what COCO cannot hold."""
-    shaped = flat.is_type(*SHAPES, *POINTS)
-    told.drop("a line has no area, COCO has no place for it", flat.is_type("line"))
-    told.drop("a classification has no place in the image", flat.is_type("classification"))
-    told.drop("COCO has no annotation of this type", ~shaped)
-    told.drop("the geometry is missing or ill-formed", ~flat.well_formed | ~drawn)
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite = is_finite(flat) & np.isfinite(area) & np.isfinite(box).all(axis=1)
-        finite &= np.isfinite(box[:, 2:] - box[:, :2]).all(axis=1)
-    told.drop("a coordinate is not a finite number", ~finite)
-    told.drop(TOO_FAR, is_too_far(box))
-    told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-    told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
+def _tell_of_edges(batch: ShapeBatch, masked: Bools) -> None:
+    """What reaches outside the image stays as it is drawn, but for masks."""
+    box, told = batch.box, batch.told
+    beyond = np.hstack([box[:, :2] < -SLACK, box[:, 2:] > batch.size + SLACK])
+    outside: Bools = np.logical_or.reduce(beyond, axis=1)
+    told.notice("reaches outside the image", outside & ~masked)
+    told.alter("reached outside the image, its mask ends at the edge", outside & masked)
 
 
-def _polygons(rings: Rings, counts: Ints) -> pa.Array:
-    """The ``segmentation`` column: the next ``counts[i]`` of ``rings`` for row i."""
-    lists = _list(rings.coords.reshape(-1), 2 * np.diff(rings.offsets))
-    return pa.ListArray.from_arrays(pa.array(offsets_of(counts).astype(np.int32)), lists)
+def _masks(batch: ShapeBatch, masked: Bools, area: Floats) -> RunLengths:
+    """Run lengths of the annotations that must be masks. ``area`` becomes theirs."""
+    masks = run_lengths(batch.flat, masked, batch.size)
+    area[masks.rows] = masks.area
+    told = batch.told
+    told.notice(_OVERLAP, masks.overlapping)
+    told.notice("a hole reaches outside its outline, only what lies inside was cut out", masks.leaving)
+    empty = _rows(len(area), masks.rows[masks.area == 0])
+    told.notice("its mask has no pixel: it lies outside the image, or its holes leave nothing", empty)
+    return masks
 
 
-def _masks(flat: FlatAnnotations, masked: Bools, size: Floats, area: Floats, told: BatchTally) -> dict[int, list[int]]:
-    """Run lengths of the annotations that must be masks: row -> counts. ``area`` becomes theirs."""
-    runs = {}
-    overlapping, leaving, empty = [], [], []
-    for row in np.flatnonzero(masked).tolist():
-        painting = raster.paint(regions_of(flat, row), int(size[row, 1]), int(size[row, 0]))
-        runs[row] = raster.mask_to_rle(painting.mask)
-        area[row] = raster.rle_area(runs[row])
-        overlapping += [row] if painting.overlaps else []
-        leaving += [row] if painting.holes_leave else []
-        empty += [row] if not area[row] else []
-    told.notice(_OVERLAP, _rows(flat, overlapping))
-    told.notice("a hole reaches outside its outline, only what lies inside was cut out", _rows(flat, leaving))
-    told.notice("its mask has no pixel: it lies outside the image, or its holes leave nothing", _rows(flat, empty))
-    return runs
+def _stated(batch: ShapeBatch, attributes: Attributes, poses: Bools, area: Floats) -> StatedShapes:
+    """The boxes, areas and outlines poses had in the COCO file they come from; ``batch.box`` and ``area`` become
+    theirs."""
+    wanted = {row: text for row, text in attributes.stated_shapes.items() if poses[row]}
+    stated = stated_shapes(wanted, batch.box)
+    batch.told.alter(
+        "its keypoints are no longer in the box its COCO file stated, which was left out with its outline",
+        _rows(len(area), list(wanted.keys() - set(stated.rows.tolist()))),
+    )
+    batch.box[stated.rows] = stated.box
+    area[stated.rows] = stated.area
+    return stated
 
 
-def _rows(flat: FlatAnnotations, rows: Iterable[int]) -> Bools:
-    chosen = np.zeros(len(flat), np.bool_)
-    chosen[list(rows)] = True
+class _Outlines(NamedTuple):
+    """All outlines of a batch."""
+
+    rings: Rings
+    per_row: Ints
+    """int64[n]: how many of the rings each annotation has."""
+    masks: RunLengths
+    image_size: Floats
+
+    def columns(self, kept: Ints, stated: StatedShapes) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """``segmentation``, ``counts`` and ``size`` of the rows ``kept``."""
+        n = len(self.per_row)
+        rings = list_array(2 * self.rings.offsets, pa.array(self.rings.coords.reshape(-1)))
+        segmentation = list_array(offsets_of(self.per_row[kept]), rings)
+        counts = self.masks.column(n).take(pa.array(kept))
+        masked = _rows(n, self.masks.rows)
+        sides = np.where(masked[:, None], self.image_size[:, ::-1], 0).astype(np.int64)[kept]
+        size = list_array(2 * np.arange(len(kept) + 1), pa.array(sides.reshape(-1)))
+        size = pc.if_else(pa.array(masked[kept]), size, None)
+        if not len(stated.rows):
+            return segmentation, counts, size
+        place = np.full(n, -1, np.int64)
+        place[stated.rows] = len(kept) + np.arange(len(stated.rows))
+        picked = pa.array(np.where(place[kept] >= 0, place[kept], np.arange(len(kept))))
+        whole = (
+            pa.concat_arrays([own, theirs]).take(picked)
+            for own, theirs in zip((segmentation, counts, size), stated.columns, strict=True)
+        )
+        segmentation, counts, size = whole
+        return segmentation, counts, size
+
+
+def _rows(n: int, rows: list[int] | Ints) -> Bools:
+    chosen = np.zeros(n, np.bool_)
+    chosen[rows] = True
     return chosen
 
 
-def _list(values: NDArray[np.float64], lengths: NDArray[np.int64]) -> pa.Array:
-    return pa.ListArray.from_arrays(pa.array(offsets_of(lengths).astype(np.int32)), pa.array(values))
-
-
-def _take(values: Floats, offsets: Ints, rows: Ints) -> tuple[Floats, Ints]:
+def _taken(values: NDArray[np.float64], offsets: Ints, rows: Ints) -> pa.Array:
     lengths = np.diff(offsets)[rows]
-    return values[ranges(offsets[:-1][rows], lengths)], lengths
+    return list_array(offsets_of(lengths), pa.array(values[ranges(offsets[:-1][rows], lengths)]))

@@ -1,13 +1,14 @@
 """Write COCO: ``annotations.json`` (or Parquet tables of the same content) and ``images/`` beside it.
 
-Ids: image ids are 1..N in the order of task name, then task id; annotation ids 1..M in the order of the labels;
+Ids: image ids are 1..N in the order of task name, then task id; annotation ids those of the labels when these are
+distinct whole numbers (read from COCO, they come out as they went in), otherwise 1..M in the order of the labels;
 category ids as :class:`~fastlabel_dagster.formats.categories.Categories` says. ``file_name`` is the path below
 ``images/``. An image whose size nobody knows is listed with width and height 0 and noted in the report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -15,16 +16,16 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.coco.files import RECTANGLES
-from fastlabel_dagster.formats.coco.rows import COCO_ROWS, NEEDS, coco_rows
+from fastlabel_dagster.formats.coco.rows import COCO_ROWS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
+from fastlabel_dagster.formats.shapes import shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.text import glued, joined, number_text
+from fastlabel_dagster.formats.text import glued, joined, list_text, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import as_ragged, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import as_ragged, floats, offsets_of, one_array, ranges
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -55,6 +56,8 @@ COCO_CATEGORIES = pa.schema(
     ]
 )
 _IMAGES_AT_ONCE = 10_000
+#: Above 0, for pycocotools takes an annotation 0 for no annotation, and exact in programs that only know doubles.
+_ID = "^[1-9][0-9]{0,14}$"
 _NO_SIZE = "the size of the image is not known, it is listed with width and height 0"
 
 
@@ -81,7 +84,8 @@ def write_coco(
             file, (_json_lines(rows) for rows in _annotation_rows(labels, pictures, categories, tally, rectangles))
         )
         file.write(b'],\n"categories":')
-        file.write(orjson.dumps([_category_row(category) for category in categories]))
+        above = supercategories(labels)
+        file.write(orjson.dumps([_category_row(category, above) for category in categories]))
         file.write(b"}\n")
         size = file.tell()
     return _with_images(Written(len(pictures), files=1, bytes=size), folder, pictures, images, tally)
@@ -99,6 +103,7 @@ def write_coco_parquet(
     rectangles = _wants_rectangles(bbox_segmentation)
     pictures, categories = _plan(labels, images, tally)
     size = 0
+    above = supercategories(labels)
     tables: list[tuple[str, pa.Schema, Callable[[], Iterable[pa.Table]]]] = [
         (
             "images.parquet",
@@ -109,7 +114,7 @@ def write_coco_parquet(
         (
             "categories.parquet",
             COCO_CATEGORIES,
-            lambda: [pa.Table.from_pylist([_category_row(category) for category in categories], COCO_CATEGORIES)],
+            lambda: [pa.Table.from_pylist([_category_row(one, above) for one in categories], COCO_CATEGORIES)],
         ),
     ]
     for name, schema, rows in tables:
@@ -144,12 +149,28 @@ def _plan(labels: Labels, images: PictureSource | None, tally: Tally) -> tuple[P
 def _annotation_rows(
     labels: Labels, pictures: Pictures, categories: Categories, tally: Tally, rectangles: bool
 ) -> Iterator[pa.Table]:
-    first_id = 1
-    for tasks in task_batches(labels, NEEDS):
-        rows = coco_rows(tasks, pictures, categories, tally, first_id, rectangles=rectangles)
-        first_id += rows.num_rows
+    first_id = None if have_own_ids(labels) else 1
+    for batch in shape_batches(labels, pictures, tally):
+        rows = coco_rows(batch, categories, first_id, rectangles=rectangles)
+        if first_id is not None:
+            first_id += rows.num_rows
         if rows.num_rows:
             yield rows
+
+
+def have_own_ids(labels: Labels) -> bool:
+    """Whether the annotations have ids COCO can use: all of them distinct whole numbers from 1 on, as those of labels
+    that were read from COCO. FastLabel's own ids are none, which is seen in the first batch."""
+    seen: list[pa.Array] = []
+    for tasks in labels.batches(["annotations"]):
+        ids = pc.struct_field(pc.list_flatten(one_array(tasks["annotations"])), "annotation_id")
+        if ids.null_count or not all(
+            pc.match_substring_regex(part, _ID).true_count == len(part) for part in (ids[:1], ids)
+        ):
+            return False
+        seen.append(ids.cast(pa.int64()))
+    numbers = pa.chunked_array(seen, pa.int64())
+    return len(numbers) > 0 and pc.count_distinct(numbers).as_py() == len(numbers)
 
 
 def _with_images(
@@ -189,8 +210,18 @@ def _image_rows(pictures: Pictures) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def _category_row(category: Category) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": category.id, "name": category.value, "supercategory": ""}
+def supercategories(labels: Labels) -> dict[str, str]:
+    """Class value -> the supercategory a COCO file has given it."""
+    found: dict[str, str] = {}
+    for value, extra in zip(*(labels.classes[name].to_pylist() for name in ("value", "extra")), strict=True):
+        above = orjson.loads(extra).get("supercategory") if extra else None
+        if isinstance(above, str) and value is not None:
+            found.setdefault(value, above)
+    return found
+
+
+def _category_row(category: Category, above: Mapping[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": category.id, "name": category.value, "supercategory": above.get(category.value, "")}
     if category.title is not None:
         row["title"] = category.title
     if category.color is not None:
@@ -217,35 +248,38 @@ def _json_lines(rows: pa.Table) -> bytes:
     column = {name: rows[name].combine_chunks() for name in rows.column_names}
     segmentation = glued("[", _lists_text(column["segmentation"]), "]")
     if column["counts"].null_count < len(rows):
-        masks = glued('{"counts":[', _list_text(column["counts"]), '],"size":[', _list_text(column["size"]), "]}")
+        masks = glued('{"counts":', _list_text(column["counts"]), ',"size":', _list_text(column["size"]), "}")
         segmentation = pc.if_else(pc.is_valid(column["counts"]), masks, segmentation)
     parts: list[pa.Array | str] = ['{"id":', number_text(column["id"])]
     for name in ("image_id", "category_id", "iscrowd", "area"):
         parts += [f',"{name}":', number_text(column[name])]
-    parts += [',"bbox":[', _list_text(column["bbox"]), '],"segmentation":', segmentation]
+    parts += [',"bbox":', _list_text(column["bbox"]), ',"segmentation":', segmentation]
     if column["keypoints"].null_count < len(rows):
         points = glued(
-            ',"keypoints":[',
-            _list_text(column["keypoints"]),
-            '],"num_keypoints":',
-            number_text(column["num_keypoints"]),
+            ',"keypoints":', _list_text(column["keypoints"]), ',"num_keypoints":', number_text(column["num_keypoints"])
         )
         parts.append(pc.if_else(pc.is_valid(column["keypoints"]), points, ""))
     if column["attributes"].null_count < len(rows):
         parts.append(pc.fill_null(glued(',"attributes":', column["attributes"]), ""))
+    if column["score"].null_count < len(rows):
+        parts.append(pc.fill_null(glued(',"score":', number_text(column["score"])), ""))
     lines = glued(*parts, "}")
     return cast(bytes, joined(np.array([0, len(lines)]), lines, ",\n")[0].as_buffer().to_pybytes())
 
 
 def _list_text(lists: pa.Array) -> pa.Array:
-    """``1,2,3`` of each list of numbers; empty where null."""
+    """``[1,2,3]`` of each list of numbers; ``[]`` where null."""
     ragged = as_ragged(lists)
-    picked = ragged.values.take(pa.array(ranges(ragged.starts, ragged.lengths)))
-    return joined(offsets_of(ragged.lengths), number_text(picked), ",")
+    offsets = offsets_of(ragged.lengths)
+    values = floats(ragged.values)
+    first = int(ragged.starts[0]) if len(ragged.starts) else 0
+    if np.array_equal(ragged.starts - first, offsets[:-1]):  # the values stand one after the other already
+        return list_text(values[first : first + offsets[-1]], offsets)
+    return list_text(values[ranges(ragged.starts, ragged.lengths)], offsets)
 
 
 def _lists_text(lists: pa.Array) -> pa.Array:
     """``[1,2],[3,4]`` of each list of lists of numbers."""
     ragged = as_ragged(lists)
     inner = ragged.values.take(pa.array(ranges(ragged.starts, ragged.lengths)))
-    return joined(offsets_of(ragged.lengths), glued("[", _list_text(inner), "]"), ",")
+    return joined(offsets_of(ragged.lengths), _list_text(inner), ",")
