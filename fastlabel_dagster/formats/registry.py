@@ -68,6 +68,8 @@ _MODULES: dict[str, str] = {
     "pascal_voc": f"{_HERE}.pascal_voc",
     "fastlabel": f"{_HERE}.fastlabel",
     "labelme": f"{_HERE}.labelme",
+    "semantic_masks": f"{_HERE}.masks.semantic",
+    "instance_masks": f"{_HERE}.masks.instance",
     "parquet": f"{_HERE}.parquet",
     "spacy": f"{_HERE}.spacy",
     "hf_imagefolder": f"{_HERE}.hf_imagefolder",

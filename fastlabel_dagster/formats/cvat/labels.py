@@ -1,0 +1,258 @@
+"""The list of labels in the ``<meta>`` of a CVAT file, and the classes it stands for.
+
+Each label has CVAT's name, colour, type and attributes, a skeleton its points as labels of their own with the drawing
+CVAT shows them by. What FastLabel knows beyond that (title, order, types, titles and types of attributes) stands as
+JSON in an element ``fastlabel`` of the label, which all other readers skip.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element
+
+import orjson
+import pyarrow as pa
+
+from fastlabel_dagster.formats.assembly import FoundClass, stable_id
+from fastlabel_dagster.formats.categories import POSE, Category
+from fastlabel_dagster.formats.cvat.elements import ELEMENTS, Used
+from fastlabel_dagster.formats.xml import xml_text
+from fastlabel_dagster.labels.schema import CLASSES
+
+#: FastLabel's type of an attribute -> CVAT's; all others are text.
+_INPUT_TYPES = {"select": "select", "radio": "radio", "switch": "checkbox"}
+#: CVAT's type of an attribute -> FastLabel's.
+ATTRIBUTE_TYPES = {"select": "select", "radio": "radio", "checkbox": "switch", "number": "text", "text": "text"}
+_TYPE_OF_LABEL = {label: kind for kind, (_, label) in ELEMENTS.items()} | {"bbox": "bbox"}
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_EDGE = re.compile(r"<line\b[^>]*>")
+_NODE = re.compile(r"<circle\b[^>]*>")
+_XML_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+_LARGEST_ORDER = 2**31
+_LONGEST_DRAWING = 2**20
+
+
+class LabelAttribute(NamedTuple):
+    """An attribute a label declares."""
+
+    key: str
+    name: str
+    type: str
+    options: tuple[str, ...] = ()
+    declared: bool = True
+    """False when only annotations speak of it."""
+
+
+def label_elements(
+    categories: Iterable[Category], declared: dict[str, list[LabelAttribute]], used: Used
+) -> Iterator[str]:
+    """The ``<label>`` elements of all categories.
+
+    Args:
+        categories: in their order.
+        declared: class value -> the attributes its classes declare.
+        used: what the annotations use beyond that.
+    """
+    for category in categories:
+        types = list(dict.fromkeys([*category.types, *sorted(used.types.get(category.index, ()))]))
+        known = [kind for kind in types if kind in ELEMENTS]
+        attributes = {attribute.key: attribute for attribute in declared.get(category.value, [])}
+        for key, (name, kind) in used.attributes.get(category.index, {}).items():
+            attributes.setdefault(key, LabelAttribute(key, name, kind, declared=False))
+        said = {
+            "title": category.title,
+            "order": category.id,
+            "types": types,
+            "attributes": [attribute._asdict() for attribute in attributes.values()],
+        }
+        skeleton = POSE in known
+        yield "".join(
+            [
+                "        <label>\n",
+                f"          <name>{xml_text(category.value)}</name>\n",
+                f"          <color>{xml_text(category.color or '')}</color>\n" if category.color else "",
+                f"          <type>{_label_type(known)}</type>\n",
+                *_attribute_list(attributes.values()),
+                f"          <svg>{xml_text(_drawing(category))}</svg>\n" if skeleton else "",
+                f"          <fastlabel>{xml_text(orjson.dumps(said).decode())}</fastlabel>\n",
+                "        </label>\n",
+            ]
+        )
+        for key in category.keypoints if skeleton else ():
+            yield (
+                f"        <label>\n          <name>{xml_text(key)}</name>\n          <type>points</type>\n"
+                f"          <attributes></attributes>\n          <parent>{xml_text(category.value)}</parent>\n"
+                "        </label>\n"
+            )
+
+
+def declared_attributes(classes: pa.Table) -> dict[str, list[LabelAttribute]]:
+    """Class value -> the attributes its class rows declare, each key once."""
+    found: dict[str, dict[str, LabelAttribute]] = {}
+    for row in classes.select(["value", "attributes"]).to_pylist():
+        for attribute in row["attributes"] or []:
+            key = attribute["key"]
+            if key and row["value"] is not None:
+                options = tuple(str(option["value"]) for option in attribute["options"] or [] if option["value"])
+                one = LabelAttribute(key, attribute["name"] or key, attribute["type"] or "text", options)
+                found.setdefault(row["value"], {}).setdefault(key, one)
+    return {value: list(attributes.values()) for value, attributes in found.items()}
+
+
+def _label_type(known: list[str]) -> str:
+    if POSE in known:
+        return "skeleton"  # any other type would hide its points; CVAT knows no label for all but skeletons and them
+    return ELEMENTS[known[0]][1] if len(known) == 1 else "any"
+
+
+def _attribute_list(attributes: Iterable[LabelAttribute]) -> Iterator[str]:
+    yield "          <attributes>\n"
+    for attribute in attributes:
+        # Nobody knows all values of an attribute that no class declares: as a text it takes any.
+        kind = _INPUT_TYPES.get(attribute.type, "text") if attribute.declared else "text"
+        values = "\n".join(xml_text(option).replace("&#10;", " ") for option in attribute.options)
+        yield (
+            f"            <attribute>\n              <name>{xml_text(attribute.key)}</name>\n"
+            "              <mutable>False</mutable>\n"
+            f"              <input_type>{kind}</input_type>\n"
+            "              <default_value></default_value>\n"
+            f"              <values>{values}</values>\n            </attribute>\n"
+        )
+    yield "          </attributes>\n"
+
+
+def _drawing(category: Category) -> str:
+    """The points of a skeleton on a circle, and its edges, as CVAT's editor draws them (in per cent of its canvas)."""
+    count = max(1, len(category.keypoints))
+    places = [
+        (50 + 40 * math.cos(2 * math.pi * place / count), 50 + 40 * math.sin(2 * math.pi * place / count))
+        for place in range(count)
+    ]
+    lines = []
+    for start, end in category.skeleton:
+        (x1, y1), (x2, y2) = places[start - 1], places[end - 1]
+        lines.append(
+            f'<line x1="{x1:.3f}" y1="{y1:.3f}" x2="{x2:.3f}" y2="{y2:.3f}" data-type="edge" data-node-from="{start}" '
+            f'data-node-to="{end}" stroke="black" stroke-width="0.5"></line>'
+        )
+    for number, (key, (x, y)) in enumerate(zip(category.keypoints, places, strict=False), start=1):
+        lines.append(
+            f'<circle r="1.5" stroke="black" fill="#b3b3b3" cx="{x:.3f}" cy="{y:.3f}" stroke-width="0.1" '
+            f'data-type="element node" data-element-id="{number}" data-node-id="{number}" '
+            f'data-label-name="{xml_text(key)}"></circle>'
+        )
+    return "".join(lines)
+
+
+class FoundLabel(NamedTuple):
+    """A label of a file: its class and its attributes by name."""
+
+    found: FoundClass
+    attributes: dict[str, LabelAttribute]
+
+
+def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
+    """Add the labels a ``<meta>`` lists to ``labels``; those that are there stay as they are."""
+    points: dict[str, list[str]] = {}
+    drawings: dict[str, str] = {}
+    for element in meta.iter("label"):
+        name = _text(element, "name")
+        parent = _text(element, "parent")
+        if parent:
+            if name and name not in points.setdefault(parent, []):
+                points[parent].append(name)
+            continue
+        if not name or name in labels:
+            continue
+        labels[name] = _label(element, name, len(labels) + 1)
+        drawings[name] = _text(element, "svg")
+    for name, keys in points.items():
+        if name in drawings:
+            labels[name].found.keypoints = keys
+            labels[name].found.skeleton = _edges(drawings[name], keys)
+
+
+def _label(element: Element, name: str, place: int) -> FoundLabel:
+    said = _json(_text(element, "fastlabel"))
+    title, order, types = said.get("title"), said.get("order"), said.get("types")
+    color = _text(element, "color")
+    kind = _TYPE_OF_LABEL.get(_text(element, "type"))
+    stated = [one for one in types if isinstance(one, str)] if isinstance(types, list) else [kind] if kind else []
+    found = FoundClass(
+        name,
+        order if type(order) is int and 0 < order < _LARGEST_ORDER else place,
+        title if isinstance(title, str) else None,
+        color if _COLOR.fullmatch(color) else None,
+        list(dict.fromkeys(stated)),
+    )
+    known = {one["key"]: one for one in said.get("attributes") or [] if _is_attribute(one)}
+    attributes = {}
+    for attribute in element.iter("attribute"):
+        key = _text(attribute, "name")
+        if key:
+            options = tuple(option for option in _text(attribute, "values").split("\n") if option)
+            kind = ATTRIBUTE_TYPES.get(_text(attribute, "input_type"), "text")
+            one = known.get(key, {"name": key, "type": kind})
+            declared = one.get("declared") is not False
+            choices = options if kind in ("select", "radio") or key in known else ()
+            attributes[key] = LabelAttribute(key, one["name"], one["type"], choices, declared)
+    return FoundLabel(found, attributes)
+
+
+def _is_attribute(one: Any) -> bool:
+    return isinstance(one, dict) and all(isinstance(one.get(name), str) for name in ("key", "name", "type"))
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        said = orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(said, dict) or not isinstance(said.get("attributes", []), list):
+        return {}
+    return said
+
+
+def _text(element: Element, name: str) -> str:
+    child = element.find(name)
+    return "" if child is None or child.text is None else child.text.strip()
+
+
+def _edges(drawing: str, keys: list[str]) -> list[tuple[int, int]]:
+    """The edges of a skeleton's drawing as pairs of places in ``keys``, from 1."""
+    place_of_node: dict[str, int] = {}
+    nodes = [dict(_XML_ATTRIBUTE.findall(node)) for node in _NODE.findall(drawing[:_LONGEST_DRAWING])]
+    for number, node in enumerate(nodes, start=1):
+        name = node.get("data-label-name", "").replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">")
+        name = name.replace("&amp;", "&")
+        place = keys.index(name) + 1 if name in keys else number
+        place_of_node[node.get("data-node-id", str(number))] = place
+    pairs = set()
+    for line in _EDGE.findall(drawing[:_LONGEST_DRAWING]):
+        ends = dict(_XML_ATTRIBUTE.findall(line))
+        start, end = (place_of_node.get(ends.get(name, "")) for name in ("data-node-from", "data-node-to"))
+        if start and end and start != end and max(start, end) <= len(keys):
+            pairs.add((min(start, end), max(start, end)))
+    return sorted(pairs)
+
+
+def with_attributes(table: pa.Table, labels: dict[str, FoundLabel]) -> pa.Table:
+    """Class rows with the attributes their labels declare."""
+    rows = table.to_pylist()
+    for row in rows:
+        label = labels.get(row["value"])
+        row["attributes"] = [
+            {
+                "attribute_id": stable_id("attribute", row["value"], one.key),
+                "key": one.key,
+                "name": one.name,
+                "type": one.type,
+                "order": place,
+                "options": [{"title": option, "value": option} for option in one.options],
+            }
+            for place, one in enumerate((one for one in label.attributes.values() if one.declared) if label else (), 1)
+        ]
+    return pa.Table.from_pylist(rows, CLASSES)

@@ -1,0 +1,322 @@
+"""Read CVAT's XML: "CVAT for images" as tasks of pictures, "CVAT for video" as tasks of a video with its tracks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import orjson
+
+from fastlabel_dagster.formats.assembly import (
+    AnnotationColumns,
+    FoundClass,
+    class_colors,
+    classes_table,
+    stable_id,
+    tasks_table,
+)
+from fastlabel_dagster.formats.cvat.labels import FoundLabel, LabelAttribute, read_labels, with_attributes
+from fastlabel_dagster.formats.cvat.shapes import Shape, ShapeError, read_shape
+from fastlabel_dagster.formats.cvat.tracks import Track, read_track
+from fastlabel_dagster.formats.cvat.write import XML_FILE
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.found_pictures import PictureIndex
+from fastlabel_dagster.formats.report import FILE, IMAGE
+from fastlabel_dagster.formats.xml_stream import iterate_xml
+from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.labels.tables import Labels
+
+_LARGEST_SIDE = 2**31
+_TASK_COLUMNS = ("task_id", "name", "width", "height", "tags", "url", "frame_count")
+_IGNORED = frozenset({"version", "meta"})
+
+
+def read_cvat(source: Path, told: ReadTally) -> Labels:
+    """Read an XML file of CVAT, or the ``annotations.xml`` of a folder (without one: all XML files in it).
+
+    A task per image: its name the image's, its tag the subset, its ``url`` the picture when it lies in the folder. What
+    an export of ours says beyond CVAT (ids, tags, titles, types) is restored. A file of tracks ("CVAT for video") is a
+    task whose annotations have a keyframe per frame; frames count from 1 there.
+
+    Raises:
+        FileNotFoundError: when there is no XML file.
+        FormatError: when the file is no XML of CVAT, or declares entities.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"there is no CVAT dataset at {source}")
+    root = source if source.is_dir() else source.parent
+    files = [source] if source.is_file() else _files(root)
+    reader = _Reader(root, told)
+    for path in files:
+        try:
+            reader.read(path, subset=path.stem if len(files) > 1 else "")
+        except FormatError as error:
+            if len(files) == 1:
+                raise
+            told.drop(f"a file that cannot be read: {error.problem}", FILE, where=path.name)
+    return reader.labels()
+
+
+def _files(root: Path) -> list[Path]:
+    for folder in (root, root / "annotations"):
+        if (folder / XML_FILE).is_file():
+            return [folder / XML_FILE]
+        found = sorted(path for path in folder.glob("*.xml") if path.is_file())
+        if found:
+            return found
+    raise FileNotFoundError(f"{root} has no {XML_FILE}, so it is no CVAT dataset")
+
+
+class _Reader:
+    def __init__(self, root: Path, told: ReadTally) -> None:
+        self._root, self._told = root, told
+        self._index = PictureIndex(root)
+        self._labels: dict[str, FoundLabel] = {}
+        self._annotations = AnnotationColumns()
+        self._tasks: dict[str, list[Any]] = {name: [] for name in _TASK_COLUMNS}
+        self._row_of: dict[tuple[str, str], int] = {}
+        self._subsets: list[str] = []
+        self._ids: set[str] = set()
+        self._file = self._subset = ""
+
+    def read(self, path: Path, subset: str) -> None:
+        """Add what a file holds."""
+        self._file = path.name
+        self._subset = subset
+        video: Element | None = None
+        tracks: list[Track] = []
+        for number, element in enumerate(iterate_xml(path, "annotations"), start=1):
+            if element.tag == "meta":
+                read_labels(element, self._labels)
+                video = element
+            elif element.tag == "image":
+                self._image(element)
+                self._told.advance()
+            elif element.tag == "track":
+                self._track(element, tracks)
+            elif element.tag not in _IGNORED:
+                self._told.drop("an element CVAT's format does not have", where=f"{self._file}, element {number}")
+        if tracks:
+            self._video(video, tracks)
+
+    def labels(self) -> Labels:
+        """Everything read."""
+        self._name_apart()
+        classes = {name: label.found for name, label in self._labels.items()}
+        colors = class_colors(classes.values())
+        nested = self._annotations.nested(len(self._tasks["task_id"]), classes, colors)
+        self._told.found(len(self._tasks["task_id"]), len(self._annotations))
+        table = classes_table(classes.values(), self._annotations.usage(), colors)
+        return Labels(
+            tasks_table({**self._tasks, "annotations": nested}),
+            with_attributes(table, self._labels),
+            origin={"format": "cvat"},
+        )
+
+    def _image(self, element: Element) -> None:
+        listed = element.get("name", "").replace("\\", "/")
+        where = f"{self._file}, image {element.get('id', '')} {listed}".rstrip()
+        if not listed:
+            self._told.drop("an image without a name", IMAGE, where=where)
+            if len(element):
+                self._told.drop("its image has no name", where=where, count=len(element))
+            return
+        subset = element.get("subset") or self._subset
+        row = self._row_of.get((subset, listed))
+        if row is None:
+            row = self._task(element, subset, listed)
+        else:
+            self._told.notice("an image listed twice under one name, read as one", IMAGE, where=where)
+        for place, child in enumerate(element, start=1):
+            try:
+                shapes = read_shape(child)
+            except ShapeError as error:
+                self._told.drop(str(error), error.kind, where=f"{where}, {child.tag} {place}")
+                continue
+            for shape in shapes:
+                self._add(row, child, shape, f"{where}, {child.tag} {place}")
+
+    def _task(self, element: Element, subset: str, listed: str) -> int:
+        row = len(self._tasks["task_id"])
+        self._row_of[subset, listed] = row
+        picture = self._index.stated(f"{subset}/{listed}" if subset else listed)
+        tags = _tags(element.get("fastlabel_tags"))
+        self._add_task(
+            stable_id("cvat", subset, listed) if self._is_taken(element) else element.get("fastlabel_id"),
+            name=element.get("fastlabel_name") or listed,
+            width=_side(element.get("width")),
+            height=_side(element.get("height")),
+            tags=[subset] if tags is None and subset else tags or [],
+            url=picture.as_uri() if picture else None,
+        )
+        self._subsets.append(subset)
+        return row
+
+    def _is_taken(self, element: Element) -> bool:
+        identity = element.get("fastlabel_id")
+        return not identity or identity in self._ids
+
+    def _add_task(self, identity: str | None, **fields: Any) -> None:
+        self._ids.add(identity or "")
+        fields["task_id"] = identity
+        for name, column in self._tasks.items():
+            column.append(fields.get(name))
+
+    def _add(self, row: int, element: Element, shape: Shape, where: str) -> None:
+        value = element.get("label")
+        if not value:
+            self._told.drop("a shape without a label", shape.kind, where=where)
+            return
+        label = self._label(value, where)
+        if shape.altered:
+            self._told.alter(shape.altered, shape.kind, where=where)
+        confidence = _number(element.get("fastlabel_confidence"))
+        self._annotations.add(
+            row,
+            shape.kind,
+            value,
+            points=shape.points,
+            regions=shape.regions,
+            keypoints=self._keypoints(label, shape),
+            rotation=shape.rotation,
+            attributes=attributes_of(element, label),
+            annotation_id=element.get("fastlabel_id"),
+            confidence_score=confidence,
+        )
+
+    def _label(self, value: str, where: str) -> FoundLabel:
+        if value not in self._labels:
+            order = 1 + max((label.found.order for label in self._labels.values()), default=0)
+            self._labels[value] = FoundLabel(FoundClass(value, order), {})
+            self._told.notice("a label the file does not list", where=where)
+        return self._labels[value]
+
+    def _keypoints(self, label: FoundLabel, shape: Shape) -> list[dict[str, Any]] | None:
+        if shape.keypoints is None:
+            return None
+        for key, _ in shape.keypoints:
+            if key not in label.found.keypoints:
+                label.found.keypoints.append(key)
+        edges = label.found.edges()
+        return [
+            {"key": key, "name": key, "value": value, "edges": edges[key]}
+            for key, value in shape.keypoints
+            if value is not None
+        ]
+
+    def _track(self, element: Element, tracks: list[Track]) -> None:
+        where = f"{self._file}, track {element.get('id', '')}"
+        try:
+            track = read_track(element)
+        except ShapeError as error:
+            self._told.drop(str(error), error.kind, where=where)
+            return
+        if not element.get("label"):
+            self._told.drop("a track without a label", track.kind, where=where)
+            return
+        for reason, count in track.lost.items():
+            self._told.alter(reason, track.kind, where=where, count=count)
+        track = track._replace(attributes=attributes_of(track.element, self._label(track.value, where)))
+        tracks.append(track)
+
+    def _video(self, meta: Element | None, tracks: list[Track]) -> None:
+        row = len(self._tasks["task_id"])
+        said = {name: _meta_text(meta, name) for name in ("source", "name", "size", "width", "height")}
+        name = said["source"] or said["name"] or Path(self._file).stem
+        last = max(frame["frame"] for track in tracks for frame in track.frames)
+        count = _side(said["size"])
+        self._add_task(
+            stable_id("cvat", self._subset, f"video {name}"),
+            name=name,
+            width=_side(said["width"]),
+            height=_side(said["height"]),
+            tags=[self._subset] if self._subset else [],
+            frame_count=max(count or 0, last),
+        )
+        self._subsets.append(self._subset)
+        for track in tracks:
+            self._annotations.add(row, track.kind, track.value, frames=track.frames, attributes=track.attributes)
+
+    def _name_apart(self) -> None:
+        """Tasks of two subsets whose name is the same get the subset in front."""
+        names = self._tasks["name"]
+        counts: dict[str, int] = {}
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        for row, name in enumerate(names):
+            if counts[name] > 1 and self._subsets[row]:
+                names[row] = f"{self._subsets[row]}/{name}"
+
+
+def attributes_of(element: Element, label: FoundLabel) -> list[dict[str, Any]]:
+    """The attributes of a shape: its ``<attribute>`` elements, and of CVAT's own those that say something."""
+    found = []
+    keys = set()
+    for child in element:
+        if child.tag == "attribute":
+            key = child.get("name", "")
+            keys.add(key)
+            declared = label.attributes.get(key) or LabelAttribute(key, key, "text")
+            found.append(_attribute(child.text or "", declared, is_json=child.get("fastlabel_json") == "1"))
+    if element.get("occluded") == "1" and "occluded" not in keys:
+        found.append(_attribute("true", LabelAttribute("occluded", "occluded", "switch"), is_json=True))
+    for key, absent in (("z_order", "0"), ("group_id", "0"), ("source", "manual")):
+        said = element.get(key)
+        if said and said != absent and key not in keys:
+            found.append(_attribute(said, LabelAttribute(key, key, "text"), is_json=False))
+    return found
+
+
+def _attribute(text: str, declared: LabelAttribute, *, is_json: bool) -> dict[str, Any]:
+    if is_json and not _is_json(text):
+        is_json = False
+    is_json = is_json or (declared.type == "switch" and text in ("true", "false"))
+    return {
+        "key": declared.key,
+        "name": declared.name,
+        "type": declared.type,
+        "value": text,
+        "value_is_json": is_json,
+    }
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _tags(text: str | None) -> list[str] | None:
+    try:
+        tags = orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return None
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else None
+
+
+def _side(text: str | None) -> int | None:
+    number = _number(text)
+    return int(number) if number is not None and 0 < number < _LARGEST_SIDE else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _meta_text(meta: Element | None, name: str) -> str:
+    """The text of a task's field, or of the size of its frames."""
+    if meta is None:
+        return ""
+    for place in (f".//task/{name}", f".//original_size/{name}", f"./{name}"):
+        found = meta.find(place)
+        if found is not None and found.text and found.text.strip():
+            return found.text.strip().replace("\\", "/")
+    return ""
