@@ -24,8 +24,10 @@ from fastlabel_dagster.formats.sources import (
     pictures_of_folder,
     refuse_own_source,
 )
+from fastlabel_dagster.formats.taken_apart import pictures_of_single, taken_apart, tell_of_parts
 from fastlabel_dagster.formats.unpack import ArchiveLimits, Unpacked, is_archive, unpacked
 from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
+from fastlabel_dagster.labels.single_pictures import TakenApart
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import S3Options, Store, open_store
 
@@ -96,22 +98,30 @@ def write(
         if before is not None and before.digest == digest and _is_whole(store, before):
             return dataclasses.replace(before, unchanged=True)
     chosen_labels = labels if status is None else labels.with_status(*([status] if isinstance(status, str) else status))
+    parts = TakenApart()
+    single = taken_apart(chosen_labels, parts) if chosen.per_picture else chosen_labels
     source: PictureSource | None = None
     if pictures:
-        source = pictures_of_dataset(chosen_labels) if images is None else pictures_of_folder(images)
+        if images is not None:
+            source = pictures_of_folder(images)
+        elif chosen.per_picture:
+            source = pictures_of_single(chosen_labels, single, parts)
+        else:
+            source = pictures_of_dataset(chosen_labels)
     tally = Tally(progress)
     _tell_of_reading(labels, tally)
     last = [chosen.index, REPORT_FILE]
     with store.new_folder("", last=last, replace=replace, derived=chosen.derived) as folder:
         packed: dict[str, Any] = {}
         if archive is None:
-            written = chosen.write(chosen_labels, folder, source, tally, **settings)
+            written = chosen.write(single, folder, source, tally, **settings)
         else:
             into = ArchiveFolder(folder, archive, outside=last, shard_bytes=shard_bytes)
             with into:
-                written = chosen.write(chosen_labels, into, source, tally, **settings)
+                written = chosen.write(single, into, source, tally, **settings)
             packed = {"kind": archive, "shards": into.shards, "files": into.packed}
             written = written._replace(files=len(folder.files), bytes=folder.bytes_written)
+        tell_of_parts(parts, tally)
         origin = {name: labels.origin[name] for name in _LASTING if name in labels.origin}
         report = tally.report(
             ExportReport(

@@ -11,8 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.frames import Wish, write_frames
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.labels.single_pictures import video_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter, disk_names
 
@@ -90,22 +92,30 @@ def link_pictures(
 ) -> tuple[int, int]:
     """Put the picture of image ``i`` into the folder as ``paths[i]`` (None: not wanted). Returns files and bytes.
 
-    Tasks whose picture is not there are noted, and stay in the dataset.
+    A frame of a video is cut out of the video's file, if ``images`` hold that under the task id of the video. Tasks
+    whose picture is not there are noted, and stay in the dataset.
     """
     missing: list[str] = []
+    of_videos: dict[str, list[Wish]] = {}
     files = total = 0
-    for task_id, name, path in zip(pictures.task_ids, pictures.names, paths, strict=True):
+    for index, (task_id, name, path) in enumerate(zip(pictures.task_ids, pictures.names, paths, strict=True)):
         if path is None:
             continue
         picture = images.held.get(task_id)
         if picture is None:
-            missing.append(name)
+            frame = video_of(task_id)
+            if frame is not None and frame[0] in images.held:
+                wish = Wish(frame[1], name, path, pictures.width[index], pictures.height[index])
+                of_videos.setdefault(frame[0], []).append(wish)
+            else:
+                missing.append(name)
             continue
         folder.link(picture.store, picture.path, path)
         files += 1
         total += picture.size
     tally.note("dropped", images.absent, IMAGE, len(missing), missing[:EXAMPLES])
-    return files, total
+    made, made_bytes = write_frames(folder, of_videos, images.held, tally)
+    return files + made, total + made_bytes
 
 
 def _size(value: int | None) -> float:
