@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +40,11 @@ def image_size(path: Path | str) -> tuple[int, int] | None:
     finally:
         os.close(file)
     return size or _decoded_size(path)
+
+
+def head_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height a picture in memory states at its beginning; None when it states none. Nothing is decoded."""
+    return _stated_size(data)
 
 
 def _stated_size(head: bytes) -> tuple[int, int] | None:
