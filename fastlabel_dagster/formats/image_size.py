@@ -30,7 +30,7 @@ def image_size(path: Path | str) -> tuple[int, int] | None:
         return None
     try:
         head = os.read(file, _HEAD)
-        size = _stated_size(head)
+        size = head_size(head)
         if size is None and head.startswith(_JPEG) and len(head) == _HEAD:
             with os.fdopen(os.dup(file), "rb") as rest:
                 rest.seek(2)
@@ -44,11 +44,11 @@ def image_size(path: Path | str) -> tuple[int, int] | None:
 
 def head_size(data: bytes) -> tuple[int, int] | None:
     """Width and height a picture in memory states at its beginning; None when it states none. Nothing is decoded."""
-    return _stated_size(data)
+    return head_size(data)
 
 
-def _stated_size(head: bytes) -> tuple[int, int] | None:
-    """What the first bytes of a picture say; None when they say nothing, or nothing possible."""
+def head_size(head: bytes) -> tuple[int, int] | None:
+    """Width and height as a picture's first bytes (or all of them) state; None when they state nothing possible."""
     width = height = 0
     if head.startswith(_JPEG):
         return _jpeg_size(io.BytesIO(head[2:]))

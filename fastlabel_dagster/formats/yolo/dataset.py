@@ -1,7 +1,7 @@
 """What a YOLO dataset says of itself: the names of its classes, where its images lie, what its lines mean."""
 
 # Links are followed before a path is trusted, which is a matter of text and os.path.
-# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123, PTH206
+# ruff: noqa: PTH110, PTH112, PTH118, PTH119
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The images of a YOLO dataset and the label file of each, found by listing every folder once."""
 
 # Paths are plain text here: for a hundred thousand files, Path objects take longer than the disk.
-# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123, PTH206
+# ruff: noqa: PTH113, PTH118, PTH120, PTH123, PTH206
 
 from __future__ import annotations
 
@@ -51,13 +51,15 @@ class DatasetFiles:
         tags = {} if self._dataset.described else self._tags()
         for part in self._dataset.parts:
             folders = {} if os.path.isfile(part.place) else {part.place: part.name}
+            tables: dict[str, list[dict[str, str]]] = {}
             for name, image in self._images(part):
-                stem = os.path.basename(image).rpartition(".")[0]
-                folder = os.path.dirname(image)
-                label: str | None = None
-                for place in self._label_folders(folder, part):
-                    folders.setdefault(place, part.name)
-                    label = label or self._labels_in(place).get(stem)
+                folder, _, file = image.rpartition(os.sep)
+                if folder not in tables:
+                    places = self._label_folders(folder, part)
+                    folders.update((place, part.name) for place in places if place not in folders)
+                    tables[folder] = [self._labels_in(place) for place in places]
+                stem = file[: file.rindex(".")]
+                label = next((table[stem] for table in tables[folder] if stem in table), None)
                 if label is not None:
                     used.add(label)
                 yield Item(tags.get(image, part.name), name, image, label)

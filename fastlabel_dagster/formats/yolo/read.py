@@ -100,7 +100,7 @@ class _Reader:
         sizes = np.full((len(items), 2), np.nan)
         unread = []
         for row, item in enumerate(items):
-            found = image_size(Path(item.image)) if item.image is not None else None
+            found = image_size(item.image) if item.image is not None else None
             if found is None and item.image is not None:
                 unread.append(item.image)
             found = found or self._assumed
