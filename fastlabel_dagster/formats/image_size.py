@@ -42,11 +42,6 @@ def image_size(path: Path | str) -> tuple[int, int] | None:
     return size or _decoded_size(path)
 
 
-def head_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height a picture in memory states at its beginning; None when it states none. Nothing is decoded."""
-    return head_size(data)
-
-
 def head_size(head: bytes) -> tuple[int, int] | None:
     """Width and height as a picture's first bytes (or all of them) state; None when they state nothing possible."""
     width = height = 0
