@@ -282,7 +282,7 @@ def class_colors(found: Iterable[FoundClass]) -> dict[str, str]:
     found = sorted(found, key=lambda one: (one.order, one.value))
     colors = {one.value: one.color for one in found if one.color}
     taken = {color.lower() for color in colors.values()}
-    fresh = _fresh_colors()
+    fresh = distinct_colors()
     for one in found:
         if one.value not in colors:
             colors[one.value] = next(color for color in fresh if color not in taken)
@@ -294,7 +294,7 @@ def stable_id(*parts: str) -> str:
     return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _fresh_colors() -> Iterator[str]:
+def distinct_colors() -> Iterator[str]:
     """Colours that differ: hues a golden angle apart, every turn a little darker or paler."""
     index = 0
     seen = set()

@@ -77,6 +77,7 @@ _MODULES: dict[str, str] = {
     "conll": f"{_HERE}.conll",
     "rttm": f"{_HERE}.rttm",
     "audacity": f"{_HERE}.audacity",
+    "lerobot": f"{_HERE}.lerobot",
 }
 _REGISTERED: dict[str, Format] = {}
 

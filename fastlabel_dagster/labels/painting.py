@@ -216,6 +216,15 @@ def stacked(parts: Sequence[Spans]) -> Spans:
     return Spans(offsets_of(np.concatenate([_NOTHING, *counts])), row, start, stop)
 
 
+def placed(parts: Sequence[tuple[Ints, Spans]], shapes: int) -> Spans:
+    """The spans of ``shapes`` shapes from those of some of them: (which ones, their spans). A shape that several parts
+    have gets all of their runs, in the order of the parts."""
+    owner = np.concatenate([which[spans.owner] for which, spans in parts])
+    order = np.argsort(owner, kind="stable")
+    row, start, stop = (np.concatenate([spans[column] for _, spans in parts])[order] for column in (1, 2, 3))
+    return Spans(offsets_of(np.bincount(owner, minlength=shapes)), row, start, stop)
+
+
 def picked(spans: Spans, shapes: slice) -> Spans:
     """Some shapes that follow each other."""
     offsets = spans.offsets[shapes.start : shapes.stop + 1]

@@ -40,6 +40,8 @@ class Shapes(NamedTuple):
     """bool[r]."""
     is_segmentation: Bools
     """bool[n]: rings are closed and turned; otherwise they are the open outline of a polygon, or a box."""
+    is_box: Bools
+    """bool[n]: four whole corners, clockwise from the upper left one, which stay as they are even where two agree."""
     width: Ints
     """int64[n], of each shape's picture in pixels."""
     height: Ints
@@ -51,7 +53,7 @@ def stair_spans(shapes: Shapes) -> Spans:
     closed = shapes.is_segmentation[ring_shape]
     points, offsets = _whole_outlines(shapes.coords, shapes.ring_offsets, closed)
     points, offsets = _stairs(points, offsets)
-    points, offsets = _without_straight_corners(points, offsets)
+    points, offsets = _without_straight_corners(points, offsets, shapes.is_box[ring_shape])
     outlines = np.split(points, offsets[1:-1])
     found = []
     for shape in range(len(shapes.width)):
@@ -93,11 +95,14 @@ def _stairs(points: Ints, offsets: Ints) -> tuple[Ints, Ints]:
     return result, offsets_of(counts)[offsets]
 
 
-def _without_straight_corners(points: Ints, offsets: Ints) -> tuple[Ints, Ints]:
-    """Outlines without repeated vertices and without corners between two edges of one direction."""
-    points, offsets, kinds, signs = _edges(*_kept(points, offsets, _is_new(points, offsets)))
-    straight = (kinds[1:] == kinds[:-1]) & (kinds[1:] > 0)
+def _without_straight_corners(points: Ints, offsets: Ints, as_is: Bools) -> tuple[Ints, Ints]:
+    """Outlines without repeated vertices and without corners between two edges of one direction; ``as_is`` (bool[r])
+    stay as they are."""
+    points, offsets, kinds, signs = _edges(
+        *_kept(points, offsets, _is_new(points, offsets) | np.repeat(as_is, np.diff(offsets)))
+    )
     ring = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    straight = (kinds[1:] == kinds[:-1]) & (kinds[1:] > 0) & ~as_is[ring[1:]]
     back = np.unique(ring[1:][straight & (signs[1:] != signs[:-1])])
     keep = np.ones(len(points), np.bool_)
     keep[:-1][straight] = False  # kinds[i] is of the edge that leads to vertex i

@@ -1,0 +1,16 @@
+"""Instance masks: every pixel has the number of the object it belongs to."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastlabel_dagster.formats.masks.write import INSTANCE_INDEX, write_masks
+from fastlabel_dagster.formats.registry import Format
+
+FORMAT = Format(
+    name="instance_masks",
+    summary="an index image per picture: each pixel's object",
+    index=INSTANCE_INDEX,
+    write=partial(write_masks, instances=True),
+    options={"palette": "sdk", "start_index": 1, "pixels": "centers", "mask_folder": "masks"},
+)
