@@ -35,7 +35,7 @@ class LeRobotDataset:
     def __init__(self, path: Path, info: Mapping[str, Any]) -> None:
         self.path = path
         self.fps: float | None = info.get("fps")
-        _check_version(path)
+        check_version(path)
         self._episodes = _episodes(path)
 
     @staticmethod
@@ -59,16 +59,7 @@ class LeRobotDataset:
         Raises:
             Invalid: (422) when a folder of videos is not named after an observation.
         """
-        videos = self.path / "videos"
-        found = []
-        for folder in sorted(videos.iterdir()) if videos.is_dir() else ():
-            if not folder.is_dir():
-                continue
-            first, *others = folder.name.split(".")
-            if first != "observation":
-                raise Invalid(f"Unexpected camera dir name: {folder.name}", status=422)
-            found.append(Camera(folder, folder.name, "_".join(others)))
-        return found
+        return cameras_of(self.path)
 
     def frames(self, episode: int) -> list[Frame]:
         """All moments of an episode, with plain Python values.
@@ -107,7 +98,7 @@ class LeRobotDataset:
         with zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as archive:
             for camera in seen_by:
                 place = f"videos/{camera.key}"
-                video = camera.path / _chunk(row[f"{place}/chunk_index"]) / f"{_file(row[f'{place}/file_index'])}.mp4"
+                video = video_file(camera, row[f"{place}/chunk_index"], row[f"{place}/file_index"])
                 if not video.exists():
                     log.warning("episode %d: the video of %s is missing, it is left out", episode, camera.key)
                     continue
@@ -124,7 +115,36 @@ class LeRobotDataset:
         return self._episodes[episode]
 
 
-def _check_version(path: Path) -> None:
+def cameras_of(path: Path) -> list[Camera]:
+    """All cameras of a data set, by name.
+
+    Raises:
+        Invalid: (422) when a folder of videos is not named after an observation.
+    """
+    videos = path / "videos"
+    found = []
+    for folder in sorted(videos.iterdir()) if videos.is_dir() else ():
+        if not folder.is_dir():
+            continue
+        first, *others = folder.name.split(".")
+        if first != "observation":
+            raise Invalid(f"Unexpected camera dir name: {folder.name}", status=422)
+        found.append(Camera(folder, folder.name, "_".join(others)))
+    return found
+
+
+def episode_files(path: Path) -> list[Path]:
+    """The Parquet files that say where each episode of a data set lies, in order."""
+    return sorted((path / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
+
+
+def video_file(camera: Camera, chunk: float, file: float) -> Path:
+    """Where a camera's video of these numbers lies."""
+    return camera.path / _chunk(chunk) / f"{_file(file)}.mp4"
+
+
+def check_version(path: Path) -> None:
+    """Raises `Invalid` (422) when a folder is no LeRobot data set, or one of an older version."""
     names = [file.name for file in (path / "data").glob("chunk-*/*.parquet")]
     if any(name.startswith("file-") for name in names):
         return
@@ -136,7 +156,7 @@ def _check_version(path: Path) -> None:
 def _episodes(path: Path) -> dict[int, dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    files = sorted((path / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
+    files = episode_files(path)
     if not files:
         raise Invalid(f"{path.name} has no meta/episodes/chunk-*/file-*.parquet", status=422)
     found = {}

@@ -108,9 +108,8 @@ def object_rows(
         told.alter("a rotated box became the upright box around it", is_turned(flat))
         told.alter("a shape became the box around it", ~flat.is_type("bbox"))
         with np.errstate(invalid="ignore"):
-            outside: Bools = (batch.box[:, :2] < -SLACK).any(axis=1) | (batch.box[:, 2:] > batch.size + SLACK).any(
-                axis=1
-            )
+            sides = np.hstack([batch.box[:, :2] < -SLACK, batch.box[:, 2:] > batch.size + SLACK])
+        outside: Bools = np.logical_or.reduce(sides, axis=1)
         told.notice("reaches outside the image", outside)
         apply_stated_boxes(batch.box, attributes)
         kept = np.flatnonzero(told.kept)
