@@ -191,8 +191,10 @@ class _Reader:
             if not path.is_file():
                 continue
             rows: list[Any] = []
+            whole = path.stat().st_size > 0
             for found in read_elements(path, noun="class"):
                 for place, problem in found.damaged:
+                    whole = False
                     self._told.drop(problem.partition(":")[0], FILE, where=f"{name}, {place}")
                 rows.extend(found.values)
             good = [row for row in rows if isinstance(row, dict) and isinstance(row.get("value"), str)]
@@ -201,9 +203,9 @@ class _Reader:
             try:
                 table = classes_from_fastlabel(good)
             except RecursionError:
-                self._told.drop("it is nested too deep", FILE, where=name)
+                self._told.drop(_NESTED_TOO_DEEP, FILE, where=name)
                 continue
-            if good or not rows:
+            if good or (whole and not rows):
                 return table
         return None
 

@@ -76,7 +76,16 @@ def _text(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # an integer beyond 64 bits, or half a surrogate pair
-        return dumps(value).encode()
+        return dumps(_finite(value)).encode()
+
+
+def _finite(value: Any) -> Any:
+    """The value with null where a number is not finite, as the fast encoder writes it."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return list(map(_finite, value)) if isinstance(value, list) else value
 
 
 def _without_local_urls(tasks: pa.Table) -> pa.Table:
