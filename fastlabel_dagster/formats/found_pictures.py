@@ -36,6 +36,7 @@ class PictureIndex:
         #: Name -> the path of the only picture called so; None where several are.
         self._anywhere: dict[str, str | None] = {}
         self._places_of: dict[str, tuple[str, ...]] = {}
+        self._home_of: dict[Path, str] = {}
 
     def find(self, label_file: Path, *, stated: str | None = None) -> Path | None:
         """The picture of ``label_file`` (which lies below ``root``): the one ``stated`` in it, or else the one called
@@ -85,8 +86,11 @@ class PictureIndex:
         return self._listed
 
     def _folder_of(self, label_file: Path) -> str:
-        folder = os.path.relpath(os.path.realpath(label_file.parent), self.root).replace(os.sep, "/")
-        return "" if folder == "." or folder.startswith("..") else folder
+        parent = label_file.parent
+        if parent not in self._home_of:
+            folder = os.path.relpath(os.path.realpath(parent), self.root).replace(os.sep, "/")
+            self._home_of[parent] = "" if folder == "." or folder.startswith("..") else folder
+        return self._home_of[parent]
 
     def _by_name(self, home: str, stated: str) -> str | None:
         folders = self._folders

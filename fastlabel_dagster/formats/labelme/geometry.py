@@ -10,11 +10,11 @@ import numpy as np
 
 from fastlabel_dagster.formats.labelme.masks import read_mask
 from fastlabel_dagster.formats.rectangles import boxes_of_corners
-from fastlabel_dagster.labels.ragged import Floats
 
+#: x, y, x, y, … in pixels.
 Numbers = list[float]
-_FEWEST_VERTICES = 3
-_UNKNOWN = "a shape of a type that labelme does not have"
+_FEWEST_NUMBERS = 6
+_NUMBERS = {int, float}
 
 
 class UnreadShapeError(ValueError):
@@ -40,103 +40,100 @@ def shape_geometry(shape: dict[str, Any]) -> list[Shape]:
         UnreadShapeError: when it is nothing that can be read.
     """
     kind = shape.get("shape_type") or "polygon"  # the oldest files name no type
-    corners = _corners(shape.get("points"))
+    numbers = _numbers(shape.get("points"))
     if kind == "polygon":
-        return [_polygon(shape, corners)]
+        return [_polygon(shape, numbers)]
     if kind in ("rectangle", "rotation", "oriented_rectangle"):
-        return [_rectangle(corners)]
+        return [_rectangle(numbers)]
     if kind == "circle":
-        return [_circle(corners)]
+        return [_circle(numbers)]
     if kind in ("line", "linestrip"):
-        if len(corners) < 2:
+        if len(numbers) < 4:
             raise UnreadShapeError("a line of less than two points")
-        return [Shape("line", corners.reshape(-1).tolist())]
+        return [Shape("line", numbers)]
     if kind in ("point", "points"):
-        return _points(kind, corners)
+        return _points(kind, numbers)
     if kind == "mask":
-        return [_mask(shape, corners)]
-    raise UnreadShapeError(_UNKNOWN)
+        return [_mask(shape, numbers)]
+    raise UnreadShapeError("a shape of a type that labelme does not have")
 
 
-def _corners(points: Any) -> Floats:
-    """float64[k, 2], k > 0, finite."""
+def _numbers(points: Any) -> Numbers:
+    """x, y, x, y, … of at least one point, all finite."""
     if not isinstance(points, list) or not points:
         raise UnreadShapeError("a shape without points")
+    if set(map(type, points)) != {list} or set(map(len, points)) != {2}:
+        raise UnreadShapeError("a point is not a pair of numbers")
+    numbers = list(chain.from_iterable(points))
+    if not set(map(type, numbers)) <= _NUMBERS:
+        raise UnreadShapeError("a point is not a pair of numbers")
     try:
-        pairs = set(map(len, points)) == {2} and not any(map(str.__instancecheck__, points))
-        numbers = list(chain.from_iterable(points)) if pairs else []
-        if not numbers or any(isinstance(number, str | bool | list | dict) for number in numbers):
-            raise UnreadShapeError("a point is not a pair of numbers")
-        corners = np.array(numbers, np.float64)
-    except OverflowError as error:
-        raise UnreadShapeError("a coordinate is not a finite number") from error
-    except (TypeError, ValueError) as error:
-        raise UnreadShapeError("a point is not a pair of numbers") from error
-    if not np.isfinite(corners).all():
+        finite = all(map(math.isfinite, numbers))
+    except OverflowError:  # a whole number beyond all floats
+        finite = False
+    if not finite:
         raise UnreadShapeError("a coordinate is not a finite number")
-    return corners.reshape(-1, 2)
+    return numbers
 
 
-def _polygon(shape: dict[str, Any], corners: Floats) -> Shape:
-    if len(corners) < _FEWEST_VERTICES:
+def _polygon(shape: dict[str, Any], numbers: Numbers) -> Shape:
+    if len(numbers) < _FEWEST_NUMBERS:
         raise UnreadShapeError("a polygon of less than three points")
     turned = shape.get("rotation")
-    if isinstance(turned, int | float) and len(corners) == 4:
-        box = boxes_of_corners(corners[None])
+    if isinstance(turned, int | float) and len(numbers) == 8:
+        box = boxes_of_corners(np.array(numbers, np.float64).reshape(1, 4, 2))
         if box.fits[0]:  # as our own export writes a turned box, unless somebody has moved a corner since
             return Shape("bbox", box.points[0].tolist(), rotation=_angle(float(box.rotation[0]), float(turned)))
     if shape.get("annotation_type") == "segmentation":
-        return Shape("segmentation", regions=[[_closed(corners)]])
-    return Shape("polygon", corners.reshape(-1).tolist())
+        return Shape("segmentation", regions=[[closed(numbers)]])
+    return Shape("polygon", numbers)
 
 
-def _rectangle(corners: Floats) -> Shape:
-    if len(corners) == 2:
-        (x1, y1), (x2, y2) = corners.tolist()
+def _rectangle(numbers: Numbers) -> Shape:
+    if len(numbers) == 4:
+        x1, y1, x2, y2 = numbers
         if x2 < x1 or y2 < y1:
             ordered = [min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]
             return Shape("bbox", ordered, altered="the corners of a rectangle were in the wrong order")
-        return Shape("bbox", [x1, y1, x2, y2])
-    if len(corners) != 4:
+        return Shape("bbox", numbers)
+    if len(numbers) != 8:
         raise UnreadShapeError("a rectangle that has neither two corners nor four")
+    corners = np.array(numbers, np.float64).reshape(4, 2)
     box = boxes_of_corners(corners[None])
     if not box.fits[0]:
-        return Shape(
-            "polygon", corners.reshape(-1).tolist(), altered="a rectangle whose corners are none became a polygon"
-        )
+        return Shape("polygon", numbers, altered="a rectangle whose corners are none became a polygon")
     rotation = float(box.rotation[0])
     if rotation % 90 == 0:  # upright, from whichever corner it begins
-        ends = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        return Shape("bbox", ends.tolist())
+        return Shape("bbox", np.concatenate([corners.min(axis=0), corners.max(axis=0)]).tolist())
     return Shape("bbox", box.points[0].tolist(), rotation=rotation)
 
 
 def _angle(measured: float, stated: float) -> float:
     """The stated angle where the corners agree with it: it has all digits, and may be negative or of several turns."""
-    apart = abs((measured - stated) % 360)
-    return stated if math.isfinite(stated) and min(apart, 360 - apart) < 1e-6 else measured
+    apart = (measured - stated) % 360 if math.isfinite(stated) else 180.0
+    return stated if min(apart, 360 - apart) < 1e-6 else measured
 
 
-def _circle(corners: Floats) -> Shape:
-    if len(corners) != 2:
+def _circle(numbers: Numbers) -> Shape:
+    if len(numbers) != 4:
         raise UnreadShapeError("a circle that is not a centre and a point on its rim")
-    (x, y), rim = corners[0].tolist(), corners[1] - corners[0]
-    radius = float(np.hypot(*rim))
+    x, y, rim_x, rim_y = numbers
+    radius = math.hypot(rim_x - x, rim_y - y)
     if not math.isfinite(radius) or radius <= 0:
         raise UnreadShapeError("a circle without a radius")
     return Shape("circle", [x, y, radius])
 
 
-def _points(kind: str, corners: Floats) -> list[Shape]:
-    if kind == "point" and len(corners) != 1:
+def _points(kind: str, numbers: Numbers) -> list[Shape]:
+    if kind == "point" and len(numbers) != 2:
         raise UnreadShapeError("a point that is not one point")
-    altered = "a set of points became single keypoints" if len(corners) > 1 else ""
-    return [Shape("keypoint", corner.tolist(), altered=altered) for corner in corners]
+    altered = "a set of points became single keypoints" if len(numbers) > 2 else ""
+    return [Shape("keypoint", [x, y], altered=altered) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
-def _mask(shape: dict[str, Any], corners: Floats) -> Shape:
+def _mask(shape: dict[str, Any], numbers: Numbers) -> Shape:
     try:
-        regions = read_mask(shape.get("mask"), *corners[0].tolist())
+        regions = read_mask(shape.get("mask"), numbers[0], numbers[1])
     except ValueError as error:
         raise UnreadShapeError(str(error)) from error
     if not regions:
@@ -144,7 +141,6 @@ def _mask(shape: dict[str, Any], corners: Floats) -> Shape:
     return Shape("segmentation", regions=regions)
 
 
-def _closed(corners: Floats) -> Numbers:
+def closed(numbers: Numbers) -> Numbers:
     """A ring whose first vertex is repeated at its end, as FastLabel closes them."""
-    ring: Numbers = corners.reshape(-1).tolist()
-    return ring if ring[:2] == ring[-2:] else [*ring, *ring[:2]]
+    return numbers if numbers[:2] == numbers[-2:] else [*numbers, *numbers[:2]]

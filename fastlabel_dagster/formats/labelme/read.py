@@ -27,9 +27,10 @@ from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, r
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import files_below, stem_of
-from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, shape_geometry
+from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, shape_geometry
 from fastlabel_dagster.formats.labelme.masks import embedded_size
 from fastlabel_dagster.formats.labelme.said import attributes_of
+from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.formats.splits import PART_OF_TAG
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
@@ -109,6 +110,7 @@ class _Reader:
         self._classes = _listed(root)
         self._last_order = max((one.order for one in self._classes.values()), default=0)
         self._annotations = AnnotationColumns()
+        self._plain = PointRows(self._annotations)
         self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
         self._known_ids: set[str] = set()
         self._used: set[str] = set()
@@ -130,6 +132,7 @@ class _Reader:
         if damage is not None and not tasks:
             raise damage
         self._notice_unlabeled()
+        self._plain.hand_over()
         colors = class_colors(self._classes.values())
         nested = self._annotations.nested(tasks, self._classes, colors)
         self._told.found(tasks, len(self._annotations))
@@ -180,10 +183,15 @@ class _Reader:
             self._last_order += 1
             self._classes[value] = FoundClass(value, self._last_order)
 
-    def add(self, row: int, kind: str, value: str, **fields: Any) -> None:
-        """Add an annotation."""
+    def add(self, row: int, order: int, kind: str, value: str, **fields: Any) -> None:
+        """Add an annotation, at the place ``order`` within its task."""
         self.meet(value)
-        self._annotations.add(row, kind, value, **fields)
+        self._annotations.add(row, kind, value, order=order, **fields)
+
+    def add_points(self, row: int, order: int, kind: str, value: str, points: list[float]) -> None:
+        """Add an annotation that has nothing but its points."""
+        self.meet(value)
+        self._plain.add(row, order, kind, value, points)
 
     @property
     def told(self) -> ReadTally:
@@ -199,6 +207,7 @@ class _Shapes:
         self._regions: dict[tuple[Any, str], list[list[list[float]]]] = {}
         self._poses: dict[tuple[Any, str], list[dict[str, Any]]] = {}
         self._groups: dict[tuple[Any, str], int] = {}
+        self._order = 0
 
     def read(self, document: dict[str, Any]) -> None:
         shapes = document["shapes"]
@@ -220,6 +229,7 @@ class _Shapes:
                 continue
             try:
                 for geometry in shape_geometry(shape):
+                    self._order += 1
                     self._read_shape(shape, label, geometry, where)
             except UnreadShapeError as error:
                 self._reader.told.drop(str(error), where=where)
@@ -243,12 +253,16 @@ class _Shapes:
                     told.notice("polygons of one group became one segmentation", "segmentation", where=where)
                 return
             self._regions[group] = regions
-            self._reader.add(self._row, "segmentation", label, regions=regions, attributes=attributes)
+            self._reader.add(self._row, self._order, "segmentation", label, regions=regions, attributes=attributes)
             return
         if group is not None and shape.get("annotation_type") is None:
             told.notice("the group a shape belongs to was not kept", geometry.type, where=where)
+        if not attributes and geometry.points is not None and geometry.rotation is None:
+            self._reader.add_points(self._row, self._order, geometry.type, label, geometry.points)
+            return
         self._reader.add(
             self._row,
+            self._order,
             geometry.type,
             label,
             points=geometry.points,
@@ -279,7 +293,7 @@ class _Shapes:
         keypoints = [point]
         if group is not None:
             self._poses[group[0], pose] = keypoints
-        self._reader.add(self._row, POSE, pose, keypoints=keypoints, attributes=attributes_of(shape))
+        self._reader.add(self._row, self._order, POSE, pose, keypoints=keypoints, attributes=attributes_of(shape))
 
     def _read_flags(self, document: dict[str, Any]) -> None:
         flags = document.get("flags")
@@ -288,14 +302,12 @@ class _Shapes:
             if is_set is True and value and _is_text(value):
                 said = about.get(value) if isinstance(about, dict) else None
                 attributes = attributes_of(said) if isinstance(said, dict) else []
-                self._reader.add(self._row, "classification", value, attributes=attributes)
+                self._order += 1
+                self._reader.add(self._row, self._order, "classification", value, attributes=attributes)
 
 
 def _as_regions(geometry: Shape) -> list[list[list[float]]]:
-    if geometry.regions is not None:
-        return geometry.regions
-    ring = list(geometry.points or ())
-    return [[ring if ring[:2] == ring[-2:] else [*ring, *ring[:2]]]]
+    return [[closed(geometry.points or [])]] if geometry.regions is None else geometry.regions
 
 
 def _group(shape: dict[str, Any]) -> tuple[Any, str] | None:

@@ -12,6 +12,8 @@ from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, guessed_type
 def attributes_of(shape: dict[str, Any]) -> list[dict[str, Any]]:
     """The attributes of a shape. labelme writes every flag it was told of with every shape, so one that is off is an
     attribute as well."""
+    if not (shape.get("flags") or shape.get(DESCRIPTION) or shape.get("attributes")):
+        return []
     types, names = (_texts(shape.get(key)) for key in ("attribute_types", "attribute_names"))
     found: list[tuple[str, str, Any]] = []
     flags = shape.get("flags")

@@ -26,6 +26,7 @@ from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import stem_of
 from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, NO_POSE, POSE
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files
+from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import load_xml
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
 from fastlabel_dagster.labels.tables import Labels
@@ -77,6 +78,7 @@ class _Reader:
         self._last_order = max((one.order for one in classes.values()), default=0)
         self._pictures = PictureIndex(root)
         self._annotations = AnnotationColumns()
+        self._plain = PointRows(self._annotations)
         self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
         self._known_ids: set[str] = set()
         self._used: set[str] = set()
@@ -102,6 +104,7 @@ class _Reader:
         if damage is not None and not tasks:
             raise damage
         self._notice_unlabeled()
+        self._plain.hand_over()
         colors = class_colors(self._classes.values())
         nested = self._annotations.nested(tasks, self._classes, colors)
         self._told.found(tasks, len(self._annotations))
@@ -148,10 +151,10 @@ class _Reader:
             self._tasks[column].append(content)
         row = len(self._tasks["task_id"]) - 1
         for number, element in enumerate(root.findall("object"), start=1):
-            self._read_object(row, element, f"{file.place}, object {number}")
+            self._read_object(row, number, element, f"{file.place}, object {number}")
 
-    def _read_object(self, row: int, element: Element, where: str) -> None:
-        child = {one.tag: one for one in reversed(element)}  # the first of several counts
+    def _read_object(self, row: int, number: int, element: Element, where: str) -> None:
+        child = {one.tag: one for one in element}
         value = _text(child.get("name"))
         if not value:
             self._told.drop("an object without a name", where=where)
@@ -159,18 +162,18 @@ class _Reader:
         box = self._box(child.get("bndbox"), where)
         if box is None:
             return
-        for tag, problem in _UNREAD.items():
-            if tag in child:
-                self._told.notice(problem, where=where)
+        for tag in _UNREAD.keys() & child.keys():
+            self._told.notice(_UNREAD[tag], where=where)
         if value not in self._classes:
             self._last_order += 1
             self._classes[value] = FoundClass(value, self._last_order)
+        outline = self._outline(child["polygon"], where) if "polygon" in child else None
+        kind, points = ("bbox", box) if outline is None else ("polygon", outline)
         attributes = list(_attributes(child))
-        outline = self._outline(child.get("polygon"), where)
-        if outline is None:
-            self._annotations.add(row, "bbox", value, points=box, attributes=attributes)
+        if attributes:
+            self._annotations.add(row, kind, value, points=points, attributes=attributes, order=number)
         else:
-            self._annotations.add(row, "polygon", value, points=outline, attributes=attributes)
+            self._plain.add(row, number, kind, value, points)
 
     def _box(self, element: Element | None, where: str) -> list[float] | None:
         """x1, y1, x2, y2 in pixels, the corners in order; None (and told) when the box is no box."""
@@ -195,10 +198,8 @@ class _Reader:
             self._told.notice("the box has no area", "bbox", where=where)
         return box
 
-    def _outline(self, element: Element | None, where: str) -> list[float] | None:
-        """x, y, x, y, … of a polygon; None when there is none, or none that can be read (which is told)."""
-        if element is None:
-            return None
+    def _outline(self, element: Element, where: str) -> list[float] | None:
+        """x, y, x, y, … of a polygon; None (and told) when it cannot be read."""
         stated = {one.tag: one.text for one in element}
         numbers: list[float] = []
         try:
