@@ -6,7 +6,6 @@ parts, in a folder for each: ``train/labels/sub/a.txt`` speaks of ``train/pictur
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value, read_class_words
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.image_size import image_size
-from fastlabel_dagster.formats.label_files import label_name
+from fastlabel_dagster.formats.label_files import files_below, label_name
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
@@ -42,6 +41,8 @@ from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
 _FILES_AT_ONCE = 2000
+#: Text files that lie beside label files in many datasets and are none.
+_NO_LABELS = frozenset({"classes.txt", "labels.txt", "readme.txt", "README.txt", "train.txt", "val.txt", "test.txt"})
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 
 
@@ -186,7 +187,8 @@ HeadOf: TypeAlias = Callable[[str], tuple[str, str] | None]
 class _Task(NamedTuple):
     name: str
     part: str
-    label: Path | None
+    label: str | None
+    """POSIX path of its label file below the dataset's folder."""
     picture: Path | None
 
 
@@ -206,23 +208,22 @@ def read_line_files(
     if not source.exists():
         raise FileNotFoundError(f"there is no {layout.format} dataset at {source}")
     root = source if source.is_dir() else source.parent
-    if root.name == layout.labels and not (root / layout.labels).is_dir():
+    if root.name == layout.labels:
         root = root.parent
-    folders = _label_folders(root, layout)
-    index = PictureIndex(root)
-    tasks = _named_apart(_tasks(root, folders, index, layout))
+    label_files = _label_files(root, layout)
     words = read_class_words(root)
+    if not label_files and not (root / CLASS_FILE).is_file():
+        raise FileNotFoundError(
+            f"{root} has no folder {layout.labels} of label files, so it is no {layout.format} dataset"
+        )
+    tasks = _named_apart(_tasks(root, label_files, PictureIndex(root), layout))
     stated = set(words)
     annotations = AnnotationColumns()
     heads: dict[int, dict[str, str]] = {}
     for start in range(0, len(tasks), _FILES_AT_ONCE):
         some = tasks[start : start + _FILES_AT_ONCE]
-        files = {
-            row: (task.label, _below(root, task.label))
-            for row, task in enumerate(some, start)
-            if task.label is not None
-        }
-        lines = _lines(files, heads, told, head_of)
+        files = {row: task.label for row, task in enumerate(some, start) if task.label}
+        lines = _lines(root, files, heads, told, head_of=head_of)
         told.advance(len(some))
         if len(lines):
             read_lines(lines, annotations, words)
@@ -251,49 +252,47 @@ def read_line_files(
     return Labels(tasks_table(columns), table, origin={"format": layout.format})
 
 
-def _label_folders(root: Path, layout: Layout) -> list[Path]:
-    """The folders of labels, in a fixed order; links are not followed."""
-    found: dict[str, list[Path]] = {name: [] for name in (layout.labels, *layout.also)}
-    for place, folders, _ in os.walk(root):
-        folders.sort()
-        for name in list(folders):
-            kind = next((known for known in found if name == known or name.startswith(f"{known}-")), None)
-            if kind is not None:
-                found[kind].append(Path(place, name))
-                folders.remove(name)
-    for places in found.values():
-        if any(next(_text_files(place), None) for place in places):
-            return places
-    if next((path for path in root.glob("*.txt") if path.is_file()), None):
-        return [root]
-    names = " or ".join(found)
-    raise FileNotFoundError(f"{root} has no folder {names} with label files, so it is no {layout.format} dataset")
+class _LabelFile(NamedTuple):
+    part: str
+    """POSIX path of the folder of its part below the dataset's, "" for itself."""
+    inner: str
+    """POSIX path below the folder of labels."""
+    path: str
+    """POSIX path below the dataset's folder."""
 
 
-def _text_files(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            if name.lower().endswith(".txt"):
-                yield Path(place, name)
+def _label_files(root: Path, layout: Layout) -> list[_LabelFile]:
+    """The label files, in a fixed order."""
+    listed = list(files_below(root, {".txt"}))
+    for known in (layout.labels, *layout.also):
+        found = []
+        for folder, names in listed:
+            above = folder.split("/")
+            place = next((at for at, name in enumerate(above) if name == known or name.startswith(f"{known}-")), None)
+            if place is not None:
+                part, inside = "/".join(above[:place]), above[place + 1 :]
+                found += [_LabelFile(part, "/".join([*inside, name]), f"{folder}/{name}") for name in names]
+        if found:
+            return sorted(found)
+    return [
+        _LabelFile("", name, name) for folder, names in listed if not folder for name in names if name not in _NO_LABELS
+    ]
 
 
-def _tasks(root: Path, folders: list[Path], index: PictureIndex, layout: Layout) -> Iterator[_Task]:
+def _tasks(root: Path, files: list[_LabelFile], index: PictureIndex, layout: Layout) -> Iterator[_Task]:
     used: set[Path] = set()
-    for folder in folders:
-        part = "" if folder == root else _below(root, folder.parent)
-        for label in _text_files(folder) if folder != root else sorted(root.glob("*.txt")):
-            picture = index.find(label)
-            if picture is not None and picture not in used:
-                used.add(picture)
-                yield _Task(_name(index.path_of(picture), part, layout), part, label, picture)
-            else:
-                stem = _below(folder, label).rpartition(".")[0]
-                yield _Task(stem, part, label, None)
+    for file in files:
+        label = root / file.path
+        picture = index.find(label)
+        if picture is not None and picture not in used:
+            used.add(picture)
+            yield _Task(_name(index.path_of(picture), file.part, layout), file.part, file.path, picture)
+        else:
+            yield _Task(label_name(file.inner, ""), file.part, file.path, None)
     for path in index:
         picture = index.root / path
         if picture not in used:
-            part = next((part for part in _part_of(path, layout)), "")
+            part = next(_part_of(path, layout), "")
             yield _Task(_name(path, part, layout), part, None, picture)
 
 
@@ -311,12 +310,6 @@ def _name(path: str, part: str, layout: Layout) -> str:
         if inner.startswith(f"{folder}/"):
             return inner.removeprefix(f"{folder}/")
     return inner
-
-
-def _below(root: Path, path: Path) -> str:
-    relative = os.path.relpath(path, root).replace(os.sep, "/")
-    readable = relative.encode("utf-8", "replace").decode()
-    return "" if readable == "." else readable
 
 
 def _tag(part: str) -> str:
@@ -344,17 +337,17 @@ def _named_apart(tasks: Iterator[_Task]) -> list[_Task]:
 
 
 def _lines(
-    labels: dict[int, tuple[Path, str]], heads: dict[int, dict[str, str]], told: ReadTally, head_of: HeadOf | None
+    root: Path, files: dict[int, str], heads: dict[int, dict[str, str]], told: ReadTally, *, head_of: HeadOf | None
 ) -> Lines:
-    """The lines of some label files (row of the task -> file and what to call it). Blank lines and heads are none."""
+    """The lines of some label files (row of the task -> path below ``root``). Blank lines and heads are none."""
     texts: list[str] = []
     owner: list[int] = []
     numbers: list[int] = []
-    for row, (label, called) in labels.items():
+    for row, file in files.items():
         try:
-            content = label.read_bytes().decode("utf-8-sig", "replace")
+            content = (root / file).read_bytes().decode("utf-8-sig", "replace")
         except OSError as error:
-            told.drop(f"a label file that cannot be read ({type(error).__name__})", FILE, where=called)
+            told.drop(f"a label file that cannot be read ({type(error).__name__})", FILE, where=file)
             continue
         for number, line in enumerate(content.split("\n"), start=1):
             if not line or line.isspace():
@@ -366,7 +359,6 @@ def _lines(
             texts.append(line)
             owner.append(row)
             numbers.append(number)
-    files = {row: called for row, (_, called) in labels.items()}
     return Lines(texts, np.array(owner, np.int64), np.array(numbers, np.int64), files, told)
 
 
