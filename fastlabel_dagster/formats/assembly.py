@@ -295,15 +295,20 @@ def stable_id(*parts: str) -> str:
 
 
 def distinct_colors() -> Iterator[str]:
-    """Colours that differ: hues a golden angle apart, every turn a little darker or paler."""
-    index = 0
+    """Colours that differ: hues a golden angle apart, every turn a little darker or paler. Where eyes could not tell
+    them apart any more, simply all other colours, 2**24 together; after that they come again."""
     seen = set()
-    while True:
+    for index in range(2000):
         hue = (index * 0.61803398875) % 1.0
         lightness = (0.5, 0.38, 0.62, 0.3, 0.7)[(index // 12) % 5]
         red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.75)
         color = f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
-        index += 1
         if color not in seen:
             seen.add(color)
+            yield color
+    number = 0
+    while True:
+        number = (number + 0x9E3779) % 2**24  # an odd step meets every number once
+        color = f"#{number:06x}"
+        if color not in seen:
             yield color

@@ -184,12 +184,14 @@ class _Reader:
 
     def _tell_of_lost(self, items: list[Item], item_of: Ints, lines: Lines, lost: Bools) -> None:
         """Lines of images that are not there, or whose size nobody knows."""
-        for row, count in zip(*(found.tolist() for found in np.unique(item_of[lost], return_counts=True)), strict=True):
+        rows, place, counts = np.unique(item_of[lost], return_inverse=True, return_counts=True)
+        labelled = np.bincount(place, lines.is_numbers[lost], minlength=len(rows)) > 0
+        for row, count, is_labels in zip(rows.tolist(), counts.tolist(), labelled.tolist(), strict=True):
             item = items[row]
             if item.image is not None:
                 reason = "the image cannot be read, its size is not known"
                 self._told.drop(reason, where=self._files.below(item.image), count=count)
-            elif lines.is_numbers[item_of == row].any():
+            elif is_labels:
                 self._told.drop("its label file has no image", where=self._files.below(item.label or ""), count=count)
             else:
                 self._told.notice("a text file that holds no labels", FILE, where=self._files.below(item.label or ""))
