@@ -61,6 +61,7 @@ _HERE = "fastlabel_dagster.formats"
 _MODULES: dict[str, str] = {
     "coco": f"{_HERE}.coco",
     "coco_parquet": f"{_HERE}.coco.parquet",
+    "coco_panoptic": f"{_HERE}.coco.panoptic",
     "yolo": f"{_HERE}.yolo",
     "cvat": f"{_HERE}.cvat",
     "kitti": f"{_HERE}.kitti",
@@ -70,6 +71,7 @@ _MODULES: dict[str, str] = {
     "labelme": f"{_HERE}.labelme",
     "semantic_masks": f"{_HERE}.masks.semantic",
     "instance_masks": f"{_HERE}.masks.instance",
+    "overlays": f"{_HERE}.overlays",
     "parquet": f"{_HERE}.parquet",
     "spacy": f"{_HERE}.spacy",
     "hf_imagefolder": f"{_HERE}.hf_imagefolder",

@@ -314,7 +314,7 @@ def _attributes(batch: _Batch, stated: Mapping[int, _Stated]) -> pa.Array | None
             put(CROWD, "switch", "true", True)
         try:
             for key, value in (items or {}).items():
-                put(key, *_attribute(value))
+                put(key, *attribute_of(value))
         except (AttributeError, TypeError):  # no object, or a value too large or too deep to be written as JSON
             odd.append(row)
         if row in stated:
@@ -329,7 +329,7 @@ def _attributes(batch: _Batch, stated: Mapping[int, _Stated]) -> pa.Array | None
     return list_array(offsets_of(counts), pa.StructArray.from_arrays(arrays, fields=list(ATTRIBUTE)))
 
 
-def _attribute(value: Any) -> tuple[str, str, bool]:
+def attribute_of(value: Any) -> tuple[str, str, bool]:
     """Type and text of an attribute's value, and whether the text is JSON."""
     if isinstance(value, str):
         return "text", value, False

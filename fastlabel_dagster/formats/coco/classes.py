@@ -67,7 +67,7 @@ class ClassBook:
                 value,
                 _order(identity),
                 _text(category.get("title")),
-                _text(category.get("color")),
+                _color(category.get("color")),
                 [kind for kind in _list(category.get("types")) if isinstance(kind, str)],
                 keypoints,
                 list(_edges(category.get("skeleton"))),
@@ -75,6 +75,8 @@ class ClassBook:
             above = _text(category.get("supercategory"))
             if above:
                 found.extra["supercategory"] = above
+            if category.get("isthing") == 0:
+                found.extra["isthing"] = 0
             self.classes[place : place + 1] = [found]
         return place
 
@@ -116,6 +118,13 @@ def _value(category: dict[str, Any]) -> str:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _color(value: Any) -> str | None:
+    """``#rrggbb``, also where it is written as three numbers, as in panoptic files."""
+    if isinstance(value, list) and len(value) == 3 and all(type(part) is int and 0 <= part <= 255 for part in value):
+        return "#" + bytes(value).hex()
+    return _text(value)
 
 
 def _list(value: Any) -> list[Any]:

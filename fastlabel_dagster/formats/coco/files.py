@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from fastlabel_dagster.labels.report import ReadTally
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _WORD = re.compile(r"[a-z]+")
 #: One dataset is often published as several files over the same images; the first of these that is there is read.
-_KINDS = ("instances_", "person_keypoints_", "")
+_KINDS = ("instances_", "person_keypoints_", "panoptic_", "")
 
 
 #: In ``info``: boxes have their four corners as segmentation.
@@ -44,23 +44,32 @@ class CocoFile(NamedTuple):
         return self.path.relative_to(self.root).as_posix()
 
 
-def load_coco_files(source: Path, told: ReadTally) -> list[CocoFile]:
+def load_coco_files(
+    source: Path, told: ReadTally, accepts: Callable[[Any], bool] | None = None, what: str = "COCO"
+) -> list[CocoFile]:
     """The annotation files of ``source`` (a JSON file, or a folder with some of its own, in ``annotations/`` or one
     level below), in the order of their names. A damaged file beside good ones is told as dropped.
+
+    Args:
+        source: the file or the folder.
+        told: the report.
+        accepts: whether a document is one of those looked for; without it, :func:`is_coco`.
+        what: those are called.
 
     Raises:
         FileNotFoundError: when there is none.
         FormatError: when the only JSON files there are damaged, or the one named is not COCO.
     """
+    accepts = accepts or is_coco
     if source.is_dir():
-        files = _one_per_split(_those_of_coco(source, told))
+        files = _one_per_split(_accepted(source, told, accepts))
         if not files:
-            raise FileNotFoundError(f"there is no COCO annotation file in {source} (nor one folder below it)")
+            raise FileNotFoundError(f"there is no {what} annotation file in {source} (nor one folder below it)")
         root = source
     else:
         content = load_json(source)
-        if not is_coco(content):
-            raise FormatError(source, "is not a COCO file: it has no list of images and annotations")
+        if not accepts(content):
+            raise FormatError(source, f"is not a {what} file: it has no list of images and such annotations")
         files = [(source, content)]
         root = source.parent.parent if source.parent.name == "annotations" else source.parent
     several = len(files) > 1
@@ -73,7 +82,7 @@ def load_coco_files(source: Path, told: ReadTally) -> list[CocoFile]:
     return result
 
 
-def _those_of_coco(folder: Path, told: ReadTally) -> list[tuple[Path, dict[str, Any]]]:
+def _accepted(folder: Path, told: ReadTally, accepts: Callable[[Any], bool]) -> list[tuple[Path, dict[str, Any]]]:
     found: list[tuple[Path, dict[str, Any]]] = []
     damaged: list[FormatError] = []
     for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
@@ -84,7 +93,7 @@ def _those_of_coco(folder: Path, told: ReadTally) -> list[tuple[Path, dict[str, 
         except FormatError as error:
             damaged.append(error)
             continue
-        if is_coco(content):
+        if accepts(content):
             found.append((path, content))
     if damaged and not found:
         raise damaged[0]

@@ -38,10 +38,16 @@ def trace(segmentation: dict[str, Any]) -> Traced | None:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    part = mask[top:bottom, left:right]  # most masks fill a small part of their picture
-    regions = [[_moved(ring, left, top) for ring in region] for region in raster.mask_to_regions(part)]
-    return Traced(regions, int(part.sum()), (left, top, right, bottom))
+    top, left = int(rows[0]), int(columns[0])
+    return traced(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
+
+
+def traced(window: raster.Mask, top: int, left: int) -> Traced:
+    """The regions of a mask that lies at (``top``, ``left``) of its picture. Its first and last rows and columns have
+    pixels: most masks fill a small part of their picture, and only that is traced."""
+    height, width = window.shape
+    regions = [[_moved(ring, left, top) for ring in region] for region in raster.mask_to_regions(window)]
+    return Traced(regions, int(window.sum()), (left, top, left + width, top + height))
 
 
 def _moved(ring: list[float], x: int, y: int) -> list[float]:

@@ -18,15 +18,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from fastlabel_dagster.formats.assembly import AnnotationColumns, class_colors, classes_table, stable_id, tasks_table
+from fastlabel_dagster.formats.assembly import AnnotationColumns, class_colors, classes_table
 from fastlabel_dagster.formats.coco.annotations import read_annotations
 from fastlabel_dagster.formats.coco.classes import ClassBook
-from fastlabel_dagster.formats.coco.columns import is_id
 from fastlabel_dagster.formats.coco.files import RECTANGLES, CocoFile, collector_paused, load_coco_files
-from fastlabel_dagster.formats.coco.pictures import PictureFinder
+from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.errors import FormatError
-from fastlabel_dagster.formats.outlines import FARTHEST
-from fastlabel_dagster.formats.report import IMAGE
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -81,40 +78,17 @@ class _Reader:
         self._told = told
         self._rectangles_are_boxes = rectangles_are_boxes
         self._book = ClassBook(files, told)
+        self._tasks = TaskRows(files, told)
         self._annotations = AnnotationColumns()
-        self._task_ids: set[str] = set()
-        self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
 
     def labels(self, format: str) -> Labels:
-        repeated = self._repeated_names()
         for file in self._files:
-            self._read(file, repeated)
-        classes = {one.value: one for one in self._book.classes}
-        colors = class_colors(self._book.classes)
-        nested = self._annotations.nested(len(self._tasks["task_id"]), classes, colors)
-        self._told.found(len(self._tasks["task_id"]), len(self._annotations))
-        return Labels(
-            tasks_table({**self._tasks, "annotations": nested}),
-            classes_table(self._book.classes, self._annotations.usage(), colors),
-            origin={"format": format},
-        )
+            self._read(file)
+        return labels_of(self._tasks, self._book, self._annotations, self._told, format)
 
-    def _repeated_names(self) -> set[str]:
-        """File names that occur in more than one file of the dataset."""
-        if len(self._files) == 1:
-            return set()
-        first: dict[str, str] = {}
-        repeated = set()
-        for file in self._files:
-            for image in file.content["images"]:
-                name = _file_name(image) if isinstance(image, dict) else None
-                if name is not None and first.setdefault(name, file.name) != file.name:
-                    repeated.add(name)
-        return repeated
-
-    def _read(self, file: CocoFile, repeated: set[str]) -> None:
-        before = len(self._tasks["task_id"])
-        row_of_image = self._read_images(file, repeated)
+    def _read(self, file: CocoFile) -> None:
+        before = len(self._tasks)
+        row_of_image = self._tasks.read(file)
         info = file.content.get("info")
         said = isinstance(info, dict) and info.get(RECTANGLES) == "rectangle"
         read_annotations(
@@ -125,54 +99,12 @@ class _Reader:
             self._told,
             rectangles=said or self._rectangles_are_boxes,
         )
-        self._told.advance(len(self._tasks["task_id"]) - before)
-
-    def _read_images(self, file: CocoFile, repeated: set[str]) -> dict[Any, int]:
-        rows: dict[Any, int] = {}
-        row_of_name: dict[str, int] = {}
-        pictures = PictureFinder(file)
-        tasks = self._tasks
-        prefix = f"{file.split}/" if file.split else ""
-        split_tags = [file.tag] if file.tag else []
-        for place, image in enumerate(file.content["images"], start=1):
-            name = _file_name(image) if isinstance(image, dict) else None
-            if name is None or not is_id(image.get("id")):
-                self._told.drop("images without an id or a file name", IMAGE, where=f"{file.name}, image #{place}")
-                continue
-            identity = image["id"]
-            if identity in rows:
-                self._told.drop("images whose id another image has already", IMAGE, where=f"{file.name}, {name}")
-                continue
-            if name in row_of_name:
-                self._told.notice(
-                    "images listed twice under one file name, read as one", IMAGE, where=f"{file.name}, {name}"
-                )
-                rows[identity] = row_of_name[name]
-                continue
-            task_id = image.get("task_id")
-            if not isinstance(task_id, str) or task_id in self._task_ids:
-                task_id = stable_id("coco", file.split, name)
-            self._task_ids.add(task_id)
-            rows[identity] = row_of_name[name] = len(self._tasks["task_id"])
-            task_name = image.get("task_name")
-            if not (task_name and isinstance(task_name, str)):
-                task_name = prefix + name if name in repeated else name
-            tags = image.get("tags")
-            if not (tags and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
-                tags = split_tags
-            tasks["task_id"].append(task_id)
-            tasks["name"].append(task_name)
-            tasks["width"].append(_side(image.get("width")))
-            tasks["height"].append(_side(image.get("height")))
-            tasks["tags"].append(tags)
-            tasks["url"].append(pictures.url_of(name))
-        return rows
+        self._told.advance(len(self._tasks) - before)
 
 
-def _file_name(image: dict[str, Any]) -> str | None:
-    name = image.get("file_name")
-    return name.replace("\\", "/") if isinstance(name, str) and name else None
-
-
-def _side(value: Any) -> int | None:
-    return int(value) if type(value) in (int, float) and 0 < value <= FARTHEST else None
+def labels_of(tasks: TaskRows, book: ClassBook, found: AnnotationColumns, told: ReadTally, format: str) -> Labels:
+    """What was found, as labels; the counts are told."""
+    colors = class_colors(book.classes)
+    nested = found.nested(len(tasks), {one.value: one for one in book.classes}, colors)
+    told.found(len(tasks), len(found))
+    return Labels(tasks.table(nested), classes_table(book.classes, found.usage(), colors), origin={"format": format})

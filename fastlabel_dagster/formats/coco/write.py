@@ -77,15 +77,17 @@ def write_coco(
     rectangles = _wants_rectangles(bbox_segmentation)
     pictures, categories = _plan(labels, images, tally)
     with folder.open(JSON_FILE) as file:
-        file.write(b'{"info":' + orjson.dumps(_info(labels, rectangles)) + b',\n"licenses":[],\n"images":[')
-        _write_items(file, (orjson.dumps(rows)[1:-1] for rows in _image_rows(pictures)))
+        file.write(
+            b'{"info":' + orjson.dumps(info_of(labels, rectangles=rectangles)) + b',\n"licenses":[],\n"images":['
+        )
+        write_items(file, (orjson.dumps(rows)[1:-1] for rows in image_rows(pictures)))
         file.write(b'],\n"annotations":[')
-        _write_items(
+        write_items(
             file, (_json_lines(rows) for rows in _annotation_rows(labels, pictures, categories, tally, rectangles))
         )
         file.write(b'],\n"categories":')
-        above = supercategories(labels)
-        file.write(orjson.dumps([_category_row(category, above) for category in categories]))
+        extras = extras_of(labels)
+        file.write(orjson.dumps([category_row(one, extras.get(one.value, {})) for one in categories]))
         file.write(b"}\n")
         size = file.tell()
     return _with_images(Written(len(pictures), files=1, bytes=size), folder, pictures, images, tally)
@@ -103,18 +105,22 @@ def write_coco_parquet(
     rectangles = _wants_rectangles(bbox_segmentation)
     pictures, categories = _plan(labels, images, tally)
     size = 0
-    above = supercategories(labels)
+    extras = extras_of(labels)
     tables: list[tuple[str, pa.Schema, Callable[[], Iterable[pa.Table]]]] = [
         (
             "images.parquet",
             COCO_IMAGES,
-            lambda: (pa.Table.from_pylist(rows, COCO_IMAGES) for rows in _image_rows(pictures)),
+            lambda: (pa.Table.from_pylist(rows, COCO_IMAGES) for rows in image_rows(pictures)),
         ),
         ("annotations.parquet", COCO_ROWS, lambda: _annotation_rows(labels, pictures, categories, tally, rectangles)),
         (
             "categories.parquet",
             COCO_CATEGORIES,
-            lambda: [pa.Table.from_pylist([_category_row(one, above) for one in categories], COCO_CATEGORIES)],
+            lambda: [
+                pa.Table.from_pylist(
+                    [category_row(one, extras.get(one.value, {})) for one in categories], COCO_CATEGORIES
+                )
+            ],
         ),
     ]
     for name, schema, rows in tables:
@@ -141,9 +147,14 @@ def _wants_rectangles(bbox_segmentation: str) -> bool:
 
 def _plan(labels: Labels, images: PictureSource | None, tally: Tally) -> tuple[Pictures, Categories]:
     pictures = list_pictures(labels, images, tally)
+    tell_of_sizes(pictures, tally)
+    return pictures, Categories(labels.classes)
+
+
+def tell_of_sizes(pictures: Pictures, tally: Tally) -> None:
+    """Tell of the images whose size nobody knows."""
     unknown = np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist()
     tally.note("altered", _NO_SIZE, IMAGE, len(unknown), [pictures.names[row] for row in unknown[:EXAMPLES]])
-    return pictures, Categories(labels.classes)
 
 
 def _annotation_rows(
@@ -182,7 +193,7 @@ def _with_images(
     return written._replace(files=written.files + files, bytes=written.bytes + size)
 
 
-def _info(labels: Labels, rectangles: bool) -> dict[str, str | int]:
+def info_of(labels: Labels, *, rectangles: bool = False) -> dict[str, str | int]:
     """What the file says of itself: nothing that depends on the moment or the machine."""
     known = {f"labels_{name}": labels.origin[name] for name in ("version", "digest") if name in labels.origin}
     if rectangles:
@@ -190,7 +201,8 @@ def _info(labels: Labels, rectangles: bool) -> dict[str, str | int]:
     return {"description": str(labels.origin.get("project", "")), **known}
 
 
-def _image_rows(pictures: Pictures) -> Iterator[list[dict[str, Any]]]:
+def image_rows(pictures: Pictures) -> Iterator[list[dict[str, Any]]]:
+    """The entries of ``images``, some thousand at a time."""
     width, height = (np.nan_to_num(size).astype(np.int64).tolist() for size in (pictures.width, pictures.height))
     for start in range(0, len(pictures), _IMAGES_AT_ONCE):
         rows = []
@@ -210,18 +222,20 @@ def _image_rows(pictures: Pictures) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def supercategories(labels: Labels) -> dict[str, str]:
-    """Class value -> the supercategory a COCO file has given it."""
-    found: dict[str, str] = {}
+def extras_of(labels: Labels) -> dict[str, dict[str, Any]]:
+    """Class value -> what the COCO file it was read from says of it besides: ``supercategory``, ``isthing``."""
+    found: dict[str, dict[str, Any]] = {}
     for value, extra in zip(*(labels.classes[name].to_pylist() for name in ("value", "extra")), strict=True):
-        above = orjson.loads(extra).get("supercategory") if extra else None
-        if isinstance(above, str) and value is not None:
-            found.setdefault(value, above)
+        if extra and value is not None:
+            found.setdefault(value, orjson.loads(extra))
     return found
 
 
-def _category_row(category: Category, above: Mapping[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": category.id, "name": category.value, "supercategory": above.get(category.value, "")}
+def category_row(category: Category, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A category as COCO has it. ``extra`` is that of its class."""
+    above = extra.get("supercategory", "")
+    row: dict[str, Any] = {"id": category.id, "name": category.value}
+    row["supercategory"] = above if isinstance(above, str) else ""
     if category.title is not None:
         row["title"] = category.title
     if category.color is not None:
@@ -234,7 +248,7 @@ def _category_row(category: Category, above: Mapping[str, str]) -> dict[str, Any
     return row
 
 
-def _write_items(file: BinaryIO, pieces: Iterable[bytes]) -> None:
+def write_items(file: BinaryIO, pieces: Iterable[bytes]) -> None:
     """The pieces (each some items of a JSON list, separated by commas) one after the other."""
     separator = b"\n"
     for piece in pieces:

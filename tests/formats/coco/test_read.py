@@ -163,7 +163,7 @@ def test_a_truncated_file_says_which_it_is(bench):
 def test_a_file_of_something_else_says_so(bench, tmp_path):
     with pytest.raises(FileNotFoundError, match="no COCO annotation file"):
         bench.read({"hello": 1})
-    with pytest.raises(ValueError, match="not a COCO file"):
+    with pytest.raises(ValueError, match="is not a COCO file"):
         formats.read(bench.folder / "source" / "annotations.json", format="coco")
     with pytest.raises(FileNotFoundError):
         formats.read(tmp_path / "nowhere", format="coco")

@@ -1,0 +1,101 @@
+"""The images of COCO files as tasks: each name once, each with its picture where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from fastlabel_dagster.formats.assembly import stable_id, tasks_table
+from fastlabel_dagster.formats.coco.columns import is_id
+from fastlabel_dagster.formats.coco.files import CocoFile
+from fastlabel_dagster.formats.coco.pictures import PictureFinder
+from fastlabel_dagster.formats.outlines import FARTHEST
+from fastlabel_dagster.formats.report import IMAGE
+from fastlabel_dagster.labels.report import ReadTally
+
+
+class TaskRows:
+    """The tasks of all files of a dataset, in the order of the files and their images."""
+
+    def __init__(self, files: Sequence[CocoFile], told: ReadTally) -> None:
+        self._told = told
+        self._repeated = _repeated_names(files)
+        self._ids: set[str] = set()
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in ("task_id", "name", "width", "height", "tags", "url")
+        }
+
+    def __len__(self) -> int:
+        return len(self._columns["task_id"])
+
+    def size(self, row: int) -> tuple[int | None, int | None]:
+        """Width and height of a task's picture in pixels, where the file says."""
+        return self._columns["width"][row], self._columns["height"][row]
+
+    def table(self, annotations: pa.Array) -> pa.Table:
+        """All tasks with their ``annotations``."""
+        return tasks_table({**self._columns, "annotations": annotations})
+
+    def read(self, file: CocoFile) -> dict[Any, int]:
+        """Add the images of ``file``. Returns image id -> row."""
+        rows: dict[Any, int] = {}
+        row_of_name: dict[str, int] = {}
+        pictures = PictureFinder(file)
+        columns, told = self._columns, self._told
+        prefix = f"{file.split}/" if file.split else ""
+        for place, image in enumerate(file.content["images"], start=1):
+            name = _file_name(image) if isinstance(image, dict) else None
+            if name is None or not is_id(image.get("id")):
+                told.drop("images without an id or a file name", IMAGE, where=f"{file.name}, image #{place}")
+                continue
+            identity = image["id"]
+            if identity in rows:
+                told.drop("images whose id another image has already", IMAGE, where=f"{file.name}, {name}")
+                continue
+            if name in row_of_name:
+                told.notice("images listed twice under one file name, read as one", IMAGE, where=f"{file.name}, {name}")
+                rows[identity] = row_of_name[name]
+                continue
+            task_id = image.get("task_id")
+            if not (task_id and isinstance(task_id, str)) or task_id in self._ids:
+                task_id = stable_id("coco", file.split, name)
+            self._ids.add(task_id)
+            rows[identity] = row_of_name[name] = len(columns["task_id"])
+            columns["task_id"].append(task_id)
+            task_name = image.get("task_name")
+            if not (task_name and isinstance(task_name, str)):
+                task_name = prefix + name if name in self._repeated else name
+            columns["name"].append(task_name)
+            columns["width"].append(_side(image.get("width")))
+            columns["height"].append(_side(image.get("height")))
+            tags = image.get("tags")
+            if not (tags and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+                tags = [file.tag] if file.tag else []
+            columns["tags"].append(tags)
+            columns["url"].append(pictures.url_of(name))
+        return rows
+
+
+def _repeated_names(files: Sequence[CocoFile]) -> set[str]:
+    """File names that occur in more than one file of the dataset."""
+    if len(files) == 1:
+        return set()
+    first: dict[str, str] = {}
+    repeated = set()
+    for file in files:
+        for image in file.content["images"]:
+            name = _file_name(image) if isinstance(image, dict) else None
+            if name is not None and first.setdefault(name, file.name) != file.name:
+                repeated.add(name)
+    return repeated
+
+
+def _file_name(image: dict[str, Any]) -> str | None:
+    name = image.get("file_name")
+    return name.replace("\\", "/") if isinstance(name, str) and name else None
+
+
+def _side(value: Any) -> int | None:
+    return int(value) if type(value) in (int, float) and 1 <= value <= FARTHEST else None
