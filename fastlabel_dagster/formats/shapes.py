@@ -44,9 +44,10 @@ class ShapeBatch:
         """A field of ``labels.schema.ANNOTATION`` for all annotations."""
         return pc.struct_field(pc.list_flatten(one_array(self.tasks["annotations"])), name)
 
-    def sift(self, *wanted: str, what: str, sized: bool = True) -> None:
+    def sift(self, *wanted: str, what: str, sized: bool = True, classed: bool = True) -> None:
         """Drop all but the types ``wanted`` (named ``what``, as in "a box"), and what no format can hold: ill-formed
-        geometry, coordinates that are not finite or far away, no class, and (``sized``) no size of the picture."""
+        geometry, coordinates that are not finite or far away, (``classed``) no class, and (``sized``) no size of the
+        picture."""
         flat, told = self.flat, self.told
         told.drop(f"not {what}", ~flat.is_type(*wanted))
         drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
@@ -54,7 +55,8 @@ class ShapeBatch:
         told.drop("a coordinate is not a finite number", ~is_finite(flat))
         told.drop(TOO_FAR, is_too_far(self.box))
         told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-        told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
+        if classed:
+            told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
         if sized:
             known: Bools = np.logical_and.reduce(self.size > 0, axis=1)
             told.drop("the size of the image is not known", ~known)
