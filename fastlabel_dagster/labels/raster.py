@@ -16,11 +16,12 @@ from the fourth on is stored as the difference to the count two places before, i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from fastlabel_dagster.labels.outline_trace import trace
 from fastlabel_dagster.labels.painting import fill, region_spans, runs_to_pixels
 from fastlabel_dagster.labels.ragged import offsets_of
 
@@ -93,38 +94,7 @@ def mask_to_regions(mask: npt.NDArray[np.generic]) -> list[list[list[float]]]:
     crosses itself. Outlines run clockwise on screen, holes counter-clockwise; only turning points are kept. Regions are
     ordered by their topmost, then leftmost corner. :func:`regions_to_mask` gives back exactly ``mask``.
     """
-    bits = _as_mask(mask)
-    if not bits.any():
-        return []
-    corners, next_corner = _corners(bits)
-    import cv2  # only counts connected pixels here: whole numbers, nothing is rounded
-
-    components: npt.NDArray[np.int32] = np.asarray(
-        cv2.connectedComponents(bits.astype(np.uint8), connectivity=4)[1], np.int32
-    )
-    successors, points = next_corner.tolist(), corners.tolist()
-    inside_of = _component_beside(components, corners, next_corner).tolist()
-    outlines: dict[int, list[float]] = {}
-    holes: dict[int, list[list[float]]] = {}
-    seen = bytearray(len(successors))
-    # Corners are sorted by (y, x): a ring's first corner is its topmost-leftmost, and an outline comes before its
-    # holes.
-    for first in range(len(successors)):
-        if seen[first]:
-            continue
-        ring: list[float] = []
-        corner = first
-        while not seen[corner]:
-            seen[corner] = 1
-            ring.extend(points[corner])
-            corner = successors[corner]
-        ring.extend(ring[:2])
-        component = inside_of[first]
-        if component in outlines:
-            holes[component].append(ring)
-        else:
-            outlines[component], holes[component] = ring, []
-    return [[outline, *holes[component]] for component, outline in outlines.items()]
+    return cast(list[list[list[float]]], trace(_as_mask(mask)).get(1, []))
 
 
 class Painting(NamedTuple):
@@ -175,60 +145,3 @@ def _as_mask(mask: npt.NDArray[np.generic]) -> Mask:
     if array.ndim != 2:
         raise ValueError(f"a mask has two dimensions (rows, columns), not {array.ndim}")
     return array.astype(np.bool_, copy=False)
-
-
-def _corners(bits: Mask) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """All turning points (x, y) of the pixel edges, sorted by (y, x), and for each the index of the one that follows it
-    when the foreground is kept on the right hand.
-
-    Each turning point has one horizontal and one vertical edge. Along a row of the corner grid the turning points
-    pair up into horizontal edges, along a column into vertical ones; where two pixels touch at a corner there are
-    two turning points, one for each pixel, and sorting them by the side their edge leads to keeps the pixels apart.
-    """
-    padded = np.pad(bits, 1).astype(np.int8)
-    top_left, top_right = padded[:-1, :-1], padded[:-1, 1:]
-    bottom_left, bottom_right = padded[1:, :-1], padded[1:, 1:]
-    total = top_left + top_right + bottom_left + bottom_right
-    single = (total == 1) | (total == 3)
-    diagonal = (total == 2) & (top_left == bottom_right)
-    falling = diagonal & (top_left == 1)  # the two pixels lie on the \ diagonal
-    rising = diagonal & (top_left == 0)  # on the / diagonal
-    # The odd one out of the four pixels tells where the edges of a single turning point lead to.
-    odd = (total == 3).astype(np.int8)
-    leads_right = ((top_right ^ odd) | (bottom_right ^ odd)).astype(np.bool_)
-    leads_down = ((bottom_left ^ odd) | (bottom_right ^ odd)).astype(np.bool_)
-
-    ys, xs = np.nonzero(single)
-    parts = [(xs, ys, leads_right[ys, xs], leads_down[ys, xs])]
-    for where, down_when_right in ((falling, True), (rising, False)):
-        dy, dx = np.nonzero(where)
-        for right in (False, True):
-            side = np.full(dx.size, right)
-            parts.append((dx, dy, side, side if down_when_right else ~side))
-    x, y, right_side, down_side = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((right_side, x, y))
-    x, y, right_side, down_side = x[order], y[order], right_side[order], down_side[order]
-
-    n = x.size
-    index = np.arange(n)
-    horizontal = index ^ 1  # sorted by (y, x, side): neighbours pair up
-    by_column = np.lexsort((down_side, y, x))
-    vertical = np.empty(n, np.int64)
-    vertical[by_column] = by_column[index ^ 1]
-    # Foreground on the right hand: an edge to the right has it below, an edge downwards has it on its left.
-    below = padded[y + 1, np.where(right_side, x + 1, x)].astype(np.bool_)
-    leaves_horizontally = right_side == below
-    follows = np.where(leaves_horizontally, horizontal, vertical)
-    return np.column_stack([x, y]), follows
-
-
-def _component_beside(
-    components: npt.NDArray[np.int32], corners: npt.NDArray[np.int64], follows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
-    """For each turning point the component (from 1) of the pixel on the right hand of the edge that leaves it."""
-    x, y = corners[:, 0], corners[:, 1]
-    dx, dy = np.sign(x[follows] - x), np.sign(y[follows] - y)
-    column = np.where(dx != 0, np.minimum(x, x + dx), x - (dy > 0))
-    row = np.where(dy != 0, np.minimum(y, y + dy), y - (dx < 0))
-    beside: npt.NDArray[np.int32] = components[row, column]
-    return beside
