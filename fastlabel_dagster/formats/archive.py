@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -146,20 +147,61 @@ class ArchiveFolder(FolderWriter):
     def _abandon(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        # The folder throws its streams away by itself.
+        if self._shard is not None:
+            self._shard.abandon()
 
     def _uri(self) -> str:
         return self._folder._uri()
 
 
-class _Zip:
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._zip = zipfile.ZipFile(stream, "w", strict_timestamps=False)
+class _Archive(ABC):
+    """One archive being written to a stream that cannot be seeked."""
 
-    @property
-    def size(self) -> int:
-        return self._stream.tell()
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._abandoned = stream, False
+        self.size = 0
+
+    @abstractmethod
+    def copy(self, path: str, file: BinaryIO, size: int) -> None:
+        """Add a file."""
+
+    def add(self, path: str, data: bytes) -> None:
+        """Add a file of this content."""
+        self.copy(path, io.BytesIO(data), len(data))
+
+    @abstractmethod
+    def _end(self) -> None: ...
+
+    def close(self) -> None:
+        """The archive is whole."""
+        self._end()
+        self._stream.close()
+
+    def abandon(self) -> None:
+        """It is not wanted. The stream is thrown away by the folder it belongs to; nothing more is written to it."""
+        self._abandoned = True
+        self._end()
+
+    # What zipfile and tarfile ask of a file.
+
+    def write(self, data: bytes) -> int:
+        if not self._abandoned:
+            self._stream.write(data)
+        self.size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing waits here; the stream below decides itself when to write."""
+        return
+
+
+class _Zip(_Archive):
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._zip = zipfile.ZipFile(cast(BinaryIO, self), "w")
 
     def add(self, path: str, data: bytes) -> None:
         self._zip.writestr(self._member(path, len(data)), data)
@@ -168,9 +210,8 @@ class _Zip:
         with self._zip.open(self._member(path, size), "w") as member:
             shutil.copyfileobj(file, member, 1 << 20)
 
-    def close(self) -> None:
+    def _end(self) -> None:
         self._zip.close()
-        self._stream.close()
 
     @staticmethod
     def _member(path: str, size: int) -> zipfile.ZipInfo:
@@ -183,17 +224,10 @@ class _Zip:
         return member
 
 
-class _Tar:
+class _Tar(_Archive):
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._tar = tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed in close
-
-    @property
-    def size(self) -> int:
-        return self._tar.offset
-
-    def add(self, path: str, data: bytes) -> None:
-        self.copy(path, io.BytesIO(data), len(data))
+        super().__init__(stream)
+        self._tar = tarfile.open(fileobj=cast(BinaryIO, self), mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed in _end
 
     def copy(self, path: str, file: BinaryIO, size: int) -> None:
         member = tarfile.TarInfo(path)  # time, user and group are 0
@@ -201,9 +235,8 @@ class _Tar:
         member.mode = 0o644
         self._tar.addfile(member, file)
 
-    def close(self) -> None:
+    def _end(self) -> None:
         self._tar.close()
-        self._stream.close()
 
 
 class _Held:

@@ -200,12 +200,16 @@ def _read_unpacked(chosen: registry.Format, content: Unpacked, told: ReadTally, 
     assert chosen.read is not None
     *likely, last = content.roots(chosen.index)
     labels: Labels | None = None
-    for root in likely:
-        with suppress(FileNotFoundError):
-            labels = chosen.read(root, told, **settings)
-            break
-    if labels is None:
-        labels = chosen.read(last, told, **settings)
+    try:
+        for root in likely:
+            with suppress(FileNotFoundError):
+                labels = chosen.read(root, told, **settings)
+                break
+        if labels is None:
+            labels = chosen.read(last, told, **settings)
+    except BaseException:
+        content.remove()
+        raise
     labels.files = content
     return labels
 

@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.report import FILE, ReadTally
-from fastlabel_dagster.store.paths import is_safe_path
+from fastlabel_dagster.store.paths import FOLDER_MARK, is_safe_path
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz")
@@ -171,6 +171,8 @@ class _Sieve:
     def place(self, member: str) -> Path | None:
         """Where a member goes; None when it goes nowhere."""
         path = member.replace("\\", "/")
+        if path.rpartition("/")[2] == FOLDER_MARK:
+            return None  # what a folder writer left; it proves nothing here
         while path.startswith("./"):
             path = path[2:]
         if not is_safe_path(path) or not encodable(path):
