@@ -22,6 +22,7 @@ THIN = 50 / 255
 DARK = 200 / 255
 _LEAST_DOT = 2
 _LEAST_POSE = 7
+# Lines and points are not smoothed at their edges, so that a pixel is either of the shape or left alone.
 #: OpenCV takes coordinates as whole numbers of 1/16 pixel.
 _SHIFT = 4
 #: Pixels: a path that reaches farther is cut there before OpenCV sees it, whose numbers are of 32 bits.
@@ -71,7 +72,10 @@ def draw(pixels: Pixels, shape: Shape, style: Style) -> None:
     if shape.type in ("bbox", "polygon"):
         _tint_polygon(pixels, shape.rings, shape.colour, style.fill)
         for ring in shape.rings:
-            _draw_path(pixels, np.concatenate([ring, ring[:1]]), shape.colour, stroke)
+            if shape.type == "bbox" and _is_upright(ring):
+                _draw_frame(pixels, ring, shape.colour, stroke)
+            else:
+                _draw_path(pixels, np.concatenate([ring, ring[:1]]), shape.colour, stroke)
     elif shape.type == "segmentation":
         _tint_regions(pixels, shape.regions, shape.colour, style.fill)
     elif shape.type == "line":
@@ -127,16 +131,40 @@ def _tint_regions(pixels: Pixels, regions: list[list[Floats]], colour: Colour, s
 
 
 def _tint(pixels: Pixels, window: _Window, mask: NDArray[np.uint8], colour: Colour, share: float) -> None:
+    """Blend ``colour`` into the pixels of a window where ``mask`` is not 0."""
     import cv2
 
     left, top, right, bottom = window
     part: Any = pixels[top:bottom, left:right]
+    if 8 * cv2.countNonZero(mask) < mask.size:  # a few pixels of a large window, such as a line across the picture
+        chosen = mask > 0
+        old = part[chosen].astype(np.float32)
+        part[chosen] = np.rint(old + (np.array(colour, np.float32) - old) * np.float32(share)).astype(np.uint8)
+        return
     tinted = cv2.addWeighted(part, 1 - share, np.full_like(part, colour), share, 0)
-    np.copyto(part, tinted, where=mask[:, :, None] > 0)
+    cv2.copyTo(tinted, mask, part)
+
+
+def _is_upright(ring: Floats) -> bool:
+    """Whether two sides of this box run along the rows of pixels."""
+    return bool((ring[0] == ring[1]).any() and (ring[1] == ring[2]).any())
+
+
+def _draw_frame(pixels: Pixels, ring: Floats, colour: Colour, width: int) -> None:
+    """The lines of an upright box, inwards from its edge."""
+    window = _window(pixels, np.rint(ring), 0)
+    if window is None:
+        return
+    left, top, right, bottom = window
+    mask = np.full((bottom - top, right - left), 255, np.uint8)
+    low, high = np.rint(ring.min(axis=0)) + width, np.rint(ring.max(axis=0)) - width + 1
+    first, last = (np.clip(ends - (left, top), 0, (right - left, bottom - top)).astype(int) for ends in (low, high))
+    mask[first[1] : last[1], first[0] : last[0]] = 0
+    _tint(pixels, window, mask, colour, DARK)
 
 
 def _draw_path(pixels: Pixels, path: Floats, colour: Colour, width: int) -> None:
-    """A path of straight lines, smooth at its edges; where it crosses itself it is no darker."""
+    """A path of straight lines; where it crosses itself it is no darker."""
     import cv2
 
     window = _window(pixels, path, width / 2 + 2)
@@ -144,34 +172,38 @@ def _draw_path(pixels: Pixels, path: Floats, colour: Colour, width: int) -> None
         return
     left, top, right, bottom = window
     mask = np.zeros((bottom - top, right - left), np.uint8)
-    if np.abs(path).max() < _FAR:
-        parts = [_sixteenths(path - (left, top))]
-    else:
+    if np.abs(path).max() >= _FAR:
         reach = (left - 2.0 * width, top - 2.0 * width, right + 2.0 * width, bottom + 2.0 * width)
-        parts = [_sixteenths(piece - (left, top)) for piece in _cut_lines(path, reach)]
-    cv2.polylines(mask, parts, False, 255, width, cv2.LINE_AA, _SHIFT)
-    _cover(pixels[top:bottom, left:right], mask.astype(np.float32) * np.float32(DARK / 255), colour)
+        lines = _cut_lines(path, reach)
+    else:
+        lines = np.stack([path[:-1], path[1:]], axis=1)
+    lines -= (left, top)
+    if width == 1:
+        cv2.polylines(mask, list(_sixteenths(lines)), False, 255, 1, cv2.LINE_8, _SHIFT)
+    else:
+        # OpenCV's own thick lines are up to two pixels too thick, so a line is a rectangle, and a joint is round.
+        # Filling covers every pixel the outline touches, half a pixel on each side.
+        half = (width - 1) / 2
+        along = lines[:, 1] - lines[:, 0]
+        length = np.maximum(np.sqrt(np.square(along).sum(axis=1, keepdims=True)), 1e-9)
+        aside = along[:, ::-1] * (-1, 1) / length * half
+        corners = np.stack([lines[:, 0] + aside, lines[:, 1] + aside, lines[:, 1] - aside, lines[:, 0] - aside], axis=1)
+        for corner in _sixteenths(corners):
+            cv2.fillConvexPoly(mask, corner, 255, cv2.LINE_8, _SHIFT)
+        for joint in _sixteenths(lines[1:, 0]).tolist():
+            cv2.circle(mask, joint, round(half * (1 << _SHIFT)), 255, -1, cv2.LINE_8, _SHIFT)
+    _tint(pixels, window, mask, colour, DARK)
 
 
 def _draw_disc(pixels: Pixels, centre: Floats, radius: float, colour: Colour, share: float) -> None:
-    """A filled circle, smooth at its edge."""
+    """A filled circle: the pixels whose centres are at most half a pixel outside of it."""
     window = _window(pixels, centre[None], radius + 1)
     if window is None:
         return
     left, top, right, bottom = window
     x, y = np.arange(left, right) - centre[0], np.arange(top, bottom) - centre[1]
-    distance = np.sqrt(np.square(x)[None, :] + np.square(y)[:, None])
-    covered = np.clip(radius + 0.5 - distance, 0.0, 1.0) * share
-    _cover(pixels[top:bottom, left:right], covered.astype(np.float32), colour)
-
-
-def _cover(part: Pixels, share: NDArray[np.float32], colour: Colour) -> None:
-    """Blend ``colour`` into part of a picture, by the share (0 to 1) of each pixel."""
-    rows, columns = np.nonzero(share)
-    if len(rows):
-        of_each = share[rows, columns, None]
-        old = part[rows, columns].astype(np.float32)
-        part[rows, columns] = np.rint(old + (np.array(colour, np.float32) - old) * of_each).astype(np.uint8)
+    inside = np.square(x)[None, :] + np.square(y)[:, None] <= (radius + 0.5) ** 2
+    _tint(pixels, window, inside.astype(np.uint8), colour, share)
 
 
 def _sixteenths(points: Floats) -> NDArray[np.int32]:
@@ -190,8 +222,9 @@ def _within_reach(ring: Floats, window: _Window) -> Floats:
     return cut
 
 
-def _cut_lines(path: Floats, reach: tuple[float, float, float, float]) -> list[Floats]:
-    """The parts of a path's lines inside a rectangle (left, top, right, bottom), by Liang and Barsky's rule."""
+def _cut_lines(path: Floats, reach: tuple[float, float, float, float]) -> Floats:
+    """float64[k, 2, 2]: the parts of a path's lines inside a rectangle (left, top, right, bottom), by Liang and
+    Barsky's rule."""
     starts, steps = path[:-1], np.diff(path, axis=0)
     enter, leave = np.zeros(len(starts)), np.ones(len(starts))
     seen = np.ones(len(starts), np.bool_)
@@ -204,4 +237,4 @@ def _cut_lines(path: Floats, reach: tuple[float, float, float, float]) -> list[F
         enter = np.where(speed < 0, np.maximum(enter, share), enter)
     kept = np.flatnonzero(seen & (enter <= leave))
     first, last = (starts[kept] + steps[kept] * share[kept, None] for share in (enter, leave))
-    return list(np.stack([first, last], axis=1))
+    return np.stack([first, last], axis=1)
