@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from fastlabel_dagster.formats.masks.read import read_semantic
 from fastlabel_dagster.formats.masks.write import SEMANTIC_INDEX, write_masks
 from fastlabel_dagster.formats.registry import Format
 
@@ -12,6 +13,7 @@ FORMAT = Format(
     summary="an index image per picture: each pixel's class",
     index=SEMANTIC_INDEX,
     write=partial(write_masks, instances=False),
+    read=read_semantic,
     options={
         "palette": "sdk",
         "start_index": 1,
@@ -19,4 +21,5 @@ FORMAT = Format(
         "pixels": "centers",
         "mask_folder": "masks",
     },
+    read_options={"classes": None, "start_index": 1, "split_components": False, "mask_folder": None},
 )
