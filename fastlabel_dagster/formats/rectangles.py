@@ -27,8 +27,9 @@ class TurnedBoxes(NamedTuple):
 
 def clockwise(corners: Floats) -> Floats:
     """float64[k, 4, 2]: ``corners`` (likewise) running clockwise on screen, from the same first corner."""
-    following = np.roll(corners, -1, axis=1)
-    doubled = (corners[..., 0] * following[..., 1] - following[..., 0] * corners[..., 1]).sum(axis=1)
+    local = corners - corners[:, :1]  # far from the origin the products would cancel away the digits that matter
+    following = np.roll(local, -1, axis=1)
+    doubled = (local[..., 0] * following[..., 1] - following[..., 0] * local[..., 1]).sum(axis=1)
     return np.where((doubled < 0)[:, None, None], corners[:, [0, 3, 2, 1]], corners)
 
 
