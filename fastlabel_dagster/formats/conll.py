@@ -247,7 +247,8 @@ def _read_documents(path: Path, found: FoundFiles, told: ReadTally) -> Iterator[
         if not line.strip():
             document.sentences.append([])
             continue
-        columns = line.split("\t") if "\t" in line.strip() else _COLUMNS.split(line.strip(" \t"))
+        content = line.rstrip(" \t")
+        columns = content.split("\t") if "\t" in content else _COLUMNS.split(content.strip(" "))
         token, tag = columns[0].strip(), columns[-1].strip()
         if not token:
             told.drop("a line without a token", "token", where=where)

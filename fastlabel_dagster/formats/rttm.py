@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.audio_segments import (
@@ -37,7 +38,7 @@ from fastlabel_dagster.formats.text import glued, joined
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files, read_lines
 from fastlabel_dagster.formats.words import words_of
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import offsets_of
+from fastlabel_dagster.labels.ragged import Bools, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -49,6 +50,7 @@ _LABELS = "labels"
 _ENDING = ".rttm"
 _FIELDS = 8  # up to the speaker's name; what follows is often left out
 _SHORTEST = 0.5e-6
+_NONE = "<NA>"
 _CHANNEL = re.compile(r"[0-9]{1,4}|<NA>")
 _COLUMNS = re.compile(r"[ \t]+")
 
@@ -115,6 +117,8 @@ def _texts(
         told = batch.told
         told.drop("it is of no length", batch.end - batch.start < _SHORTEST)
         word, renamed = classes.column(batch.meet(categories))
+        nameless: Bools = pc.fill_null(pc.equal(word, _NONE), False).to_numpy(zero_copy_only=False)
+        told.drop(f"its class is called {_NONE}, which says in RTTM that there is none", nameless)
         told.alter(RENAMED, renamed)
         told.alter("its attributes have no place in a line", batch.has_attributes_besides(CHANNEL))
         kept = np.flatnonzero(told.kept)
@@ -153,7 +157,7 @@ def read_rttm(source: Path, told: ReadTally) -> Labels:
     try:
         found = find_files(source, {_ENDING}, index=TASK_LIST)
     except FileNotFoundError:
-        if not listed:
+        if not (root / TASK_LIST).is_file():
             raise
         found = FoundFiles(root, [])
     classes = read_class_list(found.root, told)
@@ -187,10 +191,10 @@ def _read_line(line: str, where: str, tasks: SegmentTasks, classes: dict[str, Fo
         told.drop("it begins before the recording", SEGMENT, where=where)
     elif length <= 0:
         told.drop("it is of no length", SEGMENT, where=where)
-    elif name == "<NA>":
+    elif name == _NONE:
         told.drop("it has no name", SEGMENT, where=where)
     else:
-        attributes = {} if channel in ("1", "<NA>") else {CHANNEL: channel}
+        attributes = {} if channel in ("1", _NONE) else {CHANNEL: channel}
         tasks.add(word, class_of_word(classes, name).value, start, round(start + length, PLACES), attributes)
 
 
