@@ -17,6 +17,7 @@ from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.yolo.lines import TASKS
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+DARKNET_FILE = "obj.data"
 CLASS_LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 _PARTS = ("train", "val", "valid", "test")
 #: What the other keys of a data file say is not where images lie.
@@ -85,7 +86,13 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
             raise FileNotFoundError(f"{root} has neither data.yaml nor classes.txt, so the classes have no names")
         named = _names_in(listed)
     class_list = None if listed is None else os.path.realpath(listed)
-    return Dataset(resolved, named, _found_parts(resolved), class_list=class_list)
+    dataset = Dataset(resolved, named, _found_parts(resolved), class_list=class_list)
+    stated = _darknet_data(root / DARKNET_FILE)
+    if stated.get("task") in TASKS:
+        dataset.task = stated["task"]
+    shape = stated.get("kpt_shape", "").split()
+    dataset.keypoints, dataset.keypoint_numbers = _keypoint_shape(root / DARKNET_FILE, shape)
+    return dataset
 
 
 def _given(classes: str | os.PathLike[str] | Sequence[str] | None) -> tuple[dict[int, str] | None, Path | None]:
@@ -99,6 +106,16 @@ def _given(classes: str | os.PathLike[str] | Sequence[str] | None) -> tuple[dict
     if not all(isinstance(name, str) for name in classes):
         raise ValueError(f"classes are names, or the path of a file of names, not {classes!r}")
     return dict(enumerate(classes)), None
+
+
+def _darknet_data(path: Path) -> dict[str, str]:
+    """The lines ``name = value`` of a darknet data file; empty when there is none."""
+    if not path.is_file():
+        return {}
+    with path.open("rb") as file:
+        text = file.read(_LARGEST_YAML).decode("utf-8-sig", "replace")
+    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _names_in(path: Path) -> dict[int, str]:
@@ -137,6 +154,8 @@ def _described(path: Path) -> Dataset:
         places = data.get(key) or []
         for place in [places] if isinstance(places, str) else places if isinstance(places, list) else []:
             if not isinstance(place, str):
+                if key not in _PARTS:
+                    continue
                 raise FormatError(path, f"{key} names no folder: {place!r:.60}")
             found = _place(path, root, base, place, known=key in _PARTS)
             if found is not None:

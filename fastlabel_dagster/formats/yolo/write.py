@@ -6,14 +6,14 @@ understand, so the dataset can be moved. It also says which ``task`` the labels 
 our reader goes by.
 
 ``layout="darknet"``: ``classes.txt``, a class a line in the order of the class numbers, ``annotations/….txt``, and
-``images/…``; with a split, ``train.txt`` and so on list the images of each part.
+``images/…``; with a split, ``train.txt`` and so on list the images of each part. ``obj.data`` names them all.
 
 Every image has a label file; one without objects is empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from fastlabel_dagster.formats.shapes import shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of
 from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.formats.yolo.dataset import DARKNET_FILE
 from fastlabel_dagster.formats.yolo.lines import TASKS, yolo_texts
 from fastlabel_dagster.labels.schema import CLASSES
 from fastlabel_dagster.labels.tables import Labels
@@ -103,7 +104,10 @@ def write_yolo(
     folder.write_many(label_files())
     counts = {part: parts.count(part) for part in sorted({part for part in parts if part is not None})}
     if darknet:
-        indexes = _darknet_files(categories, pictures, {} if split is None else counts, parts, tally)
+        indexes = _class_list(categories, tally)
+        if split is not None:
+            indexes.update(_part_lists(pictures, parts, counts))
+        indexes[DARKNET_FILE] = _darknet_data(categories, indexes, task, keypoint_count)
     else:
         indexes = {DATA_FILE: _data_yaml(categories, names_of_parts(split, counts), task, keypoint_count)}
     for path, data in indexes.items():
@@ -161,14 +165,25 @@ def _data_yaml(categories: Categories, parts: list[str], task: str, keypoint_cou
     return yaml.safe_dump(data, allow_unicode=True, sort_keys=False).encode()
 
 
-def _darknet_files(
-    categories: Categories, pictures: Pictures, counts: dict[str, int], parts: list[str | None], tally: Tally
-) -> dict[str, bytes]:
+def _class_list(categories: Categories, tally: Tally) -> dict[str, bytes]:
     names = [" ".join(category.value.splitlines()).strip() for category in categories]
     broken = [category.value for category, name in zip(categories, names, strict=True) if category.value != name]
     tally.note("altered", _BROKEN_NAME, FILE, len(broken), broken[:EXAMPLES])
-    files = {CLASSES_FILE: "".join(f"{name}\n" for name in names).encode()}
+    return {CLASSES_FILE: "".join(f"{name}\n" for name in names).encode()}
+
+
+def _part_lists(pictures: Pictures, parts: list[str | None], counts: dict[str, int]) -> dict[str, bytes]:
+    lists = {}
     for part in counts:
-        listed = (f"images/{file}\n" for file, own in zip(pictures.files, parts, strict=True) if own == part)
-        files[f"{part}.txt"] = "".join(listed).encode()
-    return files
+        images = (f"images/{file}\n" for file, own in zip(pictures.files, parts, strict=True) if own == part)
+        lists[f"{part}.txt"] = "".join(images).encode()
+    return lists
+
+
+def _darknet_data(categories: Categories, files: Mapping[str, bytes], task: str, keypoint_count: int) -> bytes:
+    """The data file of darknet, with what its readers overlook and ours goes by: the task."""
+    lines = [f"classes = {len(categories)}", f"names = {CLASSES_FILE}"]
+    lines += [f"{'valid' if name == 'val.txt' else name[:-4]} = {name}" for name in files if name != CLASSES_FILE]
+    lines += [f"task = {task}"]
+    lines += [f"kpt_shape = {keypoint_count} 3"] if keypoint_count else []
+    return "".join(f"{line}\n" for line in lines).encode()

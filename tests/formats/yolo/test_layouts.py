@@ -1,0 +1,285 @@
+"""YOLO datasets as people lay them out, and as we do."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from fastlabel_dagster import formats
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.labels import to_fastlabel
+
+LINE = "0 0.5 0.5 0.2 0.25\n"
+BOX = [40, 30, 60, 50]
+
+
+@pytest.fixture
+def lay(tmp_path):
+    """Make files in a folder: a picture of 100 x 80 pixels for a picture's name, text for others."""
+
+    def make(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if text is None:
+                suffix = path.suffix.lower()
+                path.write_bytes(cv2.imencode(suffix, np.zeros((80, 100, 3), np.uint8))[1].tobytes())
+            else:
+                path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return tmp_path
+
+    return make
+
+
+def found(source, **options):
+    """Task name -> tags and values; every annotation is the same box."""
+    content = formats.read(source, format="yolo", **options)
+    tasks = list(to_fastlabel(content))
+    assert all(shape["points"] == BOX for task in tasks for shape in task["annotations"])
+    return {
+        task["name"]: (task["tags"], [shape["value"] for shape in task["annotations"]]) for task in tasks
+    }, content.report
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"data.yaml": "train: images/train\nnames: [dog]\n", "images/train/a.jpg": None,
+                      "labels/train/a.txt": LINE}, id="ultralytics"),
+        pytest.param({"data.yaml": "path: /gone/datasets/x\ntrain: images/train\nnames: {0: dog}\n",
+                      "images/train/a.jpg": None, "labels/train/a.txt": LINE}, id="a path that leads elsewhere"),
+        pytest.param({"data.yaml": "path: .\ntrain: [images/train]\nnames: {'0': dog}\n", "images/train/a.jpg": None,
+                      "labels/train/a.txt": LINE}, id="a list of folders"),
+        pytest.param({"data.yaml": "train: ../train/images\nnc: 1\nnames: [dog]\n", "train/images/a.jpg": None,
+                      "train/labels/a.txt": LINE}, id="roboflow"),
+        pytest.param({"data.yaml": "train: train.txt\nnames: [dog]\n", "train.txt": "./images/a.jpg\n\n",
+                      "images/a.jpg": None, "labels/a.txt": LINE}, id="a list of images"),
+        pytest.param({"data.yml": "\ufefftrain: train\nnames:\n- dog\n", "train/a.jpg": None, "train/a.txt": LINE},
+                     id="labels beside the images, and a byte order mark"),
+        pytest.param({"classes.txt": "dog\n", "train.txt": "images/a.jpg\n", "images/a.jpg": None,
+                      "annotations/a.txt": LINE}, id="the SDK's, with a list"),
+        pytest.param({"obj.names": "dog\r\n", "train.txt": "data/obj/images/a.jpg\r\n", "images/a.jpg": None,
+                      "labels/a.txt": LINE}, id="darknet"),
+        pytest.param({"labels/classes.txt": "dog\n", "images/train/a.jpg": None, "labels/train/a.txt": LINE},
+                     id="classes among the labels"),
+        pytest.param({"classes.txt": "dog".encode("utf-16"), "images/train/a.jpg": None,
+                      "labels/train/a.txt": LINE.encode("utf-16")}, id="UTF-16"),
+    ],
+)  # fmt: skip
+def test_every_layout_is_the_same_dataset(lay, files):
+    tasks, report = found(lay(files))
+    assert tasks == {"a.jpg": (["train"], ["dog"])}
+    assert not report.dropped and not report.altered and not report.noticed
+
+
+def test_classes_beside_the_images_of_one_folder(lay):
+    root = lay(
+        {"classes.txt": "dog\n\ncat\n", "a.jpg": None, "a.txt": LINE, "sub/b.PNG": None, "sub/b.TXT": "2" + LINE[1:]}
+    )
+    tasks, report = found(root)
+    assert tasks == {"a.jpg": ([], ["dog"]), "sub/b.PNG": ([], ["cat"])}
+    assert not report.dropped and not report.noticed
+    assert found(root / "classes.txt")[0] == tasks
+    assert found(root, classes=["x", "y", "z"])[0]["a.jpg"] == ([], ["x"])
+
+
+def test_parts_of_any_name_and_pictures_in_two_of_them(lay):
+    root = lay(
+        {
+            "data.yaml": "train: images/train\nval: images/valid\nholdout: images/holdout\nnames: [dog]\nnote: hello\n",
+            "images/train/a.jpg": None,
+            "images/valid/a.jpg": None,
+            "images/holdout/b.jpg": None,
+            "labels/train/a.txt": LINE,
+            "labels/holdout/b.txt": LINE,
+        }
+    )
+    tasks, _ = found(root)
+    assert tasks == {
+        "train/a.jpg": (["train"], ["dog"]),
+        "val/a.jpg": (["val"], []),
+        "b.jpg": (["holdout"], ["dog"]),
+    }
+
+
+def test_names_stay_as_they_are_written(lay):
+    root = lay(
+        {
+            "data.yaml": "train: images\nnames: [no, 010, 'a b', ~]\n",
+            "images/a.jpg": None,
+            "labels/a.txt": "".join(f"{number}{LINE[1:]}" for number in range(4)),
+        }
+    )
+    tasks, report = found(root)
+    assert tasks["a.jpg"][1] == ["no", "010", "a b", "~"] and not report.noticed
+
+
+def test_nothing_outside_the_folder_is_opened(lay, tmp_path):
+    root = lay({"data.yaml": "train: images\nnames: [dog]\n", "images/a.jpg": None, "labels/a.txt": LINE})
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    (outside / "images").mkdir(parents=True)
+    (outside / "images/b.jpg").write_bytes((root / "images/a.jpg").read_bytes())
+    os.symlink(outside / "images/b.jpg", root / "images/b.jpg")
+    os.symlink(outside / "images", root / "images/more")
+    tasks, report = found(root)
+    assert list(tasks) == ["a.jpg"]
+    assert [note.examples for note in report.dropped] == [("images/b.jpg",)]
+    assert [note.examples for note in report.noticed] == [("images/more",)]
+    for place in (f"../{outside.name}/images", str(outside / "images")):
+        (root / "data.yaml").write_text(f"train: {place}\nnames: [dog]\n")
+        with pytest.raises(FormatError, match=r"data\.yaml.*leads out"):
+            formats.read(root, format="yolo")
+    (root / "data.yaml").write_text("train: list.txt\nnames: [dog]\n")
+    (root / "list.txt").write_text(
+        f"{outside}/images/b.jpg\n../{outside.name}/images/b.jpg\nimages/a.jpg\nimages/a.jpg\n"
+    )
+    tasks, report = found(root)
+    assert list(tasks) == ["a.jpg"]
+    told = {note.reason: note.count for note in report.dropped}
+    assert told["a listed image is not in the dataset's folder"] == 2
+
+
+def test_what_is_no_label_file_is_told_and_empty_ones_are_background(lay):
+    root = lay(
+        {
+            "classes.txt": "dog\n",
+            "a.jpg": None,
+            "a.txt": "\n \n",
+            "b.jpg": None,
+            "README.txt": "Pictures of dogs\nby the sea\n",
+            "gone.txt": LINE * 3,
+            "empty.txt": "",
+        }
+    )
+    tasks, report = found(root)
+    assert tasks == {"a.jpg": ([], []), "b.jpg": ([], [])}
+    assert [(note.reason, note.count, note.examples) for note in report.dropped] == [
+        ("its label file has no image", 3, ("gone.txt",))
+    ]
+    assert {(note.reason, note.type, note.examples) for note in report.noticed} == {
+        ("a text file that holds no labels", "file", ("README.txt",)),
+        ("an empty label file has no image", "file", ("empty.txt",)),
+    }
+
+
+def test_pictures_that_cannot_be_read_take_the_size_given(lay):
+    root = lay({"classes.txt": "dog\n", "a.jpg": b"no picture", "a.txt": LINE * 2})
+    tasks, report = found(root)
+    assert tasks == {"a.jpg": ([], [])} and report.dropped_count == 2
+    tasks, report = found(root, size=[100, 80])
+    assert tasks == {"a.jpg": ([], ["dog", "dog"])} and report.dropped_count == 0
+    assert [note.type for note in report.altered] == ["image"]
+    for size in ("100", "axb", (0, 5), 7, (1, 2, 3)):
+        with pytest.raises(ValueError, match=r"size is width and height|no image is"):
+            formats.read(root, format="yolo", size=size)
+
+
+def test_a_wrong_task_area_or_list_of_classes_is_refused(lay):
+    root = lay({"a.jpg": None})
+    for options in ({"task": "x"}, {"polygons": "mask"}, {"classes": [1]}):
+        with pytest.raises(ValueError, match=r"task|polygons|classes"):
+            formats.read(root, format="yolo", **options)
+    with pytest.raises(FileNotFoundError, match="list of classes"):
+        formats.read(root, format="yolo", classes=str(root / "names.txt"))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("names: [a", "YOLO data file"),
+        ("- 1\n- 2\n", "no names and values"),
+        ("train: images\n", "no list of names"),
+        ("train: images\nnames: {x: dog}\n", "class number"),
+        ("train: images\nnames: [[dog]]\n", "class 0"),
+        ("train: images\nnames: [dog]\nkpt_shape: [3, 7]\n", "kpt_shape"),
+        ("train: images\nnames: [dog]\nkpt_shape: [99999999, 3]\n", "kpt_shape"),
+        ("train: images\nnames: [dog]\nkpt_shape: many\n", "kpt_shape"),
+        ("names: [dog]\n", "names no images"),
+        ("train: [[x]]\nnames: [dog]\n", "names no folder"),
+        ("a: &a [x,x]\nb: &b [*a,*a]\nnames: [*b, *b]\ntrain: images\n", "class 0"),
+        ("names: " + "[" * 3000, "YOLO data file"),
+        ("#" * (5 * 2**20), "larger than"),
+    ],
+)
+def test_a_damaged_data_file_is_named_with_the_place(lay, text, place):
+    root = lay({"data.yaml": text, "images/a.jpg": None})
+    with pytest.raises(FormatError, match=place) as caught:
+        formats.read(root, format="yolo")
+    assert "data.yaml" in str(caught.value)
+
+
+# Writing.
+
+
+def test_the_layout_of_the_sdk(bench, tree):
+    tasks = [
+        bench.task("a.jpg", bench.shape("bbox", BOX), tags=["train"]),
+        bench.task("images/b.png", bench.shape("bbox", BOX, "cat"), tags=["val"]),
+        bench.task("c.jpg", tags=["val"]),
+    ]
+    content = bench.labels(*tasks, classes=[bench.klass("dog", 2), bench.klass("cat", 1)])
+    target = bench.folder / "d"
+    report = formats.write(content, format="yolo", target=target, layout="darknet", split="tags")
+    files = tree(target)
+    assert report.files == len(files) - 1 and report.bytes == sum(map(len, files.values())) - len(files["report.json"])
+    files.pop("report.json")
+    assert {name: text.decode() for name, text in files.items()} == {
+        "annotations/a.txt": "1 0.5 0.5 0.2 0.25\n",
+        "annotations/images/b.txt": "0 0.5 0.5 0.2 0.25\n",
+        "annotations/c.txt": "",
+        "classes.txt": "cat\ndog\n",
+        "obj.data": "classes = 2\nnames = classes.txt\ntrain = train.txt\nvalid = val.txt\ntask = detect\n",
+        "train.txt": "images/a.jpg\n",
+        "val.txt": "images/c.jpg\nimages/images/b.png\n",
+    }
+    with pytest.raises(ValueError, match="cannot be called 'classes'"):
+        formats.write(content, format="yolo", target=target, layout="darknet", split={"classes": 1})
+
+
+@pytest.mark.parametrize("layout", ["ultralytics", "darknet"])
+@pytest.mark.parametrize("task", ["detect", "segment", "obb"])
+def test_both_layouts_come_back_with_their_parts(lay, bench, layout, task, tmp_path):
+    source = lay(
+        {f"source/images/{name}.jpg": None for name in ("a", "sub/b", "c")} | {"source/classes.txt": "dog\ncat\n"}
+    )
+    for name, text in {"a": LINE, "sub/b": "1 0.5 0.5 0.2 0.25\n" * 2, "c": ""}.items():
+        path = source / "source/labels" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    content = formats.read(source / "source", format="yolo")
+    split = {"train": 0.5, "holdout": 0.5}
+    formats.write(content, format="yolo", target=tmp_path / "y", layout=layout, task=task, split=split)
+    back = formats.read(tmp_path / "y", format="yolo")
+    shapes = {one["name"]: one["annotations"] for one in to_fastlabel(back)}
+    corners = [40, 30, 60, 30, 60, 50, 40, 50]
+    expected = corners if task == "segment" else BOX
+    kind = "polygon" if task == "segment" else "bbox"
+    assert {name: [(one["value"], one["type"], one["points"]) for one in found] for name, found in shapes.items()} == {
+        "a.jpg": [("dog", kind, expected)],
+        "sub/b.jpg": [("cat", kind, expected)] * 2,
+        "c.jpg": [],
+    }
+    assert not back.report.dropped and not back.report.noticed
+    parts = {one["name"]: one["tags"] for one in to_fastlabel(back)}
+    assert sorted({tag for tags in parts.values() for tag in tags}) in (["holdout", "train"], ["train"], ["holdout"])
+    assert all(len(tags) == 1 for tags in parts.values())
+
+
+def test_class_names_that_a_line_cannot_hold(bench, tmp_path):
+    content = bench.labels(bench.task("a.jpg"), classes=[bench.klass("two\nlines", 1), bench.klass(" blank ", 2)])
+    report = formats.write(content, format="yolo", target=tmp_path / "d", layout="darknet")
+    assert (tmp_path / "d/classes.txt").read_text() == "two lines\nblank\n"
+    assert [(note.type, note.count) for note in report.altered] == [("file", 2)]
+    formats.write(content, format="yolo", target=tmp_path / "u")
+    back = formats.read(tmp_path / "u", format="yolo")
+    assert back.classes["value"].to_pylist() == ["two\nlines", " blank "]
+
+
+def test_more_classes_than_there_are_colours_to_tell_apart(lay):
+    text = "".join(f"{3 * number} 0.5 0.5 0.2 0.25\n" for number in range(9000))
+    content = formats.read(lay({"classes.txt": "dog\n", "a.jpg": None, "a.txt": text}), format="yolo")
+    assert content.classes.num_rows == 9000 and len(set(content.classes["color"].to_pylist())) == 9000
+    assert [(note.reason, note.count) for note in content.report.noticed] == [("the class number has no name", 8999)]
