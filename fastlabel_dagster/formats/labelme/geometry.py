@@ -15,6 +15,7 @@ from fastlabel_dagster.formats.rectangles import boxes_of_corners
 Numbers = list[float]
 _FEWEST_NUMBERS = 6
 _NUMBERS = {int, float}
+_MOST_DEGREES = 1e6
 
 
 class UnreadShapeError(ValueError):
@@ -83,7 +84,7 @@ def _polygon(shape: dict[str, Any], numbers: Numbers) -> Shape:
     if isinstance(turned, int | float) and len(numbers) == 8:
         box = boxes_of_corners(np.array(numbers, np.float64).reshape(1, 4, 2))
         if box.fits[0]:  # as our own export writes a turned box, unless somebody has moved a corner since
-            return Shape("bbox", box.points[0].tolist(), rotation=_angle(float(box.rotation[0]), float(turned)))
+            return Shape("bbox", box.points[0].tolist(), rotation=_angle(float(box.rotation[0]), turned))
     if shape.get("annotation_type") == "segmentation":
         return Shape("segmentation", regions=[[closed(numbers)]])
     return Shape("polygon", numbers)
@@ -110,8 +111,10 @@ def _rectangle(numbers: Numbers) -> Shape:
 
 def _angle(measured: float, stated: float) -> float:
     """The stated angle where the corners agree with it: it has all digits, and may be negative or of several turns."""
-    apart = (measured - stated) % 360 if math.isfinite(stated) else 180.0
-    return stated if min(apart, 360 - apart) < 1e-6 else measured
+    if not abs(stated) < _MOST_DEGREES:
+        return measured
+    apart = (measured - stated) % 360
+    return float(stated) if min(apart, 360 - apart) < 1e-6 else measured
 
 
 def _circle(numbers: Numbers) -> Shape:
