@@ -20,7 +20,8 @@ from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.classes import ClassBook
 from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, list_array, lists_of_numbers, looked_up
 from fastlabel_dagster.formats.coco.files import CocoFile
-from fastlabel_dagster.formats.coco.masks import trace
+from fastlabel_dagster.formats.coco.images import TaskRows
+from fastlabel_dagster.formats.coco.masks import Traced, trace
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
@@ -34,7 +35,7 @@ _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels a
 
 def read_annotations(
     file: CocoFile,
-    image_rows: Mapping[Any, int],
+    tasks: TaskRows,
     book: ClassBook,
     found: AnnotationColumns,
     told: ReadTally,
@@ -46,7 +47,7 @@ def read_annotations(
 
     Args:
         file: whose annotations.
-        image_rows: image id -> position of its task.
+        tasks: gives image ids their tasks, and is told the size of a picture only its masks know.
         book: gives category ids their classes.
         found: where they go.
         told: the report.
@@ -54,7 +55,7 @@ def read_annotations(
     """
     items = file.content.pop("annotations", None) or []
     batch = _Batch.of(items, file.name, told)
-    owner = looked_up(batch.field("image_id"), image_rows)
+    owner = looked_up(batch.field("image_id"), tasks.read(file))
     batch.drop("annotations of images the file does not list", owner < 0)
     numbers = book.numbers(file, batch.field("category_id"), batch.kept)
     classes = book.classes
@@ -71,6 +72,11 @@ def read_annotations(
     _keep_shapes(batch, poses, boxes, outlined | batch.rows(runs), stated)
     rest = batch.kept & ~poses.posed
     traced = _traced(batch, [row for row in runs if rest[row]], boxes, stated)
+    sizes = {row: mask.size for row, mask in traced.items()}
+    batch.notice(
+        "masks of another size than their image",
+        batch.rows(row for row, size in sizes.items() if not tasks.fits(int(owner[row]), size)),
+    )
     rest &= ~batch.rows(traced)
     outlined &= rest
     batch.alter("polygons of fewer than three points", outlines.short & rest)
@@ -89,7 +95,8 @@ def read_annotations(
     rows = np.flatnonzero(outlined & batch.kept & (outlines.counts > 1))
     into.add("segmentation", rows, regions=outlines.regions(rows))
     rows = np.array(list(traced), np.int64)
-    into.add("segmentation", rows, regions=pa.array(traced.values(), ANNOTATION_TYPES["regions"]))
+    regions = [mask.regions for mask in traced.values()]
+    into.add("segmentation", rows, regions=pa.array(regions, ANNOTATION_TYPES["regions"]))
     rows = np.flatnonzero(poses.posed & ~poses.single & batch.kept)
     into.add("pose_estimation", rows, keypoints=poses.of(rows))
     rows = np.flatnonzero(poses.single & batch.kept)
@@ -237,30 +244,30 @@ def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
     return poses
 
 
-def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Stated]) -> dict[int, list[Any]]:
-    """Row -> regions of the run-length masks; rows with an empty or damaged one are left to their boxes."""
+def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Stated]) -> dict[int, Traced]:
+    """Row -> the run-length masks, traced; rows with an empty or damaged one are left to their boxes."""
     damaged, empty, unlike = [], [], []
-    regions: dict[int, list[Any]] = {}
+    masks: dict[int, Traced] = {}
     around = np.full((len(batch.items), 4), np.nan)
     for row in rows:
         try:
-            traced = trace(batch.items[row]["segmentation"])
+            mask = trace(batch.items[row]["segmentation"])
         except ValueError:
             damaged.append(row)
             continue
-        if traced is None:
+        if mask is None:
             empty.append(row)
             continue
-        regions[row] = traced.regions
-        around[row] = traced.box
+        masks[row] = mask
+        around[row] = mask.box
         area = batch.items[row].get("area")
-        if isinstance(area, int | float) and not abs(area - traced.area) < 1:
+        if isinstance(area, int | float) and not abs(area - mask.area) < 1:
             unlike.append(row)
     batch.alter("damaged run-length masks: the box was read", batch.rows(damaged))
     batch.alter("empty run-length masks: the box was read", batch.rows(empty))
     batch.notice("masks whose stated area is not that of their pixels: the pixels count", batch.rows(unlike))
-    _compare_boxes(batch, batch.rows(regions), boxes, around, stated)
-    return regions
+    _compare_boxes(batch, batch.rows(masks), boxes, around, stated)
+    return masks
 
 
 def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, _Stated]) -> None:

@@ -34,6 +34,13 @@ class TaskRows:
         """Width and height of a task's picture in pixels, where the file says."""
         return self._columns["width"][row], self._columns["height"][row]
 
+    def fits(self, row: int, size: tuple[int, int]) -> bool:
+        """Whether ``size`` (width, height) is that of a task's picture; it becomes it where the file does not say."""
+        for name, side in zip(("width", "height"), size, strict=True):
+            if self._columns[name][row] is None:
+                self._columns[name][row] = side
+        return self.size(row) == size
+
     def table(self, annotations: pa.Array) -> pa.Table:
         """All tasks with their ``annotations``."""
         return tasks_table({**self._columns, "annotations": annotations})

@@ -21,6 +21,8 @@ class Traced(NamedTuple):
     """Its number of pixels."""
     box: tuple[float, float, float, float]
     """Around its pixels: x1, y1, x2, y2."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height of the picture, where the mask says."""
 
 
 def trace(segmentation: dict[str, Any]) -> Traced | None:
@@ -39,15 +41,15 @@ def trace(segmentation: dict[str, Any]) -> Traced | None:
     if not len(rows):
         return None
     top, left = int(rows[0]), int(columns[0])
-    return traced(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
+    return traced(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left, size=(width, height))
 
 
-def traced(window: raster.Mask, top: int, left: int) -> Traced:
+def traced(window: raster.Mask, top: int, left: int, size: tuple[int, int] = (0, 0)) -> Traced:
     """The regions of a mask that lies at (``top``, ``left``) of its picture. Its first and last rows and columns have
     pixels: most masks fill a small part of their picture, and only that is traced."""
     height, width = window.shape
     regions = [[_moved(ring, left, top) for ring in region] for region in raster.mask_to_regions(window)]
-    return Traced(regions, int(window.sum()), (left, top, left + width, top + height))
+    return Traced(regions, int(window.sum()), (left, top, left + width, top + height), size)
 
 
 def _moved(ring: list[float], x: int, y: int) -> list[float]:

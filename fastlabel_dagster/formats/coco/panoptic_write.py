@@ -46,8 +46,6 @@ JSON_FILE = "panoptic.json"
 PNGS = "panoptic"
 _AT_ONCE = 256  # annotations: their spans may need as much memory as their pictures
 _MOST_PIXELS = 2**28
-#: OpenCV's fastest: index images are so simple that working harder gains next to nothing.
-_COMPRESSION = 1
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -284,7 +282,9 @@ def _png(ids: NDArray[np.uint32]) -> bytes:
 
     # Little-endian bytes of an id are red, green, blue; OpenCV wants blue, green, red.
     colors = ids.astype("<u4").view(np.uint8).reshape(*ids.shape, 4)[:, :, 2::-1]
-    packed, data = cv2.imencode(".png", np.ascontiguousarray(colors), [cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION])
+    # By run lengths such pictures are packed smaller, and four times as fast, as by what OpenCV does unasked.
+    how = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    packed, data = cv2.imencode(".png", np.ascontiguousarray(colors), how)
     if not packed:
         raise ValueError(f"OpenCV could not pack a PNG of {ids.shape[1]} x {ids.shape[0]} pixels")
     return data.tobytes()

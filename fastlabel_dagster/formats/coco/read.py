@@ -88,12 +88,11 @@ class _Reader:
 
     def _read(self, file: CocoFile) -> None:
         before = len(self._tasks)
-        row_of_image = self._tasks.read(file)
         info = file.content.get("info")
         said = isinstance(info, dict) and info.get(RECTANGLES) == "rectangle"
         read_annotations(
             file,
-            row_of_image,
+            self._tasks,
             self._book,
             self._annotations,
             self._told,
