@@ -7,6 +7,7 @@ refused, ids are percent-encoded, an unknown user keyword is refused, the caller
 from fastlabel_dagster.api.sdk_names.annotation_classes import AnnotationClassNames
 from fastlabel_dagster.api.sdk_names.classified_images import ClassifiedImageNames
 from fastlabel_dagster.api.sdk_names.classified_media import ClassifiedMediaNames
+from fastlabel_dagster.api.sdk_names.conversions import ConversionNames
 from fastlabel_dagster.api.sdk_names.datasets import DatasetNames
 from fastlabel_dagster.api.sdk_names.extras import ExtraNames
 from fastlabel_dagster.api.sdk_names.image_tasks import ImageTaskNames
@@ -30,6 +31,7 @@ class SdkNames(
     DatasetNames,
     JobNames,
     ExtraNames,
+    ConversionNames,
     WorkspaceNames,
 ):
     """All of them, for the client to inherit."""

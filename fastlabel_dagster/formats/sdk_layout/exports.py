@@ -1,0 +1,219 @@
+"""Exports of task JSON to the places where the official SDK puts them.
+
+A folder that is there stays, and files of the same name in it are replaced, as by the SDK. Each file comes into its
+place whole; a report is handed back rather than written, so that nothing lies among the files that the SDK would not
+have written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fastlabel_dagster.formats.dispatch import write
+from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport
+from fastlabel_dagster.formats.sources import SOURCE
+from fastlabel_dagster.labels.fastlabel import from_fastlabel
+from fastlabel_dagster.labels.tables import Labels
+
+Json: TypeAlias = Mapping[str, Any]
+#: Stores what lies at a URL as a file.
+Fetch: TypeAlias = Callable[[str, Path], object]
+_OUTLINED = ("polygon", "segmentation")
+
+
+def export_coco(
+    tasks: Sequence[Json],
+    annotations: Sequence[Json],
+    output_dir: str | Path,
+    file_name: str,
+    *,
+    video: bool = False,
+    fetch: Fetch | None = None,
+) -> ExportReport:
+    """``<output_dir>/<file_name>``; of a video project, its frames in ``images/`` beside it.
+
+    ``annotations`` are annotation classes: they give the categories their order, keypoints, skeletons and colours.
+    Without them, categories are those the tasks use, sorted by value.
+    """
+
+    def place(path: str) -> str | None:
+        return file_name if path == "annotations.json" else path
+
+    labels = _labels(tasks, annotations)
+    return _export(labels, "coco", output_dir, place, video=video, fetch=fetch, bbox_segmentation="rectangle")
+
+
+def export_yolo(
+    tasks: Sequence[Json],
+    classes: Sequence[str],
+    output_dir: str | Path,
+    *,
+    outlines: bool = False,
+    video: bool = False,
+    fetch: Fetch | None = None,
+) -> ExportReport:
+    """``annotations/<name>.txt`` and ``classes.txt``, whose lines are the class numbers in their order.
+
+    Args:
+        tasks: as the API answers them.
+        classes: class values in the order of their numbers; others are left out. Without them, those the tasks use,
+            sorted by value.
+        output_dir: where to.
+        outlines: write outlines rather than boxes also when no ``classes`` are given (a segmentation project). With
+            ``classes``, outlines are written unless there are boxes only.
+        video: a video project: its frames are cut out into ``images/``.
+        fetch: how to get at the videos.
+    """
+    kinds = {annotation.get("type") for task in tasks for annotation in task.get("annotations") or []}
+    outlined = bool(kinds & set(_OUTLINED)) if classes else outlines
+    labels = _labels(tasks, ())
+    options: dict[str, Any] = {"layout": "darknet", "split": None, "task": "segment" if outlined else "detect"}
+    options["classes"] = list(classes) or None
+
+    def place(path: str) -> str | None:
+        return path if path == "classes.txt" or path.startswith(("annotations/", "images/")) else None
+
+    return _export(labels, "yolo", output_dir, place, video=video, fetch=fetch, **options)
+
+
+def export_pascal_voc(
+    tasks: Sequence[Json], output_dir: str | Path, *, video: bool = False, fetch: Fetch | None = None
+) -> ExportReport:
+    """``annotations/<name>.xml``; of a video project, its frames in ``images/``."""
+    folders = {"Annotations": "annotations", "JPEGImages": "images"}
+
+    def place(path: str) -> str | None:
+        folder, _, name = path.partition("/")
+        return f"{folders[folder]}/{name}" if folder in folders else None
+
+    return _export(_labels(tasks, ()), "pascal_voc", output_dir, place, video=video, fetch=fetch)
+
+
+def export_labelme(tasks: Sequence[Json], output_dir: str | Path) -> ExportReport:
+    """``<name>.json`` for each task."""
+    return _export(_labels(tasks, ()), "labelme", output_dir, lambda path: _below(path, "images"))
+
+
+def export_masks(
+    tasks: Sequence[Json],
+    output_dir: str | Path,
+    *,
+    instances: bool,
+    palette: Sequence[int] | None = None,
+    classes: Sequence[str] = (),
+    start_index: int = 1,
+) -> ExportReport:
+    """``<name>.png`` for each task: an index per annotation (``instances``) or per class.
+
+    Args:
+        tasks: as the API answers them.
+        output_dir: where to.
+        instances: number annotations rather than classes.
+        palette: red, green, blue of index 0, 1, …; None for the usual one.
+        classes: class values in the order of their indices; without them, those the tasks use, sorted by value.
+        start_index: the first index; 0 leaves none for the background.
+    """
+    options: dict[str, Any] = {"start_index": start_index, "pixels": "sdk"}
+    if palette is not None:
+        options["palette"] = list(palette)
+    if not instances and classes:
+        options["classes"] = list(classes)
+    format = "instance_masks" if instances else "semantic_masks"
+    return _export(_labels(tasks, ()), format, output_dir, lambda path: _below(path, "masks"), **options)
+
+
+def export_drawn(tasks: Sequence[Json], image_dir: str | Path, output_dir: str | Path) -> ExportReport:
+    """The pictures of ``image_dir`` with their annotations drawn, under the names of their tasks."""
+    pictures = Path(image_dir).resolve()
+    placed = []
+    for task in tasks:
+        path = (pictures / str(task.get("name"))).resolve()
+        inside = path.is_relative_to(pictures) and path.is_file()
+        placed.append({**task, "url": path.as_uri() if inside else None})
+    labels = _labels(placed, ())
+    labels.origin[SOURCE] = str(pictures)
+    return _export(labels, "overlays", output_dir, lambda path: path)
+
+
+def _below(path: str, folder: str) -> str | None:
+    return path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else None
+
+
+def _labels(tasks: Iterable[Json], classes: Sequence[Json]) -> Labels:
+    """Labels whose classes have the SDK's order: that of ``classes``, or else of the values."""
+    rows = [dict(task) for task in tasks]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for task in rows:
+        for annotation in task.get("annotations") or []:
+            if isinstance(annotation, Mapping) and isinstance(annotation.get("value"), str):
+                key = (annotation["value"], str(annotation.get("type")))
+                found.setdefault(key, dict(annotation))
+    used = {value for value, _ in found}
+    given = [{**row, "order": place} for place, row in enumerate((row for row in classes if row["value"] in used), 1)]
+    if not given:
+        places = {value: place for place, value in enumerate(sorted(used), start=1)}
+        given = [
+            {
+                "id": f"{value}-{kind}",
+                "type": kind,
+                "value": value,
+                "title": annotation.get("title") or value,
+                "color": annotation.get("color"),
+                "order": places[value],
+                "attributes": [],
+            }
+            for (value, kind), annotation in sorted(found.items())
+        ]
+    return from_fastlabel(rows, given)
+
+
+def _export(
+    labels: Labels,
+    format: str,
+    output_dir: str | Path,
+    place: Callable[[str], str | None],
+    *,
+    video: bool = False,
+    fetch: Fetch | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Write a folder of ``format`` beside the target, and move each file to its ``place``."""
+    target = Path(output_dir)
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fastlabel-", dir=target) as made:
+        if video:
+            labels = _with_videos(labels, Path(made) / "videos", fetch)
+        folder = Path(made) / "export"
+        report = write(labels, format=format, target=folder, **options)
+        for path in sorted(folder.rglob("*")):
+            relative = path.relative_to(folder).as_posix()
+            if path.is_dir() or relative.startswith(".") or relative == REPORT_FILE:
+                continue
+            wanted = place(relative)
+            if wanted is not None:
+                (target / wanted).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target / wanted)
+    return report
+
+
+def _with_videos(labels: Labels, folder: Path, fetch: Fetch | None) -> Labels:
+    """The same labels with their videos as local files, for frames are cut out of them."""
+    import pyarrow as pa
+
+    folder.mkdir(parents=True)
+    tasks = labels.tasks
+    urls: list[str | None] = []
+    for number, (name, url) in enumerate(zip(tasks["name"].to_pylist(), tasks["url"].to_pylist(), strict=True)):
+        if not url or fetch is None:
+            urls.append(None)
+            continue
+        path = folder / f"{number}{Path(str(name)).suffix}"
+        fetch(url, path)
+        urls.append(path.resolve().as_uri())
+    column = tasks.schema.get_field_index("url")
+    local = Labels(tasks.set_column(column, "url", pa.array(urls, pa.string())), labels.classes, origin=labels.origin)
+    local.origin[SOURCE] = str(folder.resolve())
+    return local
