@@ -141,20 +141,13 @@ class _Batch:
         return negative
 
     def _meet_classes(self, number: Ints) -> None:
-        """Look the class numbers up; ``position`` of each line points into ``words``."""
-        distinct, self.position = np.unique(number, return_inverse=True)
-        used = np.zeros(len(distinct), np.bool_)
-        used[self.position[self.kept]] = True
-        self.met = []
-        unnamed = np.zeros(len(distinct), np.bool_)
-        for place, one in enumerate(distinct.tolist()):
-            if used[place]:
-                found, named = self.o._class_of(one)
-                unnamed[place] = not named
-            else:
-                found = FoundClass("", 0)
-            self.met.append(found)
+        """Look the class numbers of the lines that are kept up; ``position`` of each points into ``words``."""
+        distinct = np.unique(number[self.kept])
+        self.position = np.minimum(np.searchsorted(distinct, number), max(0, len(distinct) - 1))
+        looked_up = [self.o._class_of(one) for one in distinct.tolist()]
+        self.met = [found for found, _ in looked_up]
         self.words = pa.array([found.value for found in self.met], pa.string())
+        unnamed = np.array([*(not named for _, named in looked_up), False])
         self._tell("noticed", "the class number has no name", unnamed[self.position], "annotation")
 
     def _values(self, rows: Ints) -> pa.DictionaryArray:
