@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from fastlabel_dagster.labels import levels, reading, writing
+from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.schema import CLASSES, TASKS
 from fastlabel_dagster.labels.tables import Labels
 
@@ -81,4 +82,6 @@ def _table(rows: list[Any], level: levels.Level, schema: pa.Schema, noun: str, f
 def _objects(table: pa.Table, level: levels.Level) -> Iterator[dict[str, Any]]:
     for batch in table.to_batches(max_chunksize=_TASKS_PER_BATCH):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        yield from writing.objects(columns, level, batch.num_rows)
+        with without_collecting():
+            objects = writing.objects(columns, level, batch.num_rows)
+        yield from objects
