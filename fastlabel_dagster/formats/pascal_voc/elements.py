@@ -21,7 +21,6 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 FLAGS = ("truncated", "occluded", "difficult")
 POSE = "pose"
 NO_POSE = "Unspecified"
-_BITS = pa.array(["0", "1"])
 
 
 def escaped(values: pa.Array) -> pa.Array:
@@ -44,20 +43,16 @@ def object_elements(batch: ShapeBatch, box: Floats, kept: Ints, outlined: Bools)
     rows = pa.array(kept)
     values = attribute_values(batch.column("attributes"))
     values = values.take(batch.told.kept[values.owner])
-    flag = {name: pa.array(_on(values, name, n).astype(np.int8)).take(rows) for name in FLAGS}
+    flags = [_flags(values, name, n).take(rows) for name in FLAGS]
     sides = [number_text(np.ascontiguousarray(box[kept, column])) for column in range(4)]
     return glued(
         "\t<object>\n\t\t<name>",
         escaped(batch.flat.value.take(rows)),
         "</name>\n\t\t<pose>",
         _poses(values, n).take(rows),
-        "</pose>\n\t\t<truncated>",
-        _BITS.take(flag["truncated"]),
-        "</truncated>\n\t\t<occluded>",
-        _BITS.take(flag["occluded"]),
-        "</occluded>\n\t\t<difficult>",
-        _BITS.take(flag["difficult"]),
-        "</difficult>\n\t\t<bndbox>\n\t\t\t<xmin>",
+        "</pose>\n",
+        *flags,
+        "\t\t<bndbox>\n\t\t\t<xmin>",
         sides[0],
         "</xmin>\n\t\t\t<ymin>",
         sides[1],
@@ -72,10 +67,42 @@ def object_elements(batch: ShapeBatch, box: Floats, kept: Ints, outlined: Bools)
     )
 
 
-def _on(values: AttributeValues, name: str, n: int) -> Bools:
-    found = np.zeros(n, np.bool_)
-    found[values.owner[values.is_key(name) & values.is_true]] = True
-    return found
+def _flags(values: AttributeValues, name: str, n: int) -> pa.Array:
+    """The element of a flag: 1 where an attribute of this key is on. One that is off, and one with a title of its own,
+    tell so in an XML attribute, which other readers pass by."""
+    rows = np.flatnonzero(values.is_key(name))
+    on = np.zeros(n, np.int64)
+    on[values.owner[rows][values.is_true[rows]]] = 1
+    stated = rows[_is_switch(values)[rows]]
+    form = on.copy()
+    form[values.owner[stated][~values.is_true[stated]]] = 2
+    words = [
+        f"\t\t<{name}>0</{name}>\n",
+        f"\t\t<{name}>1</{name}>\n",
+        f'\t\t<{name} stated="1">0</{name}>\n',
+    ]
+    elements = pa.array(words).take(pa.array(form))
+    titled = stated[_titled(values)[stated]]
+    if not len(titled):
+        return elements
+    index = np.full(n, -1)
+    index[values.owner[titled]] = np.arange(len(titled))
+    title = escaped(values.name.take(pa.array(titled))).take(pa.array(index, mask=index < 0))
+    bit = pa.array(["0", "1"]).take(pa.array(on))
+    return pc.coalesce(glued(f'\t\t<{name} title="', title, '">', bit, f"</{name}>\n"), elements)
+
+
+def _is_switch(values: AttributeValues) -> Bools:
+    """bool[k]: a switch that is on or off."""
+    switch: Bools = pc.fill_null(pc.equal(values.type, "switch"), False).to_numpy(zero_copy_only=False)
+    truth: Bools = pc.is_in(values.value, value_set=pa.array(["true", "false"])).to_numpy(zero_copy_only=False)
+    return switch & truth & values.is_json
+
+
+def _titled(values: AttributeValues) -> Bools:
+    """bool[k]: the title differs from the key."""
+    titled: Bools = pc.fill_null(pc.not_equal(values.name, values.key), False).to_numpy(zero_copy_only=False)
+    return titled
 
 
 def _is_pose(values: AttributeValues) -> Bools:
@@ -100,20 +127,16 @@ def _attributes(values: AttributeValues, n: int) -> pa.Array:
     The attribute's type, its title where that differs from its key, and whether its value is JSON are XML attributes,
     which other readers pass by.
     """
-    titled = pc.fill_null(pc.not_equal(values.name, values.key), False)
-    untitled = ~titled.to_numpy(zero_copy_only=False)
-    is_switch = pc.fill_null(pc.equal(values.type, "switch"), False).to_numpy(zero_copy_only=False)
     is_text = pc.fill_null(pc.equal(values.type, "text"), False).to_numpy(zero_copy_only=False)
-    literally_true = pc.fill_null(pc.equal(values.value, "true"), False).to_numpy(zero_copy_only=False)
-    said = values.is_key(*FLAGS) & is_switch & values.is_json & literally_true & untitled
-    said |= _is_pose(values) & is_text & untitled
-    values, titled = values.take(~said), titled.filter(pa.array(~said))
+    said = values.is_key(*FLAGS) & _is_switch(values)
+    said |= _is_pose(values) & is_text & ~_titled(values)
+    values = values.take(~said)
     if not len(values.owner):
         return pa.array([""], pa.string()).take(pa.array(np.zeros(n, np.int64)))
     element = glued(
         "\t\t\t<attribute",
         pc.fill_null(glued(' type="', escaped(values.type), '"'), ""),
-        pc.fill_null(pc.if_else(titled, glued(' title="', escaped(values.name), '"'), ""), ""),
+        pc.fill_null(pc.if_else(pa.array(_titled(values)), glued(' title="', escaped(values.name), '"'), ""), ""),
         pc.if_else(pa.array(values.is_json), ' json="1"', ""),
         "><name>",
         escaped(values.key),

@@ -7,11 +7,8 @@ file by file and object by object.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from fastlabel_dagster.formats.assembly import (
     AnnotationColumns,
@@ -24,8 +21,8 @@ from fastlabel_dagster.formats.assembly import (
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import stem_of
-from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, NO_POSE, POSE
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files
+from fastlabel_dagster.formats.pascal_voc.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import load_xml
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
@@ -34,7 +31,6 @@ from fastlabel_dagster.labels.tables import Labels
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_SIDES = ("xmin", "ymin", "xmax", "ymax")
 _LONGEST_SIDE = 2**31
 #: Children that hold more than the boxes and attributes FastLabel's image annotations have.
 _UNREAD = {
@@ -43,7 +39,6 @@ _UNREAD = {
     "point": "its point was not read",
     "mask": "its mask was not read",
 }
-_TRUE = ("1", "true", "yes")
 
 
 def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int = 0) -> Labels:
@@ -151,54 +146,55 @@ class _Reader:
             self._tasks[column].append(content)
         row = len(self._tasks["task_id"]) - 1
         for number, element in enumerate(root.findall("object"), start=1):
-            self._read_object(row, number, element, f"{file.place}, object {number}")
+            self._read_object(row, number, element, file)
 
-    def _read_object(self, row: int, number: int, element: Element, where: str) -> None:
+    def _read_object(self, row: int, number: int, element: Element, file: VocFile) -> None:
         child = {one.tag: one for one in element}
         value = _text(child.get("name"))
         if not value:
-            self._told.drop("an object without a name", where=where)
+            self._told.drop("an object without a name", where=_where(file, number))
             return
-        box = self._box(child.get("bndbox"), where)
+        box = self._box(child.get("bndbox"), file, number)
         if box is None:
             return
-        for tag in _UNREAD.keys() & child.keys():
-            self._told.notice(_UNREAD[tag], where=where)
+        if not _UNREAD.keys().isdisjoint(child):
+            for tag in sorted(_UNREAD.keys() & child.keys()):
+                self._told.notice(_UNREAD[tag], where=_where(file, number))
         if value not in self._classes:
             self._last_order += 1
             self._classes[value] = FoundClass(value, self._last_order)
-        outline = self._outline(child["polygon"], where) if "polygon" in child else None
+        outline = self._outline(child["polygon"], file, number) if "polygon" in child else None
         kind, points = ("bbox", box) if outline is None else ("polygon", outline)
-        attributes = list(_attributes(child))
+        attributes = attributes_of(child)
         if attributes:
             self._annotations.add(row, kind, value, points=points, attributes=attributes, order=number)
         else:
             self._plain.add(row, number, kind, value, points)
 
-    def _box(self, element: Element | None, where: str) -> list[float] | None:
+    def _box(self, element: Element | None, file: VocFile, number: int) -> list[float] | None:
         """x1, y1, x2, y2 in pixels, the corners in order; None (and told) when the box is no box."""
         if element is None:
-            self._told.drop("an object without a box", where=where)
+            self._told.drop("an object without a box", where=_where(file, number))
             return None
-        stated = {side.tag: side.text for side in element}
+        stated = {side.tag: side.text or "" for side in element}
         try:
-            x1, y1, x2, y2 = (float(stated[side] or "") for side in _SIDES)
+            x1, y1 = float(stated["xmin"]), float(stated["ymin"])
+            x2, y2 = float(stated["xmax"]), float(stated["ymax"])
         except (KeyError, ValueError):
-            self._told.drop("a box whose corners are missing or no numbers", where=where)
+            self._told.drop("a box whose corners are missing or no numbers", where=_where(file, number))
             return None
         if not (math.isfinite(x1) and math.isfinite(y1) and math.isfinite(x2) and math.isfinite(y2)):
-            self._told.drop("a coordinate is not a finite number", where=where)
+            self._told.drop("a coordinate is not a finite number", where=_where(file, number))
             return None
         if x2 < x1 or y2 < y1:
-            self._told.alter("the corners of a box were in the wrong order", "bbox", where=where)
+            self._told.alter("the corners of a box were in the wrong order", "bbox", where=_where(file, number))
             x1, y1, x2, y2 = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
-        first = self._first_pixel
-        box = [x1 - first, y1 - first, x2, y2]
-        if box[2] <= box[0] or box[3] <= box[1]:
-            self._told.notice("the box has no area", "bbox", where=where)
-        return box
+        x1, y1 = x1 - self._first_pixel, y1 - self._first_pixel
+        if x2 <= x1 or y2 <= y1:
+            self._told.notice("the box has no area", "bbox", where=_where(file, number))
+        return [x1, y1, x2, y2]
 
-    def _outline(self, element: Element, where: str) -> list[float] | None:
+    def _outline(self, element: Element, file: VocFile, number: int) -> list[float] | None:
         """x, y, x, y, … of a polygon; None (and told) when it cannot be read."""
         stated = {one.tag: one.text for one in element}
         numbers: list[float] = []
@@ -209,51 +205,13 @@ class _Reader:
         except (KeyError, ValueError):
             numbers = []
         if len(numbers) < 6 or not all(map(math.isfinite, numbers)):
-            self._told.alter("a polygon that cannot be read, its box was read", "bbox", where=where)
+            self._told.alter("a polygon that cannot be read, its box was read", "bbox", where=_where(file, number))
             return None
         return numbers
 
 
-def _attributes(child: dict[str, Element]) -> Iterator[dict[str, Any]]:
-    """What an object says of itself, as FastLabel attributes."""
-    block = child.get("attributes")
-    stated = (
-        [attribute for one in block.iter("attribute") if (attribute := _attribute(one))] if block is not None else []
-    )
-    carried = {attribute["key"] for attribute in stated}
-    for flag in FLAGS:
-        if flag in child and flag not in carried and (child[flag].text or "").strip().lower() in _TRUE:
-            yield {"key": flag, "name": flag, "type": "switch", "value": "true", "value_is_json": True}
-    pose = _text(child.get(POSE))
-    if pose and pose != NO_POSE and POSE not in carried:
-        yield {"key": POSE, "name": POSE, "type": "text", "value": pose, "value_is_json": False}
-    yield from stated
-
-
-def _attribute(element: Element) -> dict[str, Any] | None:
-    """One ``<attribute>``: ours states its type, those of others are texts."""
-    key = element.findtext("name") or ""
-    own = "type" in element.attrib or "json" in element.attrib
-    key = key if own else key.strip()
-    if not key:
-        return None
-    value = element.find("value")
-    text = None if value is None else value.text or ""
-    return {
-        "key": key,
-        "name": element.get("title", key),
-        "type": element.get("type") if own else "text",
-        "value": text if own or text is None else text.strip(),
-        "value_is_json": element.get("json") == "1" and _is_json(text),
-    }
-
-
-def _is_json(text: str | None) -> bool:
-    try:
-        orjson.loads(text or "")
-    except orjson.JSONDecodeError:
-        return False
-    return True
+def _where(file: VocFile, number: int) -> str:
+    return f"{file.place}, object {number}"
 
 
 def _text(element: Element | None) -> str:

@@ -1,0 +1,69 @@
+"""What an ``<object>`` says of itself, as FastLabel attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, NO_POSE, POSE
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_TRUE = ("1", "true", "yes")
+
+
+def attributes_of(child: Mapping[str, Element]) -> list[dict[str, Any]]:
+    """The attributes of an object, given its children by tag: its flags that are on, its pose, and ``<attributes>``.
+
+    A flag that is off is an attribute only where our own export says that it was one.
+    """
+    block = child.get("attributes")
+    stated = [] if block is None else [said for one in block.iter("attribute") if (said := _attribute(one))]
+    carried = {attribute["key"] for attribute in stated}
+    found = []
+    for flag in FLAGS:
+        element = child.get(flag)
+        if element is None or ((element.text or "") == "0" and not element.attrib) or flag in carried:
+            continue
+        is_on = (element.text or "").strip().lower() in _TRUE
+        if is_on or element.attrib:
+            found.append(_switch(flag, element.get("title", flag), is_on))
+    pose = child.get(POSE)
+    text = "" if pose is None else (pose.text or "").strip()
+    if text and text != NO_POSE and POSE not in carried:
+        found.append({"key": POSE, "name": POSE, "type": "text", "value": text, "value_is_json": False})
+    return found + stated if stated else found
+
+
+def _switch(key: str, name: str, is_on: bool) -> dict[str, Any]:
+    value = "true" if is_on else "false"
+    return {"key": key, "name": name, "type": "switch", "value": value, "value_is_json": True}
+
+
+def _attribute(element: Element) -> dict[str, Any] | None:
+    """One ``<attribute>``: ours states its type, those of others are texts."""
+    key = element.findtext("name") or ""
+    own = "type" in element.attrib or "json" in element.attrib
+    key = key if own else key.strip()
+    if not key:
+        return None
+    value = element.find("value")
+    text = None if value is None else value.text or ""
+    return {
+        "key": key,
+        "name": element.get("title", key),
+        "type": element.get("type") if own else "text",
+        "value": text if own or text is None else text.strip(),
+        "value_is_json": element.get("json") == "1" and _is_json(text),
+    }
+
+
+def _is_json(text: str | None) -> bool:
+    try:
+        orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        return False
+    return True
