@@ -79,7 +79,7 @@ def read_annotations(
     )
     rest &= ~batch.rows(traced)
     outlined &= rest
-    batch.alter("polygons of fewer than three points", outlines.short & rest)
+    batch.alter("polygons of fewer than three points", outlines.short)
     batch.drop(_TOO_FAR, outlined & ~outlines.sound)
     _compare_boxes(batch, outlined & batch.kept, boxes, outlines.around, stated)
     boxed = rest & ~outlined

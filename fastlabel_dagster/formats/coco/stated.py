@@ -44,7 +44,8 @@ def shape_text(box: list[float], area: Any, segmentation: Any) -> str | None:
                 return None
         segmentation = {"counts": counts, "size": size}
     else:
-        segmentation = [ring for ring in segmentation or [] if _is_ring(ring)]
+        rings = segmentation if isinstance(segmentation, list) else []
+        segmentation = [ring for ring in ([rings] if _is_ring(rings) else rings) if _is_ring(ring)]
     text = orjson.dumps({"bbox": box, "area": area, "segmentation": segmentation}).decode()
     return text if _parsed(text) else None
 

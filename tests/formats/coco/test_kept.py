@@ -1,0 +1,176 @@
+"""What a COCO file says comes out of a round trip as it went in: ids, outlines beside keypoints, supercategories."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from pycocotools import mask as judge
+
+from fastlabel_dagster import formats
+from fastlabel_dagster.labels import from_fastlabel, raster, to_fastlabel
+from fastlabel_dagster.labels.fastlabel import classes_to_fastlabel
+
+MASK = np.zeros((80, 100), np.uint8)
+MASK[10:40, 20:60] = 1
+MASK[20:30, 30:40] = 0
+POSE = {"image_id": 1, "category_id": 2, "keypoints": [25, 15, 2, 0, 0, 0, 50, 38, 1], "num_keypoints": 2}
+DOCUMENT = {
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}],
+    "categories": [
+        {"id": 1, "name": "dog", "supercategory": "animal"},
+        {"id": 2, "name": "man", "supercategory": "person", "keypoints": ["a", "b", "c"], "skeleton": [[1, 3]]},
+    ],
+    "annotations": [
+        {
+            "id": 901,
+            **POSE,
+            "bbox": [20, 10, 40, 30],
+            "area": 700,
+            "segmentation": [[20, 10, 60, 10, 60, 40, 20, 40.5]],
+        },
+        {
+            "id": 17,
+            **POSE,
+            "bbox": [20, 10, 40, 30],
+            "area": 1100,
+            "segmentation": {"size": [80, 100], "counts": judge.encode(np.asfortranarray(MASK))["counts"].decode()},
+        },
+        {"id": 5, **POSE, "bbox": [25, 15, 25, 23], "area": 575, "segmentation": []},
+        {"id": 6, **POSE, "bbox": [0, 0, 90, 70], "area": 575, "segmentation": []},
+        {"id": 8, **POSE, "bbox": [30, 0, 9, 9], "area": 1, "segmentation": [[30, 0, 39, 0, 39, 9]]},
+        {"id": 1000, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.25},
+    ],
+}
+
+
+@pytest.mark.parametrize("through_fastlabel", [False, True])
+@pytest.mark.parametrize("format", ["coco", "coco_parquet"])
+def test_outlines_boxes_and_areas_beside_keypoints_survive(bench, coco_of, through_fastlabel, format):
+    content = bench.read(DOCUMENT)
+    if through_fastlabel:
+        content = from_fastlabel(to_fastlabel(content), classes_to_fastlabel(content.classes))
+    types = [row["type"] for row in next(iter(to_fastlabel(content)))["annotations"]]
+    assert types == ["pose_estimation"] * 5 + ["bbox"]
+    if format == "coco_parquet":
+        formats.write(content, format="coco_parquet", target=bench.folder / "parquet")
+        content = formats.read(bench.folder / "parquet", format="coco_parquet")
+    formats.write(content, format="coco", target=bench.folder / "out")
+    coco = coco_of(bench.folder / "out" / "annotations.json")
+    by_id = coco.anns
+    assert list(by_id) == [901, 17, 5, 6, 8, 1000]
+    for theirs in DOCUMENT["annotations"][:4]:
+        ours = by_id[theirs["id"]]
+        assert (ours["bbox"], ours["area"], ours["keypoints"]) == (theirs["bbox"], theirs["area"], theirs["keypoints"])
+        if isinstance(theirs["segmentation"], list):
+            assert ours["segmentation"] == theirs["segmentation"]
+        assert "attributes" not in ours
+    np.testing.assert_array_equal(coco.annToMask(by_id[17]), MASK)
+    assert by_id[8]["bbox"] == [25, 15, 25, 23] and by_id[8]["segmentation"] == []
+    assert by_id[1000]["score"] == 0.25 and "score" not in by_id[5]
+    assert [row["supercategory"] for row in coco.dataset["categories"]] == ["animal", "person"]
+
+
+def test_a_box_that_does_not_hold_its_keypoints_is_told(bench):
+    report = bench.read(DOCUMENT).report
+    (note,) = report.altered
+    assert note.examples == ("annotations.json, annotation 8",) and "does not hold" in note.reason
+
+
+def test_moving_a_keypoint_out_of_the_box_overrules_it(bench):
+    (task,) = to_fastlabel(bench.read(DOCUMENT))
+    task["annotations"][0]["keypoints"][0]["value"] = [90, 70, 1]
+    report, coco = bench.coco(task, classes=classes_to_fastlabel(bench.read(DOCUMENT).classes))
+    row = coco.anns[901]
+    assert row["bbox"] == [50, 38, 40, 32] and row["segmentation"] == [] and "attributes" not in row
+    assert any("no longer in the box" in note.reason for note in report.altered)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "[]", "{}", '{"bbox": [1, 2, 3], "area": 1, "segmentation": []}', '{"bbox": "1"}', "null"]
+)
+def test_a_stated_shape_nobody_can_read_does_not_count(bench, text):
+    shape = {"key": "coco_shape", "name": "coco_shape", "type": "text", "value": text}
+    keypoints = [{"name": "a", "key": "a", "value": [1, 2, 1], "edges": []}]
+    _, coco = bench.coco(bench.task("a.jpg", bench.shape("pose_estimation", keypoints=keypoints, attributes=[shape])))
+    assert coco.dataset["annotations"][0]["bbox"] == [1, 2, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [(["7", "3"], [7, 3]), (["7", "7"], [1, 2]), (["0", "3"], [1, 2]), (["a-1", "3"], [1, 2]), ([None, "3"], [1, 2])],
+)
+def test_ids_are_kept_when_all_of_them_are_fit(bench, ids, kept):
+    shapes = [bench.shape("bbox", [0, 0, 9, 9], id=identity) for identity in ids]
+    _, coco = bench.coco(bench.task("a.jpg", *shapes))
+    assert [row["id"] for row in coco.dataset["annotations"]] == kept
+
+
+def test_the_same_labels_give_the_same_bytes(bench, tree):
+    tasks = [bench.task(f"{n}.jpg", bench.shape("bbox", [n, 0, n + 9, 9])) for n in (3, 1, 2)]
+    bench.write(*tasks)
+    first = tree(bench.folder / "coco")
+    bench.write(*tasks)
+    assert tree(bench.folder / "coco") == first
+
+
+def test_repeated_ids_are_told_and_read(bench):
+    rows = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [n, 0, 9, 9]} for n in range(3)]
+    content = bench.read({**DOCUMENT, "annotations": rows})
+    assert content.annotations["annotation_id"].to_pylist() == ["1", None, None]
+    assert [note.count for note in content.report.noticed] == [2]
+
+
+def test_a_damaged_file_beside_a_good_one_is_told(bench):
+    bench.read(DOCUMENT, "annotations/instances_val.json")
+    (bench.folder / "source/annotations/instances_train.json").write_text("{")
+    content = formats.read(bench.folder / "source", format="coco")
+    (note,) = content.report.dropped
+    assert content.tasks.num_rows == 1
+    assert (note.type, note.examples) == ("file", ("annotations/instances_train.json",))
+
+
+def test_masks_tell_the_size_of_an_image_that_does_not(bench):
+    image = {"id": 1, "file_name": "a.jpg"}
+    row = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": {"counts": [0, 10, 7990], "size": [80, 100]}}
+    content = bench.read({**DOCUMENT, "images": [image], "annotations": [row]})
+    assert content.tasks.select(["width", "height"]).to_pylist() == [{"width": 100, "height": 80}]
+
+
+def test_masks_of_shapes_with_holes_are_those_of_two_judges(bench):
+    faster = pytest.importorskip("faster_coco_eval")
+    rng = np.random.default_rng(5)
+    shapes, expected = [], []
+    for _ in range(20):
+        x, y = rng.integers(-10, 60, 2).tolist()
+        outline = [x, y, x + 50, y, x + 50, y + 40, x, y + 40]
+        hole = [x + 10, y + 10, x + 40, y + 12.5, x + 25, y + 30.25]
+        shapes.append(bench.shape("segmentation", [[outline + outline[:2], hole + hole[:2]]]))
+        expected.append(raster.regions_to_mask([[outline, hole]], 100, 80))
+    _, coco = bench.coco(bench.task("a.jpg", *shapes))
+    other = faster.COCO(str(bench.folder / "coco/annotations.json"))
+    for row, mask in zip(coco.dataset["annotations"], expected, strict=True):
+        np.testing.assert_array_equal(coco.annToMask(row), mask)
+        np.testing.assert_array_equal(other.annToMask(other.anns[row["id"]]), mask)
+        assert row["area"] == mask.sum()
+        y, x = np.nonzero(mask)
+        if len(x):  # the box is that of the shape as drawn: it holds the mask
+            left, top, width, height = row["bbox"]
+            assert left <= x.min() and top <= y.min() and left + width > x.max() and top + height > y.max()
+
+
+def test_reading_pauses_the_collector_and_lets_it_go_on(bench):
+    import gc
+
+    assert gc.isenabled()
+    bench.read(DOCUMENT)
+    with pytest.raises(ValueError, match="not valid JSON"):
+        formats.read(_broken(bench), format="coco")
+    assert gc.isenabled()
+
+
+def _broken(bench):
+    path = bench.folder / "broken.json"
+    path.write_text(json.dumps(DOCUMENT)[:-9])
+    return path
