@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import orjson
+import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import (
+    ANNOTATION_TYPES,
     AnnotationColumns,
     FoundClass,
     class_colors,
@@ -31,6 +34,18 @@ from fastlabel_dagster.labels.tables import Labels
 _LARGEST_SIDE = 2**31
 _TASK_COLUMNS = ("task_id", "name", "width", "height", "tags", "url", "frame_count")
 _IGNORED = frozenset({"version", "meta"})
+_ROWS_AT_ONCE = 4096
+_ROW_COLUMNS = (
+    "type",
+    "value",
+    "points",
+    "regions",
+    "keypoints",
+    "rotation",
+    "attributes",
+    "annotation_id",
+    "confidence_score",
+)
 
 
 def read_cvat(source: Path, told: ReadTally) -> Labels:
@@ -75,6 +90,7 @@ class _Reader:
         self._index = PictureIndex(root)
         self._labels: dict[str, FoundLabel] = {}
         self._annotations = AnnotationColumns()
+        self._rows: list[tuple[Any, ...]] = []
         self._tasks: dict[str, list[Any]] = {name: [] for name in _TASK_COLUMNS}
         self._row_of: dict[tuple[str, str], int] = {}
         self._subsets: list[str] = []
@@ -103,6 +119,7 @@ class _Reader:
 
     def labels(self) -> Labels:
         """Everything read."""
+        self._flush()
         self._name_apart()
         classes = {name: label.found for name, label in self._labels.items()}
         colors = class_colors(classes.values())
@@ -173,18 +190,34 @@ class _Reader:
         if shape.altered:
             self._told.alter(shape.altered, shape.kind, where=where)
         confidence = _number(element.get("fastlabel_confidence"))
-        self._annotations.add(
-            row,
-            shape.kind,
-            value,
-            points=shape.points,
-            regions=shape.regions,
-            keypoints=self._keypoints(label, shape),
-            rotation=shape.rotation,
-            attributes=attributes_of(element, label),
-            annotation_id=element.get("fastlabel_id"),
-            confidence_score=confidence,
+        self._rows.append(
+            (
+                row,
+                shape.kind,
+                value,
+                shape.points,
+                shape.regions,
+                self._keypoints(label, shape),
+                shape.rotation,
+                attributes_of(element, label),
+                element.get("fastlabel_id"),
+                confidence,
+            )
         )
+        if len(self._rows) >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Turn the annotations collected so far into columns."""
+        if self._rows:
+            owner, *columns = zip(*self._rows, strict=True)
+            self._rows = []
+            arrays = {
+                name: pa.array(column, ANNOTATION_TYPES[name])
+                for name, column in zip(_ROW_COLUMNS, columns, strict=True)
+            }
+            kind, value = arrays.pop("type"), arrays.pop("value")
+            self._annotations.add_many(np.array(owner, np.int64), kind, value, **arrays)
 
     def _label(self, value: str, where: str) -> FoundLabel:
         if value not in self._labels:
@@ -236,6 +269,7 @@ class _Reader:
             frame_count=max(count or 0, last),
         )
         self._subsets.append(self._subset)
+        self._flush()
         for track in tracks:
             self._annotations.add(row, track.kind, track.value, frames=track.frames, attributes=track.attributes)
 

@@ -15,6 +15,7 @@ from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, FARTHEST, TOO_FA
 
 _NOT_A_NUMBER = "a coordinate is missing or no finite number"
 _ROUND = 1e-9
+_SIDES = ("xtl", "ytl", "xbr", "ybr")
 
 
 class Shape(NamedTuple):
@@ -51,10 +52,12 @@ def read_shape(element: Element) -> list[Shape]:
 
 
 def _box(element: Element) -> list[Shape]:
-    x1, y1, x2, y2 = (_number(element, name) for name in ("xtl", "ytl", "xbr", "ybr"))
-    altered = "corners in the wrong order were exchanged" if x1 > x2 or y1 > y2 else ""
+    x1, y1, x2, y2 = points = [_number(element, name) for name in _SIDES]
+    rotation = _rotation(element) or None
+    if x1 <= x2 and y1 <= y2:
+        return [Shape("bbox", points, rotation=rotation)]
     points = [min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]
-    return [Shape("bbox", points, rotation=_rotation(element) or None, altered=altered)]
+    return [Shape("bbox", points, rotation=rotation, altered="corners in the wrong order were exchanged")]
 
 
 def _polygon(element: Element) -> list[Shape]:
@@ -151,9 +154,9 @@ def _number(element: Element, name: str) -> float:
         number = float(element.attrib[name])
     except (KeyError, ValueError) as error:
         raise ShapeError(_NOT_A_NUMBER) from error
-    if not abs(number) <= FARTHEST:
-        raise ShapeError(TOO_FAR if math.isfinite(number) else _NOT_A_NUMBER)
-    return number
+    if -FARTHEST <= number <= FARTHEST:
+        return number
+    raise ShapeError(TOO_FAR if math.isfinite(number) else _NOT_A_NUMBER)
 
 
 def _rotation(element: Element) -> float:
