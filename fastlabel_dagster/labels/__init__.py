@@ -7,6 +7,8 @@
 from fastlabel_dagster.labels.fastlabel import (
     classes_from_fastlabel,
     classes_to_fastlabel,
+    dataset_objects_from_fastlabel,
+    dataset_objects_to_fastlabel,
     from_fastlabel,
     tasks_table,
     to_fastlabel,
@@ -18,6 +20,8 @@ __all__ = [
     "annotations_of",
     "classes_from_fastlabel",
     "classes_to_fastlabel",
+    "dataset_objects_from_fastlabel",
+    "dataset_objects_to_fastlabel",
     "from_fastlabel",
     "tasks_table",
     "to_fastlabel",

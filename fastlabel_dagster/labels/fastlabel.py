@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from fastlabel_dagster.labels import levels, reading, writing
 from fastlabel_dagster.labels.pauses import without_collecting
-from fastlabel_dagster.labels.schema import CLASSES, TASKS
+from fastlabel_dagster.labels.schema import CLASSES, DATASET_OBJECTS, TASKS
 from fastlabel_dagster.labels.tables import Labels
 
 _TASKS_PER_BATCH = 5_000
@@ -65,6 +65,20 @@ def classes_from_fastlabel(classes: list[dict[str, Any]]) -> pa.Table:
 def classes_to_fastlabel(classes: pa.Table) -> list[dict[str, Any]]:
     """The annotation classes as JSON objects, equal to the ones the table was read from."""
     return list(_objects(classes, levels.CLASS))
+
+
+def dataset_objects_from_fastlabel(objects: list[dict[str, Any]]) -> pa.Table:
+    """A table (schema ``DATASET_OBJECTS``) of these dataset objects, as the API lists them. Raises TypeError for one
+    that is not an object.
+
+    Their annotations are columns of the same schema as those of tasks.
+    """
+    return _table(objects, levels.DATASET_OBJECT, DATASET_OBJECTS, "dataset object", 0)
+
+
+def dataset_objects_to_fastlabel(objects: pa.Table) -> list[dict[str, Any]]:
+    """The dataset objects as JSON objects, equal to the ones the table was read from."""
+    return list(_objects(objects, levels.DATASET_OBJECT))
 
 
 def _table(rows: list[Any], level: levels.Level, schema: pa.Schema, noun: str, first: int) -> pa.Table:

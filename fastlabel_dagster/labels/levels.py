@@ -65,16 +65,20 @@ _PLAIN = {
 }
 
 
+#: A column of this ending tells which values of the column it belongs to are JSON text and which are texts.
+_MARK = "_is_json"
+
+
 def _level(struct: pa.StructType, own_id: str | None = None, skip: Iterable[str] = ()) -> Level:
     names = [field.name for field in struct]
     fields = []
     for column in struct:
         name = column.name
         key = "id" if name == own_id else _camel_case(name)
-        if name in {"extra", "value_is_json", "regions", "frames", *skip}:
+        if name in {"extra", "regions", "frames", *skip} or name.endswith(_MARK):
             continue
-        if name == "value" and "value_is_json" in names:
-            fields.append(Field(key, Kind.ANY, (name, "value_is_json")))
+        if name + _MARK in names:
+            fields.append(Field(key, Kind.ANY, (name, name + _MARK)))
         elif name == "points" and "regions" in names:
             fields.append(Field(key, Kind.POINTS, ("points", "regions", "frames"), _FRAME))
         elif column.type in _PLAIN:
@@ -106,3 +110,4 @@ for _struct, _own_id in (
 
 TASK = _level(pa.struct(list(schema.TASKS)), "task_id")
 CLASS = _level(pa.struct(list(schema.CLASSES)), "class_id")
+DATASET_OBJECT = _level(pa.struct(list(schema.DATASET_OBJECTS)), "object_id")

@@ -165,3 +165,27 @@ CLASSES = pa.schema(
         ("extra", pa.string()),
     ]
 )
+
+#: One row per object of a dataset (FastLabel's own kind of dataset, with versions; not a project). ``object_id`` is
+#: the API's ``id`` where it gives one. ``type`` is the split: ``none``, ``train``, ``valid`` or ``test``. ``size`` in bytes,
+#: ``width``/``height`` in pixels. ``custom_metadata`` is JSON text. ``signed_url`` expires, as the ``url`` of a task
+#: does.
+DATASET_OBJECTS = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("name", pa.string()),
+        ("type", pa.string()),
+        ("size", pa.int64()),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("tags", pa.list_(pa.string())),
+        ("licenses", pa.list_(pa.string())),
+        ("custom_metadata", pa.string()),
+        ("custom_metadata_is_json", pa.bool_()),
+        ("annotations", pa.list_(ANNOTATION)),
+        ("signed_url", pa.string()),
+        ("created_at", pa.timestamp("ms", "UTC")),
+        ("updated_at", pa.timestamp("ms", "UTC")),
+        ("extra", pa.string()),
+    ]
+)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastlabel_dagster import labels
 from fastlabel_dagster.labels.digest import task_digest
-from fastlabel_dagster.labels.schema import CLASSES, TASKS
+from fastlabel_dagster.labels.schema import CLASSES, DATASET_OBJECTS, TASKS
 
 # --------------------------------------------------------------------- an equality of its own
 
@@ -218,3 +218,26 @@ def test_any_class_comes_back(given_classes: list[dict[str, Any]]) -> None:
     table.validate(full=True)
     assert table.schema == CLASSES
     assert same_json(labels.classes_to_fastlabel(table), given_classes)
+
+
+dataset_objects = objects(
+    {
+        **dict.fromkeys(["id", "name", "type", "signedUrl"], texts),
+        **dict.fromkeys(["size", "width", "height"], numbers),
+        **dict.fromkeys(["tags", "licenses"], lists_of(texts)),
+        "customMetadata": st.dictionaries(texts, anything, max_size=3),
+        "annotations": lists_of(annotations),
+        "createdAt": times,
+        "updatedAt": times,
+    },
+    ["objectId", "extra", "customMetadataIsJson", "custom_metadata"],
+)
+
+
+@thorough
+@given(st.lists(dataset_objects, max_size=3))
+def test_any_dataset_object_comes_back(given_objects: list[dict[str, Any]]) -> None:
+    table = labels.dataset_objects_from_fastlabel(given_objects)
+    table.validate(full=True)
+    assert table.schema == DATASET_OBJECTS
+    assert same_json(labels.dataset_objects_to_fastlabel(table), given_objects)
