@@ -42,9 +42,14 @@ class PictureIndex:
         """The picture of ``label_file`` (which lies below ``root``): the one ``stated`` in it, or else the one called
         like it. None when the dataset has none. The path is absolute and inside ``root``."""
         home = self._folder_of(label_file)
+        return self.find_at(f"{home}/{label_file.name}" if home else label_file.name, stated=stated)
+
+    def find_at(self, place: str, *, stated: str | None = None) -> Path | None:
+        """:meth:`find` for a label file by its POSIX path below ``root``."""
+        home = place.rpartition("/")[0]
         found = self._by_name(home, stated) if stated else None
         if found is None:
-            found = self._by_stem(home, stem_of(label_file.name), stated)
+            found = self._by_stem(home, stem_of(place), stated)
         return None if found is None else self.root / found
 
     def stated(self, stated: str, *, beside: str = "") -> Path | None:

@@ -149,7 +149,7 @@ class _Reader:
     def _read_file(self, file: str, document: dict[str, Any]) -> None:
         stated = document.get("imagePath")
         stated = stated if isinstance(stated, str) else ""
-        picture = self._pictures.find(self._root / file, stated=stated)
+        picture = self._pictures.find_at(file, stated=stated)
         if picture is not None:
             self._used.add(self._pictures.path_of(picture))
         width, height = (_side(document.get(key)) for key in ("imageWidth", "imageHeight"))

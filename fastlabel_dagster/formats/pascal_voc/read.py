@@ -119,7 +119,7 @@ class _Reader:
 
     def _read_file(self, file: VocFile, root: Element, several: bool) -> None:
         stated = _text(root.find("filename"))
-        picture = self._pictures.find(file.path, stated=stated)
+        picture = self._pictures.find_at(file.place, stated=stated)
         if picture is not None:
             path = self._pictures.path_of(picture)
             if path in self._used:
