@@ -104,6 +104,15 @@ def open_video(video: Picture) -> Iterator[Film]:
             capture.release()
 
 
+def video_size(video: Picture) -> tuple[int, int] | None:
+    """Width and height of a video's frames in pixels; None when it cannot be read."""
+    try:
+        with open_video(video) as film:
+            return (film.width, film.height) if film.width > 0 and film.height > 0 else None
+    except VideoError:
+        return None
+
+
 def write_frames(
     folder: FolderWriter, wishes: Mapping[str, Sequence[Wish]], held: Mapping[str, Picture], tally: Tally
 ) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.batches import task_batches
-from fastlabel_dagster.formats.frames import Wish, write_frames
+from fastlabel_dagster.formats.frames import Wish, video_size, write_frames
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels.single_pictures import video_of
@@ -84,6 +84,7 @@ def list_pictures(
     height = np.array([_size(row[3]) for row in rows], np.float64)
     if images is not None:
         _complete_sizes(images, position, width, height)
+        _complete_sizes_of_frames(images, task_ids, width, height)
     return Pictures(task_ids, names, files, width, height, [row[4] or [] for row in rows], position)
 
 
@@ -132,3 +133,18 @@ def _complete_sizes(
                 width[index] = _size(wide)
             if np.isnan(height[index]):
                 height[index] = _size(high)
+
+
+def _complete_sizes_of_frames(
+    images: PictureSource, task_ids: list[str], width: NDArray[np.float64], height: NDArray[np.float64]
+) -> None:
+    known: dict[str, tuple[int, int] | None] = {}
+    for index in np.flatnonzero(np.isnan(width) | np.isnan(height)).tolist():
+        frame = video_of(task_ids[index])
+        if frame is None or task_ids[index] in images.held or frame[0] not in images.held:
+            continue
+        if frame[0] not in known:
+            known[frame[0]] = video_size(images.held[frame[0]])
+        size = known[frame[0]]
+        if size is not None:
+            width[index], height[index] = size
