@@ -33,7 +33,6 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.geometry import inside_image
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.schema import ATTRIBUTE
@@ -86,7 +85,7 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords) -> p
     difficult = _difficult(batch, attributes)
     four = _has_four_corners(batch)
     told.alter("a shape became the smallest rectangle around it", ~four)
-    told.notice("it reaches outside the image", ~inside_image(flat, tolerance=1e-6))
+    told.notice("it reaches outside the image", batch.outside())
 
     rows = np.flatnonzero(told.kept)
     corners = np.empty((len(rows), 4, 2), np.float64)

@@ -32,7 +32,6 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.geometry import inside_image
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, floats, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.schema import ATTRIBUTE
@@ -101,7 +100,7 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords, *, s
     told.alter(RENAMED, renamed)
     told.alter("a rotated box became the upright box around it", is_turned(flat))
     told.alter("a shape became the box around it", flat.is_type("polygon", "segmentation", "circle"))
-    told.notice("it reaches outside the image", ~inside_image(flat, tolerance=1e-6))
+    told.notice("it reaches outside the image", batch.outside())
     attributes = attribute_values(batch.column("attributes"))
     crowd = np.zeros(len(flat), np.bool_)
     crowd[attributes.owner[attributes.is_key(CROWD) & attributes.is_true]] = True

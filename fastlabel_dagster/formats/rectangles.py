@@ -67,7 +67,8 @@ def smallest_rectangle(points: Floats) -> Floats:
 
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     local = points - centre
-    hull = cv2.convexHull(local.astype(np.float32), returnPoints=False).reshape(-1)
+    found = cv2.convexHull(local.astype(np.float32), returnPoints=False)
+    hull = np.arange(len(local)) if found is None else found.reshape(-1)  # no hull of points that are one point
     edges = np.roll(local[hull], -1, axis=0) - local[hull]
     # Folded into a quarter turn, and with the upright rectangle among them for shapes without an edge.
     angles = np.unique(np.append(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 0.0))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
-from fastlabel_dagster.formats.outlines import TOO_FAR, is_too_far
+from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
@@ -43,6 +43,13 @@ class ShapeBatch:
     def column(self, name: str) -> pa.Array:
         """A field of ``labels.schema.ANNOTATION`` for all annotations."""
         return pc.struct_field(pc.list_flatten(one_array(self.tasks["annotations"])), name)
+
+    def outside(self) -> Bools:
+        """bool[n]: the box around it reaches outside the picture, as far as the size of that is known."""
+        with np.errstate(invalid="ignore"):  # a size that is not known is no limit
+            beyond = (self.box[:, :2] < -SLACK) | (self.box[:, 2:] > self.size + SLACK)
+        found: Bools = np.logical_or.reduce(beyond, axis=1)
+        return found
 
     def sift(self, *wanted: str, what: str, sized: bool = True, classed: bool = True) -> None:
         """Drop all but the types ``wanted`` (named ``what``, as in "a box"), and what no format can hold: ill-formed

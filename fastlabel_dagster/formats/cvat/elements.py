@@ -21,11 +21,11 @@ from fastlabel_dagster.formats.attributes import AttributeValues, attribute_valu
 from fastlabel_dagster.formats.categories import POSE, Categories, Met
 from fastlabel_dagster.formats.cvat.masks import FARTHEST_SIDE, follow_pixels, masks_of
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
+from fastlabel_dagster.formats.outlines import TOO_FAR, is_too_far
 from fastlabel_dagster.formats.shapes import ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.xml import xml_text
-from fastlabel_dagster.labels.geometry import inside_image, is_finite
+from fastlabel_dagster.labels.geometry import is_finite
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, ranges, valid_mask
 
 #: FastLabel's type -> CVAT's element, and what CVAT calls a label that is only used for it.
@@ -116,7 +116,7 @@ def _sift(batch: ShapeBatch) -> None:
     with np.errstate(invalid="ignore"):
         vast: Bools = mask & np.logical_or.reduce(np.fmin(box[:, 2:], batch.size) > FARTHEST_SIDE, axis=1)
     told.drop(f"a mask that reaches beyond {FARTHEST_SIDE:,} pixels", vast)
-    told.notice("it reaches outside the image", ~mask & ~inside_image(flat, tolerance=SLACK))
+    told.notice("it reaches outside the image", ~mask & batch.outside())
     illegal = np.zeros(len(flat), np.bool_)
     illegal |= _illegal(flat.value)
     values = attribute_values(batch.column("attributes"))
