@@ -167,9 +167,9 @@ CLASSES = pa.schema(
 )
 
 #: One row per object of a dataset (FastLabel's own kind of dataset, with versions; not a project). ``object_id`` is
-#: the API's ``id`` where it gives one. ``type`` is the split: ``none``, ``train``, ``valid`` or ``test``. ``size`` in bytes,
-#: ``width``/``height`` in pixels. ``custom_metadata`` is JSON text. ``signed_url`` expires, as the ``url`` of a task
-#: does.
+#: the API's ``id`` where it gives one. ``type`` is the split: ``none``, ``train``, ``valid`` or ``test``. ``size`` is
+#: in bytes, ``width`` and ``height`` in pixels. ``custom_metadata`` is JSON text. ``signed_url`` expires, as the
+#: ``url`` of a task does.
 DATASET_OBJECTS = pa.schema(
     [
         ("object_id", pa.string()),

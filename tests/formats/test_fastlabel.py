@@ -129,6 +129,14 @@ def test_nothing_to_read_is_an_error_that_names_the_file_and_the_place(tmp_path:
     assert read(tmp_path).tasks.num_rows == 0
 
 
+def test_a_file_of_another_format_is_no_task(tmp_path: Path) -> None:
+    coco = {"images": [], "annotations": [], "categories": []}
+    for text in (json.dumps(coco), json.dumps(coco, indent=2)):
+        (tmp_path / "instances.json").write_text(text)
+        with pytest.raises(FormatError, match=r"instances\.json.*neither id nor name"):
+            read(tmp_path / "instances.json")
+
+
 def test_ids(tmp_path: Path, bench: Any) -> None:
     without = {"name": "x.jpg", "annotations": []}
     rows = [bench.task("a.jpg"), without, {**bench.task("a.jpg"), "status": "again"}, {"id": 7, "name": "seven"}]

@@ -101,11 +101,11 @@ class _Reader:
             self._drop(path, file, place, problem)
         values = found.values
         places = found.places or _Numbered(found.first)
-        if set(map(type, values)) - {dict}:
-            good = [index for index, value in enumerate(values) if isinstance(value, dict)]
-            for index, value in enumerate(values):
-                if not isinstance(value, dict):
-                    self._drop(path, file, places[index], f"it is no object but {type(value).__name__}")
+        problems = {index: said for index, value in enumerate(values) if (said := _no_task(value))}
+        if problems:
+            for index, problem in problems.items():
+                self._drop(path, file, places[index], problem)
+            good = [index for index in range(len(values)) if index not in problems]
             values, places = [values[index] for index in good], [places[index] for index in good]
         if not values:
             return
@@ -208,6 +208,13 @@ class _Reader:
             if good or (whole and not rows):
                 return table
         return None
+
+
+def _no_task(value: Any) -> str:
+    """Why this is no task; empty when it is one. (A COCO file is an object too, but no task.)"""
+    if not isinstance(value, dict):
+        return f"it is no object but {type(value).__name__}"
+    return "" if "id" in value or "name" in value else "it has neither id nor name, so it is no task"
 
 
 class _Numbered(Sequence[str]):
