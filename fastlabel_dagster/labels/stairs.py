@@ -51,8 +51,11 @@ def stair_spans(shapes: Shapes) -> Spans:
     """The pixels of each shape. Costs several times what exact outlines cost."""
     ring_shape = np.repeat(np.arange(len(shapes.width)), np.diff(shapes.rings))
     closed = shapes.is_segmentation[ring_shape]
-    points, offsets = _whole_outlines(shapes.coords, shapes.ring_offsets, closed)
+    points, offsets = _closed(shapes.coords.astype(np.int64), shapes.ring_offsets, closed)
     points, offsets = _stairs(points, offsets)
+    # Stairs may miss the vertex they lead to, the one a ring is closed with too.
+    missed = closed & (points[offsets[1:] - 1] != points[offsets[:-1]]).any(axis=1)
+    points, offsets = _closed(points, offsets, missed)
     points, offsets = _without_straight_corners(points, offsets, shapes.is_box[ring_shape])
     outlines = np.split(points, offsets[1:-1])
     found = []
@@ -65,16 +68,15 @@ def stair_spans(shapes: Shapes) -> Spans:
     return stacked(found)
 
 
-def _whole_outlines(coords: Floats, offsets: Ints, closed: Bools) -> tuple[Ints, Ints]:
-    """Vertices cut to whole numbers; the first one of a closed ring once more at its end."""
+def _closed(points: Ints, offsets: Ints, rings: Bools) -> tuple[Ints, Ints]:
+    """The first vertex of ``rings`` (bool[r]) once more at their end."""
     lengths = np.diff(offsets)
-    longer = lengths + (closed & (lengths > 0))
-    new = offsets_of(longer)
-    points = np.empty((new[-1], 2), np.int64)
-    points[ranges(new[:-1], lengths)] = coords[ranges(offsets[:-1], lengths)].astype(np.int64)
-    again = np.flatnonzero(longer > lengths)
-    points[new[1:][again] - 1] = points[new[:-1][again]]
-    return points, new
+    new = offsets_of(lengths + rings)
+    longer = np.empty((new[-1], 2), np.int64)
+    longer[ranges(new[:-1], lengths)] = points
+    again = np.flatnonzero(rings)
+    longer[new[1:][again] - 1] = points[offsets[:-1][again]]
+    return longer, new
 
 
 def _stairs(points: Ints, offsets: Ints) -> tuple[Ints, Ints]:
