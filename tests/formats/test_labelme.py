@@ -628,7 +628,8 @@ def test_files_that_are_refused(labelme, text):
     read = labelme.read({"a.json": text, "b.json": document(drawn("point", [[1, 2]]), image="b.jpg")})
     assert read.tasks["name"].to_pylist() == ["b.jpg"]
     [note] = read.report.dropped
-    assert (note.type, note.count, note.examples) == ("file", 1, ("a.json",))
+    assert (note.type, note.reason, note.count) == ("file", "a file cannot be read", 1)
+    assert note.examples[0].startswith("a.json: ")
 
 
 def test_half_characters_and_repeated_ids(labelme):

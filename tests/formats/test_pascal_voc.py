@@ -631,7 +631,8 @@ def test_files_that_are_refused(voc, text):
     read = voc.read({"a.xml": text, "b.xml": xml(box(), filename="b.jpg")})
     assert read.tasks["name"].to_pylist() == ["b.jpg"]
     [note] = read.report.dropped
-    assert (note.type, note.count, note.examples) == ("file", 1, ("a.xml",))
+    assert (note.type, note.reason, note.count) == ("file", "a file cannot be read", 1)
+    assert note.examples[0].startswith("a.xml: ")
 
 
 def test_deep_and_wide_files(voc):

@@ -33,6 +33,7 @@ from fastlabel_dagster.formats.labelme.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.formats.splits import PART_OF_TAG
+from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -116,14 +117,14 @@ class _Reader:
         damage: FormatError | None = None
         for file in files:
             try:
-                document = _load(self._root / file)
-                if not isinstance(document.get("shapes"), list):
-                    raise FormatError(self._root / file, "it has no list of shapes, so it is not labelme's")
+                with without_collecting():
+                    document = _load(self._root / file)
+                    if not isinstance(document.get("shapes"), list):
+                        raise FormatError(self._root / file, "it has no list of shapes, so it is not labelme's")
+                    self._read_file(file, document)
             except FormatError as error:
                 damage = damage or error
-                self._told.drop(f"a file cannot be read: {error.problem}", FILE, where=file)
-                continue
-            self._read_file(file, document)
+                self._told.drop("a file cannot be read", FILE, where=f"{file}: {error.problem}")
             self._told.advance()
         tasks = len(self._tasks["task_id"])
         if damage is not None and not tasks:

@@ -25,6 +25,7 @@ from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, fi
 from fastlabel_dagster.formats.pascal_voc.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import load_xml
+from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -83,17 +84,11 @@ class _Reader:
         damage: FormatError | None = None
         for file in files:
             try:
-                root = load_xml(file.path)
-            except (FormatError, OSError) as error:
-                problem = error.problem if isinstance(error, FormatError) else str(error.strerror)
-                damage = damage or (error if isinstance(error, FormatError) else FormatError(file.path, problem))
-                self._told.drop(f"a file cannot be read: {problem}", FILE, where=file.place)
-                continue
-            if root.tag != "annotation":
-                damage = damage or FormatError(file.path, f"its root is <{root.tag}>, not <annotation>")
-                self._told.drop("a file whose root is not <annotation>", FILE, where=file.place)
-                continue
-            self._read_file(file, root, several)
+                with without_collecting():  # elements know their children, not their parents
+                    self._read_file(file, self._load(file), several)
+            except FormatError as error:
+                damage = damage or error
+                self._told.drop("a file cannot be read", FILE, where=f"{file.place}: {error.problem}")
             self._told.advance()
         tasks = len(self._tasks["task_id"])
         if damage is not None and not tasks:
@@ -108,6 +103,16 @@ class _Reader:
             classes_table(self._classes.values(), self._annotations.usage(), colors),
             origin={"format": "pascal_voc"},
         )
+
+    @staticmethod
+    def _load(file: VocFile) -> Element:
+        try:
+            root = load_xml(file.path)
+        except OSError as error:
+            raise FormatError(file.path, f"it cannot be opened: {error.strerror}") from error
+        if root.tag != "annotation":
+            raise FormatError(file.path, "its root is not <annotation>")
+        return root
 
     def _notice_unlabeled(self) -> None:
         if not self._whole:
