@@ -12,7 +12,7 @@ FORMAT = Format(
         "thickness": None,
         "fill": None,
         "names": False,
-        "format": "same",
+        "picture_format": "same",
         "quality": 95,
         "video": False,
     },

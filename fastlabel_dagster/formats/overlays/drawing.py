@@ -112,8 +112,10 @@ def _tint_polygon(pixels: Pixels, rings: list[Floats], colour: Colour, share: fl
         return
     left, top, right, bottom = window
     mask = np.zeros((bottom - top, right - left), np.uint8)
-    local = [_sixteenths(_within_reach(ring, window) - (left, top)) for ring in rings]
-    cv2.fillPoly(mask, local, 255, lineType=cv2.LINE_8, shift=_SHIFT)
+    reached = [ring for ring in (_within_reach(ring, window) for ring in rings) if len(ring)]
+    if not reached:
+        return
+    cv2.fillPoly(mask, [_sixteenths(ring - (left, top)) for ring in reached], 255, lineType=cv2.LINE_8, shift=_SHIFT)
     _tint(pixels, window, mask, colour, share)
 
 

@@ -93,7 +93,7 @@ def write_overlays(
     thickness: int | None = None,
     fill: float | None = None,
     names: bool = False,
-    format: str = "same",
+    picture_format: str = "same",
     quality: int = 95,
     video: bool = False,
 ) -> Written:
@@ -107,23 +107,23 @@ def write_overlays(
         thickness: of lines, in pixels (1 to 255); None: a 300th of the shorter side, as the official SDK.
         fill: how much of an area's colour covers the picture, from 0 to 1; None: 50 of 255 parts, as the SDK.
         names: write the title of its class at each shape, where a font on this machine has its letters.
-        format: of the pictures: ``same`` as they were, ``jpg`` or ``png``.
+        picture_format: of the pictures: ``same`` as they were, ``jpg`` or ``png``.
         quality: of JPEGs, 1 to 100.
         video: a video becomes one MP4 rather than a picture for each frame, where OpenCV can write one.
 
     Raises:
         ValueError: for an impossible option, and when there are no pictures at all to draw on.
     """
-    _check(thickness, fill, format, quality)
+    _check(thickness, fill, picture_format, quality)
     if images is None:
         raise ValueError(
             "overlays draw on pictures, and none are known: name the image folder (a sync with images makes one), or "
             "read the labels from a dataset that has its pictures"
         )
-    safe = _with_writable_ending if format == "same" else None
-    pictures = list_pictures(labels, images, tally, unique_stem=format != "same", safe=safe)
-    if format != "same":
-        pictures.files = [label_name(file, f".{format}") for file in pictures.files]
+    safe = _with_writable_ending if picture_format == "same" else None
+    pictures = list_pictures(labels, images, tally, unique_stem=picture_format != "same", safe=safe)
+    if picture_format != "same":
+        pictures.files = [label_name(file, f".{picture_format}") for file in pictures.files]
     painter = _Painter(Style(thickness, THIN if fill is None else fill), names, quality)
     with FilmStrip(images, tally) as strip, Movies(folder, pictures, strip, tally, wanted=video) as movies:
         studio = _Studio(labels, pictures, images, tally, painter, strip, movies)
@@ -166,22 +166,27 @@ class _Studio:
                 begins = np.searchsorted(batch.flat.task[kept], np.arange(len(shapes) + 1))
                 without = np.zeros(len(shapes), np.bool_)
                 untitled = np.zeros(len(batch.flat), np.bool_)
-                waiting: deque[tuple[int, Future[_Made | None]]] = deque()
+                waiting: deque[tuple[int, Future[_Made | None], bool]] = deque()
                 for task, picture in enumerate([*batch.picture.tolist(), None]):
                     while waiting and (picture is None or len(waiting) >= 2 * threads):
-                        done, future = waiting.popleft()
+                        done, future, told = waiting.popleft()
                         made = future.result()
                         without[done] = made is None
-                        if made is not None:
+                        name = self._pictures.names[batch.picture[done]]
+                        if made is None:
+                            if not told:
+                                self._tally.note("dropped", UNREADABLE, IMAGE, 1, [name])
+                        else:
                             untitled[kept[begins[done] + np.array(made.untitled, np.int64)]] = True
                             yield from self._finished(int(batch.picture[done]), made, len(shapes[done]))
                     if picture is not None:
-                        waiting.append((task, self._begin(pool, picture, shapes[task])))
+                        waiting.append((task, *self._begin(pool, picture, shapes[task])))
                 batch.told.drop(NO_PICTURE, without[batch.flat.task])
                 batch.told.alter(NOT_WRITABLE, untitled)
                 batch.told.finish()
 
-    def _begin(self, pool: ThreadPoolExecutor, picture: int, shapes: list[Shape]) -> Future[_Made | None]:
+    def _begin(self, pool: ThreadPoolExecutor, picture: int, shapes: list[Shape]) -> tuple[Future[_Made | None], bool]:
+        """What a picture will have become, and whether it is told already when that is nothing."""
         pictures, task_id = self._pictures, self._pictures.task_ids[picture]
         suffix = PurePosixPath(pictures.files[picture]).suffix
         held = self._images.held.get(task_id)
@@ -195,16 +200,16 @@ class _Studio:
                     return None
                 return None if pixels is None else self._painter(pixels, shapes, suffix)
 
-            return pool.submit(still)
+            return pool.submit(still), False
         frame = video_of(task_id)
         if frame is None or frame[0] not in self._images.held:
             self._tally.note("dropped", self._images.absent, IMAGE, 1, [pictures.names[picture]])
-            return _nothing()
+            return _nothing(), True
         pixels = self._strip.frame(*frame)
         if pixels is None:
-            return _nothing()
+            return _nothing(), True
         into_film = self._movies.takes(frame[0])
-        return pool.submit(self._painter, pixels, shapes, None if into_film else suffix)
+        return pool.submit(self._painter, pixels, shapes, None if into_film else suffix), True
 
     def _finished(self, picture: int, made: _Made, drawn: int) -> Iterator[tuple[str, bytes]]:
         pictures = self._pictures
@@ -231,12 +236,12 @@ def _with_writable_ending(name: str) -> str:
     return name if PurePosixPath(name).suffix.lower() in _WRITABLE else f"{name}.jpg"
 
 
-def _check(thickness: int | None, fill: float | None, format: str, quality: int) -> None:
+def _check(thickness: int | None, fill: float | None, picture_format: str, quality: int) -> None:
     if thickness is not None and not (isinstance(thickness, int) and 1 <= thickness <= 255):
         raise ValueError(f"the thickness of lines is a whole number of pixels from 1 to 255, not {thickness!r}")
     if fill is not None and not 0 <= fill <= 1:
         raise ValueError(f"fill is a share from 0 to 1, not {fill!r}")
-    if format not in FORMATS:
-        raise ValueError(f"pictures are written as {', '.join(FORMATS)}, not {format!r}")
+    if picture_format not in FORMATS:
+        raise ValueError(f"pictures are written as {', '.join(FORMATS)}, not {picture_format!r}")
     if not 1 <= quality <= 100:
         raise ValueError(f"the quality of a JPEG is 1 to 100, not {quality!r}")
