@@ -127,6 +127,8 @@ def diff(
 @click.option("--read-option", "read_options", multiple=True, metavar="NAME=VALUE", help="Of the format read.")
 @click.option("--strict", is_flag=True, help="Anything that would be left out is an error; nothing is written.")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Bring the pictures of SOURCE along.")
+@click.option("--archive", type=click.Choice(["zip", "tar"]), help="Files in a few archives rather than one by one.")
+@click.option("--shard-mb", type=int, default=1024, show_default=True, help="How large an archive grows, in MB.")
 @click.option("--replace", is_flag=True, help="Replace TARGET even where it holds files that no export has written.")
 @_s3_options
 def convert(
@@ -139,11 +141,14 @@ def convert(
     read_options: tuple[str, ...],
     strict: bool,
     pictures: bool,
+    archive: str | None,
+    shard_mb: int,
     replace: bool,
     s3_endpoint: str | None,
     s3_region: str | None,
 ) -> None:
-    """Convert labels from SOURCE (a folder or the format's index file) to TARGET; no server, no Dagster.
+    """Convert labels from SOURCE (a folder, the format's index file, or a zip or tar of it) to TARGET; no server, no
+    Dagster.
 
     What was dropped, altered or noticed is said, with examples, and lies in TARGET/report.json. `fastlabel-dagster
     formats` lists the formats and their options.
@@ -160,6 +165,8 @@ def convert(
         strict=strict,
         s3=_s3(s3_endpoint, s3_region),
         pictures=pictures,
+        archive=archive,
+        shard_bytes=shard_mb * 2**20,
         replace=replace,
     )
 
