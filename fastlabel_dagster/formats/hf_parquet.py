@@ -36,7 +36,7 @@ from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
-#: A file is about this large, in bytes of pictures; and without pictures, in rows.
+#: A file is about this large, in bytes of pictures as far as not said otherwise; and without pictures, in rows.
 SHARD_BYTES = 500 * 10**6
 SHARD_ROWS = 1_000_000
 #: A row group ends when it holds so many bytes of pictures, or rows.
@@ -56,6 +56,7 @@ def write_hf_parquet(
     category: str = "index",
     label: str | None = None,
     image_bytes: bool = True,
+    file_bytes: int = SHARD_BYTES,
 ) -> Written:
     """Write ``data/<split>-….parquet`` and the card.
 
@@ -70,11 +71,14 @@ def write_hf_parquet(
         category: in ``detect``, ``index`` (the place of the class) or ``name``. Labels of pictures are always places.
         label: in ``classify``, the key of the attribute that is the label, where there are several.
         image_bytes: off: no pictures, only the names of their files.
+        file_bytes: about how many bytes of pictures a file holds.
 
     Raises:
         ValueError: for an unknown task, category or label, or an impossible split.
     """
     check_options(task, category)
+    if file_bytes <= 0:
+        raise ValueError(f"a file cannot hold {file_bytes!r} bytes")
     pictures = list_pictures(labels, images, tally)
     splits = splits_of(pictures, split)
     source = images if image_bytes else None
@@ -91,7 +95,7 @@ def write_hf_parquet(
     weights = _weights(pictures, source)
     names = sorted(set(splits))
     chosen = np.array(splits)
-    limit = SHARD_ROWS if source is None else SHARD_BYTES
+    limit = SHARD_ROWS if source is None else file_bytes
     missing: list[str] = []
     with contextlib.ExitStack() as stack:
         shards = {
@@ -103,7 +107,7 @@ def write_hf_parquet(
             for one in sorted(set(of_batch.tolist())):
                 mine = np.flatnonzero(of_batch == one)
                 part = Rows(batch.picture[mine], batch.columns.take(pa.array(mine)))
-                for group in _groups(part, weights):
+                for group in _groups(part, weights, min(limit, _GROUP_BYTES)):
                     content = group.columns if source is None else _with_images(group, pictures, source, missing)
                     shards[one].write(content.cast(schema), float(weights[group.picture].sum()))
     if source is not None:
@@ -197,13 +201,13 @@ def _weights(pictures: Pictures, source: PictureSource | None) -> NDArray[np.flo
     return np.fromiter((max(1, picture.size) if picture else 1 for picture in held), np.float64, len(pictures))
 
 
-def _groups(rows: Rows, weights: NDArray[np.float64]) -> Iterator[Rows]:
-    """The rows in pieces of the size of a row group."""
+def _groups(rows: Rows, weights: NDArray[np.float64], limit: float) -> Iterator[Rows]:
+    """The rows in pieces of the size of a row group, which weighs no more than ``limit`` if it has several rows."""
     weight = weights[rows.picture]
     first = 0
     while first < len(rows.picture):
         reached = np.cumsum(weight[first : first + _GROUP_ROWS])
-        count = max(1, int(np.searchsorted(reached, _GROUP_BYTES, side="right")))
+        count = max(1, int(np.searchsorted(reached, limit, side="right")))
         yield Rows(rows.picture[first : first + count], rows.columns.slice(first, count))
         first += count
 
@@ -232,5 +236,12 @@ FORMAT = Format(
     summary="Hugging Face dataset as Parquet, pictures included",
     index=CARD,
     write=write_hf_parquet,
-    options={"task": "detect", "split": None, "category": "index", "label": None, "image_bytes": True},
+    options={
+        "task": "detect",
+        "split": None,
+        "category": "index",
+        "label": None,
+        "image_bytes": True,
+        "file_bytes": SHARD_BYTES,
+    },
 )
