@@ -10,12 +10,16 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.(partial|old)", re.DOTALL)
 #: The file a folder writer leaves in its folder (see `mark`). Like unfinished work it is the store's own: no listing
 #: shows it, no path may name it.
 FOLDER_MARK = ".fastlabel-folder"
+#: What nearly all paths look like; the others are looked at part by part.
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST_STEM = 200  # bytes of a name kept in a temporary one, so that both fit the 255 bytes of a file name
 
 
 def is_safe_path(path: str) -> bool:
     """Whether ``path`` may name an object in a store (see `checked_path`)."""
+    if _PLAIN.fullmatch(path):
+        return True
     if not path or "\0" in path or "\\" in path or _DRIVE.match(path):
         return False
     for part in path.split("/"):
