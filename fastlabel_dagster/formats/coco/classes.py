@@ -86,14 +86,17 @@ class ClassBook:
         if 0 in orders or len(set(orders)) < len(orders) or any(len(of_value) > 1 for of_value in ids.values()):
             for order, one in enumerate(self.classes, start=1):
                 one.order = order
+        self._orders = {one.order for one in self.classes}
+        self._highest = max(self._orders, default=0)
 
     def _unlisted(self, identity: Any) -> int:
         value = f"category_{identity!s:.40}"
         if value not in self._place:
-            orders = {one.order for one in self.classes}
             order = _order(identity)
-            if not order or order in orders:
-                order = min(max(orders, default=0), _LARGEST - 1) + 1
+            if not order or order in self._orders:
+                order = min(self._highest, _LARGEST - 1) + 1
+            self._orders.add(order)
+            self._highest = max(self._highest, order)
             self._place[value] = len(self.classes)
             self.classes.append(FoundClass(value, order))
         return self._place[value]
