@@ -5,6 +5,7 @@ what is in them is what our writers write, so its defects are not in them. docs/
 """
 
 from fastlabel_dagster.formats.sdk_layout.conversions import (
+    COCO_TYPES,
     annotations_of_coco,
     annotations_of_labelme,
     annotations_of_pascal_voc,
@@ -20,6 +21,7 @@ from fastlabel_dagster.formats.sdk_layout.exports import (
 )
 
 __all__ = [
+    "COCO_TYPES",
     "annotations_of_coco",
     "annotations_of_labelme",
     "annotations_of_pascal_voc",
