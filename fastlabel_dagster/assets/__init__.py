@@ -53,9 +53,10 @@ def build_fastlabel_project_assets(
     Args:
         project: slug of an image project.
         store: where everything is written: a folder or ``s3://bucket/prefix``; one store for each project.
-        exports: names of formats (``coco``, ``coco_parquet``, ``yolo``), or mappings with ``format``, and optionally
-            ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False: labels only) and options
-            of the format. The label tables are written as plain Parquet in any case.
+        exports: names of formats (``coco``, ``yolo``, ``pascal_voc`` …: ``formats.FORMATS``), or mappings with
+            ``format``, and optionally ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False:
+            labels only), ``strict`` (a loss is an error), ``archive`` ("zip" or "tar") and options of the format. The
+            label tables are written as plain Parquet in any case.
         dataset: name of the FastLabel dataset that approved tasks are published to; None publishes nothing.
         training: ``{"base_model": …, "epoch": …, …}``, further keys as ``client.training_jobs.submit`` takes them.
         publish_status: the status of the tasks to publish.

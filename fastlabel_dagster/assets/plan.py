@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
+from fastlabel_dagster.formats import registry
 from fastlabel_dagster.translator import FastLabelAssetProps, FastLabelTranslator, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options, Store
 
-#: The formats an export may have; the label tables are always written as plain Parquet besides.
-EXPORT_FORMATS = ("coco", "coco_parquet", "yolo")
 #: Names of folders in a store that are taken.
 _TAKEN = (
     "labels",
@@ -49,8 +48,9 @@ class ExportPlan:
         """Read an entry of ``exports``. Raises ValueError for an unknown format or a taken name."""
         given = {"format": export} if isinstance(export, str) else dict(export)
         kind = given.pop("format", None)
-        if kind not in EXPORT_FORMATS:
-            raise ValueError(f"unknown export format {kind!r}; known are {', '.join(EXPORT_FORMATS)}")
+        known = [written for written in registry.written_names() if written != "parquet"]  # it is written in any case
+        if kind not in known:
+            raise ValueError(f"unknown export format {kind!r}; known are {', '.join(known)}")
         name = str(given.pop("name", kind))
         if name in _TAKEN or not name.replace("_", "").replace("-", "").isalnum():
             raise ValueError(f"an export cannot be called {name!r}; use letters, digits, - and _, and none of {_TAKEN}")

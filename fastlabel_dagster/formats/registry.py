@@ -14,17 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.tables import Labels
+if TYPE_CHECKING:
+    from fastlabel_dagster.formats.written import Written
+    from fastlabel_dagster.labels.tables import Labels
 
 #: ``write(labels, folder, images, tally, **options)`` writes labels into a folder. ``images`` (a ``PictureSource``, or
 #: None) are pictures to put beside them. Every annotation that goes in is told to the tally as written or as dropped.
-Writer: TypeAlias = Callable[..., Written]
+Writer: TypeAlias = "Callable[..., Written]"
 #: ``read(source, told, **options)`` reads a dataset (its folder, or its index file) as labels. What it leaves out or
 #: changes is told to ``told``, and at the end how many tasks and annotations there are.
-Reader: TypeAlias = Callable[..., Labels]
+Reader: TypeAlias = "Callable[..., Labels]"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,20 @@ _MODULES: dict[str, str] = {
     "audacity": f"{_HERE}.audacity",
     "lerobot": f"{_HERE}.lerobot",
 }
+#: Those of them that are not written.
+_ONLY_READ = ("lerobot",)
 _REGISTERED: dict[str, Format] = {}
 
 
 def names() -> tuple[str, ...]:
     """All names :func:`find` knows."""
     return (*_MODULES, *_REGISTERED)
+
+
+def written_names() -> tuple[str, ...]:
+    """The names of formats that can be written; known without loading any of them."""
+    own = (name for name, format in _REGISTERED.items() if format.write is not None)
+    return (*(name for name in _MODULES if name not in _ONLY_READ), *own)
 
 
 def find(name: str) -> Format:

@@ -7,7 +7,7 @@ import pytest
 
 from fastlabel_dagster import formats
 from fastlabel_dagster.assets import build_fastlabel_project_assets
-from fastlabel_dagster.assets.plan import EXPORT_FORMATS
+from fastlabel_dagster.formats import registry
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import FastLabelTranslator, dataset_name, safe_name
 
@@ -22,8 +22,14 @@ def graph_of(assets):
     return dg.Definitions(assets=assets, resources=resources).resolve_asset_graph()
 
 
-def test_the_formats_are_those_there_are():
-    assert {*EXPORT_FORMATS, "parquet"} == set(formats.FORMATS)
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_every_format_that_is_written_can_be_an_export(format):
+    if registry.find(format).write is None:
+        with pytest.raises(ValueError, match="unknown export format"):
+            keys(exports=[format])
+    else:
+        exports = keys(exports=[format])
+        assert format == "parquet" or f"street-scenes/{format}" in exports
 
 
 @pytest.mark.parametrize(
