@@ -87,11 +87,17 @@ def counts_table(counts: Mapping[str, int], what: str) -> dg.TableMetadataValue:
 def export_notes_table(report: ExportReport) -> dg.TableMetadataValue:
     """What an export dropped, altered or noticed, and why, as a table; empty when every annotation came through."""
     rows = [
-        {"what": fate, "type": note.type, "count": note.count, "reason": note.reason, "tasks": ", ".join(note.examples)}
+        {
+            "what": fate,
+            "type": note.type,
+            "count": note.count,
+            "reason": note.reason,
+            "examples": ", ".join(note.examples),
+        }
         for fate, notes in (("dropped", report.dropped), ("altered", report.altered), ("noticed", report.noticed))
         for note in notes
     ]
-    columns = [("what", "string"), ("type", "string"), ("count", "int"), ("reason", "string"), ("tasks", "string")]
+    columns = [("what", "string"), ("type", "string"), ("count", "int"), ("reason", "string"), ("examples", "string")]
     return records_table(rows, columns)
 
 
