@@ -62,10 +62,11 @@ def _of(format: str, **options: object) -> Callable[[Path], Path]:
 
 _coco, _yolo = _of("coco"), _of("yolo", split=None)
 _voc, _labelme = _of("pascal_voc"), _of("labelme")
+_LIMITS = ("limit coco", "paused coco")
 _PEERS_COCO = ("pycocotools", "faster-coco-eval", "labelformat", "globox", "datumaro", "supervision")
 
 PLANS = (
-    Plan("write COCO", "boxes", (1000, 5000, 20000), "coco", _json, ("mirror coco", "sdk coco", "limit coco"),
+    Plan("write COCO", "boxes", (1000, 5000, 20000), "coco", _json, ("mirror coco", "sdk coco", *_LIMITS),
          prepare=(prepared.mirror, _coco), goal="20x SDK, 2x limit"),
     Plan("write YOLO, classes given", "boxes", (1000, 5000, 20000), "yolo", _json,
          ("mirror yolo", "sdk yolo", "limit yolo"), prepare=(prepared.mirror, _yolo), goal="10x SDK, 3x limit"),
@@ -77,13 +78,13 @@ PLANS = (
     Plan("write labelme", "boxes", (1000, 5000, 20000), "labelme", _json,
          ("mirror labelme", "sdk labelme", "limit labelme"), {"sdk labelme": 5000},
          prepare=(prepared.mirror, _labelme)),
-    Plan("write COCO", "polygons", (5000,), "coco", _json, ("mirror coco", "sdk coco", "limit coco"),
+    Plan("write COCO", "polygons", (5000,), "coco", _json, ("mirror coco", "sdk coco", *_LIMITS),
          prepare=(prepared.mirror, _coco), goal="20x SDK, 2x limit"),
     Plan("write YOLO segment", "polygons", (5000,), "yolo-segment", _json, ("mirror yolo-segment", "sdk yolo"),
          prepare=(prepared.mirror,)),
     Plan("write labelme", "polygons", (5000,), "labelme", _json, ("mirror labelme", "sdk labelme"),
          prepare=(prepared.mirror,)),
-    Plan("write COCO keypoints", "poses", (2000,), "coco", _json, ("mirror coco", "sdk coco-pose", "limit coco"),
+    Plan("write COCO keypoints", "poses", (2000,), "coco", _json, ("mirror coco", "sdk coco-pose", *_LIMITS),
          prepare=(prepared.mirror, _coco), goal="20x SDK"),
     Plan("write COCO, holes as masks", "segmentation", (300,), "coco", _json, ("mirror coco", "sdk coco"),
          prepare=(prepared.mirror,)),
