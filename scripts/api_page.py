@@ -16,6 +16,7 @@ import json
 import struct
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ import requests
 from fastlabel_dagster.api import FastLabelClient, RetryPolicy
 from fastlabel_dagster.api.groups.group import Group
 from fastlabel_dagster.api.modalities import MODALITIES, Modality
-from fastlabel_dagster.api.sdk_names.differences import DIFFERENCES, NOT_HERE, SDK_VERSION
+from fastlabel_dagster.api.sdk_names.differences import DIFFERENCES, ON_FILES, SDK_VERSION, Difference
 from fastlabel_dagster.api.wire import MEGABYTE, USER_KEYWORDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +127,22 @@ SECTIONS: dict[str, dict[str, str]] = {
 }
 """The methods that do not follow from the table of modalities, and how each is spelled on the groups."""
 
+FILE_METHODS = {
+    "export_coco": "`coco`",
+    "export_yolo": "`yolo` (`layout=darknet`)",
+    "export_pascalvoc": "`pascal_voc`",
+    "export_labelme": "`labelme`",
+    "export_instance_segmentation": "`instance_masks` (`pixels=sdk`)",
+    "export_semantic_segmentation": "`semantic_masks` (`pixels=sdk`)",
+    "export_image_with_annotations": "`overlays`",
+    "convert_coco_to_fastlabel": "`coco`",
+    "convert_yolo_to_fastlabel": "`yolo`",
+    "convert_pascalvoc_to_fastlabel": "`pascal_voc`",
+    "convert_labelme_to_fastlabel": "`labelme`",
+    "mask_to_fastlabel_segmentation_points": "the tracing of masks",
+}
+"""The methods that write and read files, and the format that does it."""
+
 INTRODUCTION = """\
 # The API, twice
 
@@ -158,6 +175,16 @@ address. Both are read from disk piece by piece while they are sent. On the grou
 
 Where a path holds braces, that argument stands there, percent-encoded. “Compared calls” says how many calls of the
 method the tests compare with the SDK's.
+"""
+
+FILES = """\
+### On files
+
+These write the files of an export, or make annotations of such files. They are the formats of this package in the
+SDK's places: `docs/formats.md` says what each format carries. Exports answer a report where the SDK answers None,
+`convert_*` log what could not be read. Tests write and read generated tasks with both and compare the files: numbers
+and names of COCO, YOLO, VOC and labelme, pixels and palettes of masks, frames of videos. What differs on purpose is
+listed below under “Intended differences on files”.
 """
 
 ASKED_AGAIN = """\
@@ -324,11 +351,29 @@ def table_of_methods(methods: dict[str, str], cases: dict[str, int], folder: Pat
     """One row per method of the SDK."""
     rows = ["| SDK, and ours | Ours on a group | Requests | Compared calls |", "|---|---|---|---|"]
     for name, ours in methods.items():
-        if name in NOT_HERE:
-            continue
         requests_made = " → ".join(f"`{route}`" for route in routes(name, folder))
         rows.append(f"| `{name}` | `{ours}` | {requests_made} | {cases[name]} |")
     return rows
+
+
+def table_of_file_methods() -> list[str]:
+    """One row per method that works on files."""
+    rows = ["| SDK, and ours | Format | Requests |", "|---|---|---|"]
+    for name, format in FILE_METHODS.items():
+        asks_for_project = "project" in inspect.signature(getattr(FastLabelClient, name)).parameters
+        asked = "`GET projects`; `GET` of each video, without the token" if asks_for_project else "–"
+        rows.append(f"| `{name}` | {format} | {asked} |")
+    return rows
+
+
+def table_of(differences: Sequence[Difference]) -> list[str]:
+    """One row per difference."""
+    return [
+        "| | The SDK | This client | Why |",
+        "|---|---|---|---|",
+        *(f"| {one.key} | {one.sdk} | {one.ours} | {one.reason} |" for one in differences),
+        "",
+    ]
 
 
 def only_on_groups(spelled: set[str]) -> list[str]:
@@ -366,20 +411,20 @@ def page() -> str:
             spelled |= set(methods.values())
             lines += [f"### {title}", "", *table_of_methods(methods, cases, folder), ""]
     lines += [
+        FILES,
+        *table_of_file_methods(),
+        "",
         "### Only on the groups",
         "",
         *only_on_groups(spelled),
         "",
         "## Intended differences",
         "",
-        "| | The SDK | This client | Why |",
-        "|---|---|---|---|",
-        *(f"| {one.key} | {one.sdk} | {one.ours} | {one.reason} |" for one in DIFFERENCES),
+        *table_of(DIFFERENCES),
+        "## Intended differences on files",
         "",
-        ASKED_AGAIN,
-        "## Not here",
-        "",
-        *(f"- `{name}`: {reason}." for name, reason in NOT_HERE.items()),
+        *table_of(ON_FILES),
+        ASKED_AGAIN.rstrip("\n"),
         "",
     ]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import colorsys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,8 @@ class FoundClass:
     keypoints: list[str] = field(default_factory=list)
     skeleton: list[tuple[int, int]] = field(default_factory=list)
     """Pairs of positions in ``keypoints``, from 1."""
+    keypoint_colors: list[str | None] = field(default_factory=list)
+    """The colours of ``keypoints``, where the dataset states them; the others have that of the class."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What else the dataset says of it; kept in the class rows as it is."""
 
@@ -258,8 +261,8 @@ def classes_table(
                 behind += 1
             edges = one.edges()
             points = [
-                {"keypoint_id": key, "key": key, "name": key, "color": colors[one.value], "edges": edges[key]}
-                for key in one.keypoints
+                {"keypoint_id": key, "key": key, "name": key, "color": color or colors[one.value], "edges": edges[key]}
+                for key, color in zip_longest(one.keypoints, one.keypoint_colors[: len(one.keypoints)])
             ]
             rows.append(
                 {

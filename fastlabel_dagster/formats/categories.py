@@ -33,6 +33,8 @@ class Category:
     """Keys of a pose's keypoints in class order; the value itself for a class of single points."""
     skeleton: list[tuple[int, int]] = field(default_factory=list)
     """Pairs of positions in ``keypoints``, from 1, the lower first."""
+    keypoint_colors: list[str | None] = field(default_factory=list)
+    """The colours of ``keypoints`` where the class declares them; shorter, or empty, where it does not."""
     known: bool = True
     """False when only annotations speak of it: the class is not in the project."""
 
@@ -128,6 +130,7 @@ def _category(identity: int, index: int, rows: list[dict[str, Any]]) -> Category
         if row["keypoints"] and not category.keypoints:
             key_of = {point["keypoint_id"]: str(point["key"]) for point in row["keypoints"]}
             category.keypoints = [str(point["key"]) for point in row["keypoints"]]
+            category.keypoint_colors = [point["color"] for point in row["keypoints"]]
             # A class names the ends of an edge by keypoint id; some answers hold keys, so both are understood.
             edges = [
                 (str(point["key"]), key_of.get(end, str(end)))

@@ -9,16 +9,22 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.categories import POSE, Met
 from fastlabel_dagster.formats.report import BatchTally
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Floats, Ints, as_ragged, floats, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, ranges
 
 
 def keypoint_rows(
-    flat: FlatAnnotations, column: pa.Array, met: Met, point_slot: Ints, told: BatchTally
+    flat: FlatAnnotations,
+    column: pa.Array,
+    met: Met,
+    point_slot: Ints,
+    told: BatchTally,
+    *,
+    posed: Bools | None = None,
 ) -> tuple[Floats, Ints, Ints]:
     """``keypoints`` of all annotations: flat values, offsets into them, and how many are placed (visibility above
-    0)."""
+    0). ``posed`` are those whose keypoints count; None: the poses."""
     slots = np.array([*(len(category.keypoints) for category in met.categories), 0], np.int64)[met.position]
-    pose, single = flat.is_type(POSE), flat.is_type("keypoint")
+    pose, single = flat.is_type(POSE) if posed is None else posed, flat.is_type("keypoint")
     counts = np.where((pose | single) & told.kept, slots, 0)
     offsets = offsets_of(counts)
     values = np.zeros((offsets[-1], 3), np.float64)

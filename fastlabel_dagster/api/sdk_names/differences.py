@@ -1,7 +1,7 @@
 """Where our methods of the SDK's names differ from the SDK on purpose, all in one place: for readers and for the tests.
 
 A test runs both sides before one recording server, method by method. What is not said here must be equal there, and
-each entry here is shown by a test of its own. `docs/api.md` is made from this list.
+each entry here is shown by a test of its own. `docs/api.md` is made from these lists.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ DIFFERENCES: Final = (
         "a third less to send for annotations, and proxies answer in JSON",
     ),
 )
-"""All of them."""
+"""Those of requests and answers."""
 
 BETTER_WORDS: Final = {
     "Supported extensions are mp3, wav and w4a.": "Supported extensions are mp3, wav, m4a.",
@@ -185,23 +185,174 @@ BETTER_WORDS: Final = {
 }
 """The texts of refusals that differ: the SDK's, and ours."""
 
-_ON_FILES: Final = "works on files and labels, not on the API; it belongs to the formats, which lie above the client"
-
-_WITH_FORMATS: Final = (
-    "asks for the project (`GET projects`) and writes files; it comes with the formats, which lie above the client"
+ON_FILES: Final = (
+    Difference(
+        "answers",
+        "`export_*` answer None; what was left out is not said",
+        "a report: how many annotations were written, left out and changed, by reason; `convert_*` log the same",
+        "losses are to be seen before a model is trained on the rest",
+    ),
+    Difference(
+        "projects that are not there",
+        "raises `FastLabelInvalidException`",
+        "raises `NotFound`, as for everything else that is not there",
+        "one error means one thing",
+    ),
+    Difference(
+        "names",
+        "lets a task's name lead out of the folder; `a.jpg` and `a.png` are one `a.txt`",
+        "no name leads out of the folder, and tasks do not share a file: the second is called differently",
+        "names come from the users of a web tool",
+    ),
+    Difference(
+        "places",
+        "`output_file_name` may be a path out of `output_dir`",
+        "refuses a file name with a folder in it",
+        "`output_dir` says where",
+    ),
+    Difference(
+        "tasks stay",
+        "`export_image_with_annotations` appends the first point to each polygon of the caller's tasks",
+        "the tasks stay as they are",
+        "the next export would have it twice",
+    ),
+    Difference(
+        "classes of COCO",
+        "all categories have the last annotation's colour; objects whose class is not in `annotations` are left out",
+        "gives each its own colour; adds the missing class behind the others",
+        "an object without its class is lost without a word",
+    ),
+    Difference(
+        "turned boxes",
+        "writes and paints them as if they were not turned",
+        "COCO: the outline as it is, the box around it; YOLO, VOC: the box around it; masks, drawings: turned",
+        "the object lies there and nowhere else",
+    ),
+    Difference(
+        "holes and regions",
+        "fills holes; labelme has the first region only, YOLO glues all rings to one line with `classes`",
+        "COCO has run lengths and the area without holes; regions of labelme are a group, of YOLO a line each",
+        "pixels of a hole belong to something else",
+    ),
+    Difference(
+        "small boxes",
+        "leaves out boxes whose corners lie in one row or column of pixels",
+        "writes them",
+        "half a pixel is small, and not nothing",
+    ),
+    Difference(
+        "poses of COCO",
+        "without `annotations` the keypoints are missing; the box of a pose is empty",
+        "keypoints are always there, with the box around them",
+        "pycocotools divides by its area",
+    ),
+    Difference(
+        "types of COCO",
+        "leaves circles and single keypoints out",
+        "circles are polygons, keypoints poses of one point",
+        "COCO has a place for them",
+    ),
+    Difference(
+        "order",
+        "sorts the objects of an image by class and area (COCO) or as text (YOLO), images in the order of the tasks",
+        "keeps the order of the annotations; images are in the order of their names",
+        "so numbers do not change when the API lists tasks in another order",
+    ),
+    Difference(
+        "outlines of COCO",
+        "a box has five corners, the first one twice; indented JSON",
+        "four corners, the polygon is closed by itself; a line of JSON for each object",
+        "that is COCO's way, and a third of the size",
+    ),
+    Difference(
+        "class numbers of YOLO",
+        "with `classes` the numbers follow their order, and `classes.txt` is sorted: they disagree",
+        "`classes.txt` has the order that was given",
+        "a dog must not be called a bird",
+    ),
+    Difference(
+        "numbers of YOLO",
+        "cuts off after 7 digits, writes 1e-07, goes beyond 0 and 1",
+        "rounds to 9 digits, cuts shapes at the edge of the image and says so",
+        "that is what training programs take",
+    ),
+    Difference(
+        "sizes",
+        "a task of width 0 raises ZeroDivisionError, or is left out without a word (YOLO)",
+        "left out and reported",
+        "one bad task must not cost the others",
+    ),
+    Difference(
+        "attributes",
+        "annotations without `attributes` raise KeyError (VOC); labelme has none",
+        "none means none; labelme: in `flags` and `attributes`",
+        "API answers may lack them",
+    ),
+    Difference(
+        "pixels of VOC",
+        "rounds corners down",
+        "rounds to the nearest pixel",
+        "down makes boxes half a pixel off on average",
+    ),
+    Difference(
+        "overlaps",
+        "adds the numbers of overlapping segmentations by OR: 1 and 2 become 3, an object that does not exist",
+        "later annotations cover earlier ones, whatever their types",
+        "each pixel has one owner",
+    ),
+    Difference(
+        "many objects",
+        "numbers above 255 become 255; the palette ends at 57",
+        "16 bits where 8 do not suffice; colours of our own behind the palette",
+        "each object has its number",
+    ),
+    Difference(
+        "unknown classes",
+        "a class that is not in `classes` raises ValueError (semantic masks)",
+        "left out and reported",
+        "as YOLO does it",
+    ),
+    Difference(
+        "COCO read",
+        "boxes come back as polygons; files without outlines, run lengths or with two parts raise, or lose the rest",
+        "boxes are boxes, run lengths are traced, all parts are kept; `segmentation` is a type too",
+        "so files of others can be read, and ours come back",
+    ),
+    Difference(
+        "files read",
+        "one bad or unusual line, object or file raises KeyError, ValueError or TypeError",
+        "is left out and logged; the rest is read",
+        "a dataset is not worthless for one line",
+    ),
+    Difference(
+        "VOC read",
+        "takes the numbers of a box in the order of the file",
+        "takes them by their names; fractions, too",
+        "XML has no order of names here",
+    ),
+    Difference(
+        "labelme read",
+        "takes corners as they come; circles, masks and line strips have type None",
+        "the upper left corner first; circles, masks and line strips are read as what they are",
+        "no type can be sent",
+    ),
+    Difference(
+        "areas of YOLO read",
+        "rounds outlines to whole pixels, leaves them open, and takes them for `segmentation` only",
+        "keeps fractions and closes the ring; `image_segmentation` is taken too",
+        "FastLabel's segmentations are closed",
+    ),
+    Difference(
+        "corners of masks",
+        "pixels that touch at a corner only become one outline that crosses itself, and other pixels",
+        "become regions of their own, with exactly the pixels of the mask",
+        "the points must give the mask again",
+    ),
+    Difference(
+        "drawings of segmentations",
+        "makes the picture see-through there (PNG)",
+        "keeps the picture",
+        "it is a picture with annotations, not a mask",
+    ),
 )
-NOT_HERE: Final = {
-    "convert_coco_to_fastlabel": _ON_FILES,
-    "convert_labelme_to_fastlabel": _ON_FILES,
-    "convert_pascalvoc_to_fastlabel": _ON_FILES,
-    "convert_yolo_to_fastlabel": _ON_FILES,
-    "export_coco": _WITH_FORMATS,
-    "export_image_with_annotations": _ON_FILES,
-    "export_instance_segmentation": _ON_FILES,
-    "export_labelme": _ON_FILES,
-    "export_pascalvoc": _WITH_FORMATS,
-    "export_semantic_segmentation": _ON_FILES,
-    "export_yolo": _WITH_FORMATS,
-    "mask_to_fastlabel_segmentation_points": _ON_FILES,
-}
-"""The SDK's public methods that this face does not have, and why."""
+"""Those of the methods that write and read files. What is right in the SDK's files is equal in ours."""

@@ -11,5 +11,5 @@ FORMAT = Format(
     write=write_coco,
     read=read_coco,
     read_options={"rectangles_are_boxes": False},
-    options={"bbox_segmentation": "none"},
+    options={"bbox_segmentation": "none", "every_key": False},
 )

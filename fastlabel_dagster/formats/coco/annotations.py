@@ -24,6 +24,7 @@ from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.masks import Traced, trace
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
+from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 from fastlabel_dagster.labels.schema import ATTRIBUTE
@@ -64,8 +65,12 @@ def read_annotations(
     runs = [row for row, shape in enumerate(shapes) if type(shape) is dict]
     outlines = _outlines(batch, shapes)
     outlined = outlines.counts > 0
+    rectangular = outlines.is_rectangle(boxes.corners)
+    turned = outlines.turned_back(_rotations(batch), rectangular)
+    is_turned = outlined & np.isfinite(turned[:, 4])
+    outlined &= ~is_turned
     if rectangles:
-        outlined &= ~outlines.is_rectangle(boxes.corners)
+        outlined &= ~rectangular
 
     poses = _poses(batch, numbers, classes)
     stated: dict[int, _Stated] = {}
@@ -82,7 +87,8 @@ def read_annotations(
     batch.alter("polygons of fewer than three points", outlines.short)
     batch.drop(_TOO_FAR, outlined & ~outlines.sound)
     _compare_boxes(batch, outlined & batch.kept, boxes, outlines.around, stated)
-    boxed = rest & ~outlined
+    is_turned &= rest
+    boxed = rest & ~outlined & ~is_turned
     batch.drop("annotations without a box, an outline or keypoints", boxed & ~boxes.there)
     batch.drop(_TOO_FAR, boxed & ~boxes.sound)
 
@@ -90,6 +96,9 @@ def read_annotations(
     into.attributes = _attributes(batch, stated)
     rows = np.flatnonzero(boxed & batch.kept)
     into.add("bbox", rows, points=(boxes.corners[rows].reshape(-1), 4 * np.arange(len(rows) + 1)))
+    rows = np.flatnonzero(is_turned & batch.kept)
+    upright = turned[rows, :4].reshape(-1), 4 * np.arange(len(rows) + 1)
+    into.add("bbox", rows, points=upright, rotation=pa.array(turned[rows, 4]))
     rows = np.flatnonzero(outlined & batch.kept & (outlines.counts == 1))
     into.add("polygon", rows, points=outlines.points(rows))
     rows = np.flatnonzero(outlined & batch.kept & (outlines.counts > 1))
@@ -233,6 +242,15 @@ def _outlines(batch: _Batch, shapes: list[Any]) -> Outlines:
     column, odd = lists_of_numbers(shapes, 2)
     batch.alter("an outline that is not lists of numbers was left out", batch.rows(odd))
     return Outlines.of(column)
+
+
+def _rotations(batch: _Batch) -> Floats:
+    """float64[n]: ``rotation`` in degrees; NaN where there is none."""
+    said = batch.field("rotation")
+    if not any(said):
+        return np.full(len(said), np.nan)
+    sound = [float(value) if type(value) in (int, float) and abs(value) <= FARTHEST else np.nan for value in said]
+    return np.array(sound, np.float64)
 
 
 def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:

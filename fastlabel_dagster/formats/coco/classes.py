@@ -71,9 +71,10 @@ class ClassBook:
                 [kind for kind in _list(category.get("types")) if isinstance(kind, str)],
                 keypoints,
                 list(_edges(category.get("skeleton"))),
+                [_color(color) for color in _list(category.get("keypoint_colors"))],
             )
             above = _text(category.get("supercategory"))
-            if above:
+            if above and above != value:  # the name is what is written when nobody says otherwise
                 found.extra["supercategory"] = above
             if category.get("isthing") == 0:
                 found.extra["isthing"] = 0

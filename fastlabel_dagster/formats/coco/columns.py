@@ -17,6 +17,9 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, float
 
 _FEWEST_NUMBERS = 6
 _NUMBERS = (int, float)
+#: Turning a box back is exact to this many decimals of a pixel.
+_DIGITS = 9
+_SAME = 1e-9
 
 
 def lists_of_numbers(values: list[Any], depth: int) -> tuple[pa.Array, list[int]]:
@@ -200,6 +203,38 @@ class Outlines:
         same = np.isclose(x, wanted_x, rtol=1e-12, atol=1e-9) & np.isclose(y, wanted_y, rtol=1e-12, atol=1e-9)
         result[single[candidates]] = same.all(axis=1)
         return result
+
+    def turned_back(self, rotation: Floats, rectangular: Bools) -> Floats:
+        """float64[n, 5]: x1, y1, x2, y2 of the upright box whose corners its one polygon is after a turn by
+        ``rotation`` (float64[n], degrees clockwise on screen), and the rotation; NaN where the polygon is none.
+
+        The official SDK writes the corners as if the box was not turned: ``rectangular`` (bool[n]) are those whose
+        polygon is its own upright box.
+        """
+        found = np.full((len(rotation), 5), np.nan)
+        with np.errstate(invalid="ignore"):
+            some = np.flatnonzero((self.counts == 1) & np.isfinite(rotation) & (rotation % 360 != 0))
+        first = self.offsets[self.rows[:-1][some]]
+        length = self.offsets[self.rows[:-1][some] + 1] - first
+        some, first = some[np.isin(length, (8, 10))], first[np.isin(length, (8, 10))]
+        vertices = self.numbers[first[:, None] + np.arange(8)].reshape(-1, 4, 2)
+        some, vertices = some[is_near(vertices).all(axis=(1, 2))], vertices[is_near(vertices).all(axis=(1, 2))]
+        centre = vertices.mean(axis=1, keepdims=True)
+        angle = np.radians(rotation[some])[:, None]
+        dx, dy = np.moveaxis(vertices - centre, 2, 0)
+        x = centre[..., 0] + dx * np.cos(angle) + dy * np.sin(angle)
+        y = centre[..., 1] - dx * np.sin(angle) + dy * np.cos(angle)
+        near = _SAME * (1 + np.abs(vertices).max(axis=(1, 2), initial=0))
+        straight = np.abs(np.column_stack([x[:, 0] - x[:, 3], x[:, 1] - x[:, 2], y[:, 0] - y[:, 1], y[:, 2] - y[:, 3]]))
+        fits = (straight.max(axis=1, initial=0) <= near) & (x[:, 1] > x[:, 0]) & (y[:, 3] > y[:, 0])
+        corners = np.column_stack([x[:, 0], y[:, 0], x[:, 2], y[:, 2]]).round(_DIGITS)
+        flat = rectangular[some] & ~fits
+        x, y = vertices[flat, :, 0], vertices[flat, :, 1]
+        corners[flat] = np.column_stack([x.min(1), y.min(1), x.max(1), y.max(1)]) if flat.any() else corners[flat]
+        good = fits | flat
+        found[some[good], :4] = corners[good]
+        found[some[good], 4] = rotation[some[good]]
+        return found
 
 
 def is_near(numbers: Floats) -> Bools:

@@ -38,14 +38,15 @@ from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, Rings, is
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.united import united_areas
 from fastlabel_dagster.labels.geometry import areas
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offsets_of, ranges
 
 POINTS = ("keypoint", POSE)
 _OVERLAP = "its regions overlap, what they share counts once in the area"
 
 #: ``bbox`` is x, y, width, height in pixels, ``area`` square pixels; ``counts`` is set for run-length masks of ``size``
-#: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``attributes`` a JSON object; ``score``
-#: the confidence of a prediction.
+#: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``rotation`` the degrees (clockwise on
+#: screen) of a turned box, whose ``segmentation`` are its corners; ``attributes`` a JSON object; ``score`` the
+#: confidence of a prediction.
 COCO_ROWS = pa.schema(
     [
         ("id", pa.int64()),
@@ -59,6 +60,7 @@ COCO_ROWS = pa.schema(
         ("size", pa.list_(pa.int64())),
         ("keypoints", pa.list_(pa.float64())),
         ("num_keypoints", pa.int64()),
+        ("rotation", pa.float64()),
         ("attributes", pa.string()),
         ("score", pa.float64()),
     ]
@@ -107,7 +109,10 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     united = united_areas(flat, rings, area)
     area[list(united)] = list(united.values())
     told.notice(_OVERLAP, _rows(len(flat), list(united)))
-    points, offsets, placed = keypoint_rows(flat, batch.column("keypoints"), met, point_slot, told)
+    boxes_with_points = flat.is_type("bbox") & (as_ragged(batch.column("keypoints")).lengths > 0)
+    points, offsets, placed = keypoint_rows(
+        flat, batch.column("keypoints"), met, point_slot, told, posed=flat.is_type(POSE) | boxes_with_points
+    )
     apply_stated_boxes(box, attributes)
     stated = _stated(batch, attributes, pose & told.kept, area)
     extent = np.column_stack([box[kept, :2], box[kept, 2:] - box[kept, :2]])
@@ -116,7 +121,8 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     everything = _Outlines(rings, np.where(polygonal, np.diff(flat.annotation_rings), 0), masks, batch.size)
     segmentation, counts, size = everything.columns(kept, stated)
     rows = pa.array(kept)
-    has_points = pa.array(flat.is_type(*POINTS)[kept])
+    has_points = pa.array((flat.is_type(*POINTS) | boxes_with_points)[kept])
+    turned = pa.array((is_turned(flat) & polygonal)[kept])
     ids = batch.column("annotation_id").take(rows).cast(pa.int64()) if first_id is None else None
     score = batch.column("confidence_score").take(rows)
     return pa.table(
@@ -132,6 +138,7 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
             size,
             pc.if_else(has_points, _taken(points, offsets, kept), None),
             pc.if_else(has_points, pa.array(placed[kept]), None),
+            pc.if_else(turned, pa.array(flat.rotation[kept]), None),
             attributes.json.take(rows),
             pc.if_else(pc.and_(pc.greater_equal(score, 0), pc.is_finite(score)), score, None),
         ],

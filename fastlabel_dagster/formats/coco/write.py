@@ -53,6 +53,7 @@ COCO_CATEGORIES = pa.schema(
         ("types", pa.list_(pa.string())),
         ("keypoints", pa.list_(pa.string())),
         ("skeleton", pa.list_(pa.list_(pa.int64()))),
+        ("keypoint_colors", pa.list_(pa.string())),
     ]
 )
 _IMAGES_AT_ONCE = 10_000
@@ -68,11 +69,16 @@ def write_coco(
     tally: Tally,
     *,
     bbox_segmentation: str = "none",
+    every_key: bool = False,
 ) -> Written:
     """Write ``annotations.json`` into ``folder``, and the pictures into ``images/`` when ``images`` has them.
 
+    A turned box is the polygon of its corners, with its ``rotation`` (degrees, clockwise on screen) beside it.
+
     ``bbox_segmentation``: ``"none"`` leaves the segmentation of a box empty, as CVAT does; ``"rectangle"`` writes its
     four corners, for programs that ask every annotation for its mask (``COCO.annToMask`` fails on an empty one).
+    ``every_key``: annotations and categories have every key of the official SDK's files, also where it says nothing
+    (``"keypoints": []``, ``"attributes": {}``, ``"rotation": 0``), for programs that were made for those.
     """
     rectangles = _wants_rectangles(bbox_segmentation)
     pictures, categories = _plan(labels, images, tally)
@@ -83,11 +89,19 @@ def write_coco(
         write_items(file, (orjson.dumps(rows)[1:-1] for rows in image_rows(pictures)))
         file.write(b'],\n"annotations":[')
         write_items(
-            file, (_json_lines(rows) for rows in _annotation_rows(labels, pictures, categories, tally, rectangles))
+            file,
+            (
+                _json_lines(rows, every_key=every_key)
+                for rows in _annotation_rows(labels, pictures, categories, tally, rectangles)
+            ),
         )
         file.write(b'],\n"categories":')
         extras = extras_of(labels)
-        file.write(orjson.dumps([category_row(one, extras.get(one.value, {})) for one in categories]))
+        file.write(
+            orjson.dumps(
+                [category_row(one, extras.get(one.value, {}), every_key=every_key) for one in categories],
+            )
+        )
         file.write(b"}\n")
         size = file.tell()
     return _with_images(Written(len(pictures), files=1, bytes=size), folder, pictures, images, tally)
@@ -231,20 +245,24 @@ def extras_of(labels: Labels) -> dict[str, dict[str, Any]]:
     return found
 
 
-def category_row(category: Category, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """A category as COCO has it. ``extra`` is that of its class."""
-    above = extra.get("supercategory", "")
+def category_row(category: Category, extra: Mapping[str, Any], *, every_key: bool = False) -> dict[str, Any]:
+    """A category as COCO has it. ``extra`` is that of its class; ``every_key``: keypoints are listed also where there
+    are none. The supercategory is the name itself when nobody says otherwise, as in the official SDK's files."""
+    above = extra.get("supercategory") or category.value
     row: dict[str, Any] = {"id": category.id, "name": category.value}
-    row["supercategory"] = above if isinstance(above, str) else ""
+    row["supercategory"] = above if isinstance(above, str) else category.value
     if category.title is not None:
         row["title"] = category.title
     if category.color is not None:
         row["color"] = category.color
     if category.types:
         row["types"] = category.types
-    if category.keypoints:
+    if category.keypoints or every_key:
         row["keypoints"] = category.keypoints
         row["skeleton"] = [list(edge) for edge in category.skeleton]
+    colors = [color or category.color for color in category.keypoint_colors]
+    if any(colors) or every_key:
+        row["keypoint_colors"] = colors
     return row
 
 
@@ -257,8 +275,8 @@ def write_items(file: BinaryIO, pieces: Iterable[bytes]) -> None:
         separator = b",\n"
 
 
-def _json_lines(rows: pa.Table) -> bytes:
-    """The rows as JSON objects, one per line."""
+def _json_lines(rows: pa.Table, *, every_key: bool) -> bytes:
+    """The rows as JSON objects, one per line; ``every_key``: with what says nothing, too."""
     column = {name: rows[name].combine_chunks() for name in rows.column_names}
     segmentation = glued("[", _lists_text(column["segmentation"]), "]")
     if column["counts"].null_count < len(rows):
@@ -268,13 +286,18 @@ def _json_lines(rows: pa.Table) -> bytes:
     for name in ("image_id", "category_id", "iscrowd", "area"):
         parts += [f',"{name}":', number_text(column[name])]
     parts += [',"bbox":', _list_text(column["bbox"]), ',"segmentation":', segmentation]
-    if column["keypoints"].null_count < len(rows):
+    if column["keypoints"].null_count < len(rows) or every_key:
         points = glued(
             ',"keypoints":', _list_text(column["keypoints"]), ',"num_keypoints":', number_text(column["num_keypoints"])
         )
-        parts.append(pc.if_else(pc.is_valid(column["keypoints"]), points, ""))
-    if column["attributes"].null_count < len(rows):
-        parts.append(pc.fill_null(glued(',"attributes":', column["attributes"]), ""))
+        nothing = ',"keypoints":[],"num_keypoints":0' if every_key else ""
+        parts.append(pc.if_else(pc.is_valid(column["keypoints"]), points, nothing))
+    if column["rotation"].null_count < len(rows) or every_key:
+        nothing = ',"rotation":0' if every_key else ""
+        parts.append(pc.fill_null(glued(',"rotation":', number_text(column["rotation"])), nothing))
+    if column["attributes"].null_count < len(rows) or every_key:
+        nothing = ',"attributes":{}' if every_key else ""
+        parts.append(pc.fill_null(glued(',"attributes":', column["attributes"]), nothing))
     if column["score"].null_count < len(rows):
         parts.append(pc.fill_null(glued(',"score":', number_text(column["score"])), ""))
     lines = glued(*parts, "}")

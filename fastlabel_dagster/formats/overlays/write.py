@@ -115,6 +115,8 @@ def write_overlays(
         ValueError: for an impossible option, and when there are no pictures at all to draw on.
     """
     _check(thickness, fill, picture_format, quality)
+    if images is None and not labels.tasks.num_rows:
+        return Written(0, 0, 0)
     if images is None:
         raise ValueError(
             "overlays draw on pictures, and none are known: name the image folder (a sync with images makes one), or "

@@ -7,8 +7,13 @@ have written.
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -42,8 +47,9 @@ def export_coco(
     def place(path: str) -> str | None:
         return file_name if path == "annotations.json" else path
 
-    labels = _labels(tasks, annotations)
-    return _export(labels, "coco", output_dir, place, video=video, fetch=fetch, bbox_segmentation="rectangle")
+    labels = _labels(tasks, annotations, without=("line", "classification"))
+    options = {"bbox_segmentation": "rectangle", "every_key": True}
+    return _export_any(labels, "coco", output_dir, place, video=video, fetch=fetch, **options)
 
 
 def export_yolo(
@@ -67,16 +73,16 @@ def export_yolo(
         video: a video project: its frames are cut out into ``images/``.
         fetch: how to get at the videos.
     """
-    kinds = {annotation.get("type") for task in tasks for annotation in task.get("annotations") or []}
-    outlined = bool(kinds & set(_OUTLINED)) if classes else outlines
-    labels = _labels(tasks, ())
+    labels = _labels(tasks, (), without=("line", "classification", "keypoint"))
+    drawn = set(labels.classes["type"].to_pylist())
+    outlined = bool(drawn & set(_OUTLINED)) if classes else outlines
     options: dict[str, Any] = {"layout": "darknet", "split": None, "task": "segment" if outlined else "detect"}
     options["classes"] = list(classes) or None
 
     def place(path: str) -> str | None:
         return path if path == "classes.txt" or path.startswith(("annotations/", "images/")) else None
 
-    return _export(labels, "yolo", output_dir, place, video=video, fetch=fetch, **options)
+    return _export_any(labels, "yolo", output_dir, place, video=video, fetch=fetch, **options)
 
 
 def export_pascal_voc(
@@ -89,12 +95,12 @@ def export_pascal_voc(
         folder, _, name = path.partition("/")
         return f"{folders[folder]}/{name}" if folder in folders else None
 
-    return _export(_labels(tasks, ()), "pascal_voc", output_dir, place, video=video, fetch=fetch)
+    return _export_any(_labels(tasks, ()), "pascal_voc", output_dir, place, video=video, fetch=fetch)
 
 
 def export_labelme(tasks: Sequence[Json], output_dir: str | Path) -> ExportReport:
     """``<name>.json`` for each task."""
-    return _export(_labels(tasks, ()), "labelme", output_dir, lambda path: _below(path, "images"))
+    return _export_images(_labels(tasks, ()), "labelme", output_dir, lambda path: _below(path, "images"))
 
 
 def export_masks(
@@ -122,37 +128,85 @@ def export_masks(
     if not instances and classes:
         options["classes"] = list(classes)
     format = "instance_masks" if instances else "semantic_masks"
-    return _export(_labels(tasks, ()), format, output_dir, lambda path: _below(path, "masks"), **options)
+    return _export_images(_labels(tasks, ()), format, output_dir, lambda path: _below(path, "masks"), **options)
 
 
 def export_drawn(tasks: Sequence[Json], image_dir: str | Path, output_dir: str | Path) -> ExportReport:
-    """The pictures of ``image_dir`` with their annotations drawn, under the names of their tasks."""
-    pictures = Path(image_dir).resolve()
-    placed = []
-    for task in tasks:
-        path = (pictures / str(task.get("name"))).resolve()
-        inside = path.is_relative_to(pictures) and path.is_file()
-        placed.append({**task, "url": path.as_uri() if inside else None})
-    labels = _labels(placed, ())
-    labels.origin[SOURCE] = str(pictures)
-    return _export(labels, "overlays", output_dir, lambda path: path)
+    """The pictures of ``image_dir`` with their annotations drawn, under the names of their tasks.
+
+    Raises:
+        FileNotFoundError: when there is no picture of any task.
+        ValueError: when ``output_dir`` is ``image_dir``: the pictures would be replaced by their drawings.
+    """
+    pictures, target = Path(image_dir).resolve(), Path(output_dir).resolve()
+    if pictures == target:
+        raise ValueError(f"{image_dir} holds the pictures; name another folder for the drawings")
+    rows = _rows(tasks)
+    found: list[Path | None] = []
+    for row in rows:
+        path = (pictures / str(row.get("name"))).resolve()
+        found.append(path if path.is_relative_to(pictures) and path.is_file() else None)
+    if rows and not any(found):
+        raise FileNotFoundError(f"{image_dir} has no picture of these tasks; pictures are found by the tasks' names")
+    with _working_folder(target) as made:
+        source = pictures
+        if target.is_relative_to(pictures):  # an export does not go where its source is
+            source = made / "pictures"
+            found = [path and _beside(path, source / path.relative_to(pictures)) for path in found]
+        placed = ({**row, "url": path and path.as_uri()} for row, path in zip(rows, found, strict=True))
+        labels = _labels(list(placed), ())
+        labels.origin[SOURCE] = str(source)
+        return _export(labels, "overlays", made, target, lambda path: path)
+
+
+def _beside(path: Path, copy: Path) -> Path:
+    """``path`` as the file ``copy``: the same file where the disk can do that."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if not copy.exists():
+        try:
+            os.link(path, copy)
+        except OSError:
+            shutil.copyfile(path, copy)
+    return copy
 
 
 def _below(path: str, folder: str) -> str | None:
     return path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else None
 
 
-def _labels(tasks: Iterable[Json], classes: Sequence[Json]) -> Labels:
-    """Labels whose classes have the SDK's order: that of ``classes``, or else of the values."""
-    rows = [dict(task) for task in tasks]
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for task in rows:
-        for annotation in task.get("annotations") or []:
+def _rows(tasks: Iterable[Json]) -> list[dict[str, Any]]:
+    """The tasks with an id each: those of other making have none, and a list of pages may hold one twice."""
+    rows: list[dict[str, Any]] = []
+    ids: set[str] = set()
+    for number, task in enumerate(tasks):
+        if not isinstance(task, Mapping):
+            raise TypeError(f"task {number} (counting from 0) is not a JSON object but {task!r:.80}")
+        identity = task.get("id")
+        if not isinstance(identity, str) or identity in ids:
+            identity = next(made for made in (f"{number}{'-' * more}" for more in count()) if made not in ids)
+        ids.add(identity)
+        rows.append({**task, "id": identity})
+    return rows
+
+
+def _labels(tasks: Iterable[Json], classes: Iterable[Json], *, without: Iterable[str] = ()) -> Labels:
+    """Labels whose classes have the SDK's order: that of ``classes``, or else of the values.
+
+    Only classes of annotations are listed, of other types than ``without``.
+    """
+    rows = _rows(tasks)
+    left_out = frozenset(without)
+    found: dict[tuple[str, str], Json] = {}
+    for row in rows:
+        for annotation in row.get("annotations") or []:
             if isinstance(annotation, Mapping) and isinstance(annotation.get("value"), str):
-                key = (annotation["value"], str(annotation.get("type")))
-                found.setdefault(key, dict(annotation))
+                kind = str(annotation.get("type"))
+                if kind not in left_out:
+                    found.setdefault((annotation["value"], kind), annotation)
     used = {value for value, _ in found}
-    given = [{**row, "order": place} for place, row in enumerate((row for row in classes if row["value"] in used), 1)]
+    given = [
+        {**row, "order": place} for place, row in enumerate((row for row in classes if row.get("value") in used), 1)
+    ]
     if not given:
         places = {value: place for place, value in enumerate(sorted(used), start=1)}
         given = [
@@ -165,37 +219,62 @@ def _labels(tasks: Iterable[Json], classes: Sequence[Json]) -> Labels:
                 "order": places[value],
                 "attributes": [],
             }
-            for (value, kind), annotation in sorted(found.items())
+            for (value, kind), annotation in sorted(found.items(), key=itemgetter(0))
         ]
     return from_fastlabel(rows, given)
 
 
-def _export(
+@contextmanager
+def _working_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder in ``target``, which is made, for what is not finished; it goes away."""
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fastlabel-", dir=target) as made:
+        yield Path(made)
+
+
+def _export_images(
+    labels: Labels, format: str, output_dir: str | Path, place: Callable[[str], str | None], **options: Any
+) -> ExportReport:
+    target = Path(output_dir)
+    with _working_folder(target) as made:
+        return _export(labels, format, made, target, place, **options)
+
+
+def _export_any(
     labels: Labels,
     format: str,
     output_dir: str | Path,
     place: Callable[[str], str | None],
     *,
-    video: bool = False,
-    fetch: Fetch | None = None,
+    video: bool,
+    fetch: Fetch | None,
     **options: Any,
 ) -> ExportReport:
-    """Write a folder of ``format`` beside the target, and move each file to its ``place``."""
     target = Path(output_dir)
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fastlabel-", dir=target) as made:
+    with _working_folder(target) as made:
         if video:
-            labels = _with_videos(labels, Path(made) / "videos", fetch)
-        folder = Path(made) / "export"
-        report = write(labels, format=format, target=folder, **options)
-        for path in sorted(folder.rglob("*")):
-            relative = path.relative_to(folder).as_posix()
-            if path.is_dir() or relative.startswith(".") or relative == REPORT_FILE:
-                continue
-            wanted = place(relative)
-            if wanted is not None:
-                (target / wanted).parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target / wanted)
+            labels = _with_videos(labels, made / "videos", fetch)
+        return _export(labels, format, made, target, place, **options)
+
+
+def _export(
+    labels: Labels, format: str, made: Path, target: Path, place: Callable[[str], str | None], **options: Any
+) -> ExportReport:
+    """Write a folder of ``format`` into ``made``, and move each file to its ``place`` in ``target``."""
+    folder = made / "export"
+    report = write(labels, format=format, target=folder, **options)
+    there: set[Path] = set()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_dir() or relative.startswith(".") or relative == REPORT_FILE:
+            continue
+        wanted = place(relative)
+        if wanted is not None:
+            to = target / wanted
+            if to.parent not in there:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                there.add(to.parent)
+            path.replace(to)
     return report
 
 

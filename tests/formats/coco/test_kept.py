@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools import mask as judge
 
 from fastlabel_dagster import formats
@@ -174,3 +177,92 @@ def _broken(bench):
     path = bench.folder / "broken.json"
     path.write_text(json.dumps(DOCUMENT)[:-9])
     return path
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-50, 900).map(lambda number: round(number, 3)),
+            st.floats(-50, 900).map(lambda number: round(number, 3)),
+            st.floats(0.01, 400).map(lambda number: round(number, 3)),
+            st.floats(0.01, 400).map(lambda number: round(number, 3)),
+            st.integers(-720, 720) | st.floats(-400, 400).map(lambda number: round(number, 4)),
+        ).filter(lambda box: box[2] >= 0.01 and box[3] >= 0.01),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from(["none", "rectangle"]),
+)
+def test_turned_boxes_come_back_exactly(drawn, bbox_segmentation):
+    boxes = [([x, y, round(x + width, 3), round(y + height, 3)], angle) for x, y, width, height, angle in drawn]
+    task = {"id": "t", "name": "a.jpg", "width": 1000, "height": 800}
+    task["annotations"] = [
+        {"id": str(n), "type": "bbox", "value": "dog", "points": points, "rotation": angle}
+        for n, (points, angle) in enumerate(boxes, start=1)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        content = from_fastlabel([task], [])
+        formats.write(content, format="coco", target=f"{folder}/coco", bbox_segmentation=bbox_segmentation)
+        (read,) = to_fastlabel(formats.read(f"{folder}/coco", format="coco"))
+    found = [(row["type"], row["points"], (row.get("rotation") or 0) % 360) for row in read["annotations"]]
+    assert [(kind, points) for kind, points, _ in found if kind == "bbox"] == [("bbox", points) for points, _ in boxes]
+    assert [angle for *_, angle in found] == [angle % 360 for _, angle in boxes]
+
+
+@pytest.mark.parametrize("angle", [30, 90, 180, 270.5])
+def test_turned_boxes_of_the_sdk_are_what_they_were(bench, angle):
+    """It writes the corners as if the box was not turned, and how it is turned beside them."""
+    converters = pytest.importorskip("fastlabel.converters")
+    task = bench.task("a.jpg", bench.shape("bbox", [10, 20, 50, 30], rotation=angle))
+    content = json.dumps(converters.to_coco("image_all", [task], "unused"), default=float)
+    (read,) = to_fastlabel(bench.read(content))
+    assert [(row["type"], row["points"], row["rotation"]) for row in read["annotations"]] == [
+        ("bbox", [10, 20, 50, 30], angle)
+    ]
+
+
+@pytest.mark.parametrize("rotation", [30, "30", [], True, 1e400, float("nan"), None, 10**400])
+def test_a_rotation_that_is_none_leaves_the_polygon(bench, rotation):
+    outline = {"bbox": [0, 0, 9, 9], "segmentation": [[0, 0, 9, 1, 9, 9, 1, 9]], "rotation": rotation}
+    images = [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}]
+    row = {"id": 1, "image_id": 1, "category_id": 1, **outline}
+    text = json.dumps({"images": images, "annotations": [row], "categories": [{"id": 1, "name": "dog"}]})
+    (read,) = to_fastlabel(bench.read(text.replace("NaN", "null").replace("Infinity", "1e400")))
+    assert [annotation["type"] for annotation in read["annotations"]] == ["polygon"]
+
+
+def test_keypoint_colours_and_every_key(bench):
+    points = [
+        {"id": key, "key": key, "name": key, "color": color, "edges": []}
+        for key, color in (("a", "#111111"), ("b", None))
+    ]
+    klass = bench.klass("dog", 1, "pose_estimation", keypoints=points)
+    pose = bench.shape("pose_estimation", keypoints=[{"key": "a", "name": "a", "value": [1, 2, 1], "edges": []}])
+    task = bench.task("a.jpg", pose, bench.shape("bbox", [0, 0, 9, 9], "cat"))
+    _, coco = bench.coco(task, classes=[klass, bench.klass("cat", 2)])
+    dog, cat = coco.dataset["categories"]
+    assert dog["keypoint_colors"] == ["#111111", "#00ff00"] and "keypoints" not in cat
+    assert [row["supercategory"] for row in (dog, cat)] == ["dog", "cat"]
+    again = formats.read(bench.folder / "coco", format="coco")
+    rows = {row["value"]: row for row in again.classes.to_pylist()}
+    assert [point["color"] for point in rows["dog"]["keypoints"]] == ["#111111", "#00ff00"]
+    assert rows["cat"]["extra"] is None
+    _, coco = bench.coco(task, classes=[klass, bench.klass("cat", 2)], every_key=True)
+    nothing = {"keypoints": [], "num_keypoints": 0, "rotation": 0, "attributes": {}}
+    assert {key: coco.dataset["annotations"][1][key] for key in nothing} == nothing
+    assert (coco.dataset["categories"][1]["keypoints"], coco.dataset["categories"][1]["skeleton"]) == ([], [])
+
+
+def test_boxes_with_keypoints_keep_both(bench):
+    points = [{"id": key, "key": key, "name": key, "color": "#111111", "edges": []} for key in "ab"]
+    klass = bench.klass("dog", 1, "bbox", keypoints=points)
+    box = bench.shape(
+        "bbox", [10, 10, 30, 30], keypoints=[{"key": "b", "name": "b", "value": [15, 16, 0], "edges": []}]
+    )
+    converters = pytest.importorskip("fastlabel.converters")
+    (theirs,) = converters.to_coco("image_all", [bench.task("a.jpg", box)], "unused", [klass])["annotations"]
+    _, coco = bench.coco(bench.task("a.jpg", box), classes=[klass])
+    (row,) = coco.dataset["annotations"]
+    keys = ("keypoints", "num_keypoints", "bbox")
+    assert [row[key] for key in keys] == [theirs[key] for key in keys] == [[0, 0, 0, 15, 16, 1], 1, [10, 10, 20, 20]]
