@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,23 @@ def pictures():
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def asked():
+    """Ask other people's converters: ``asked(script, *arguments)`` runs the script with the Python of the environment
+    that holds them (``.venv/peers``, see CONTRIBUTING.md) and gives what its last line says, as JSON.
+
+    The test is skipped where that environment is not.
+    """
+    python = Path(__file__).parents[2] / ".venv" / "peers" / "bin" / "python"
+
+    def ask(script: str, *arguments: object) -> Any:
+        if not python.exists():
+            pytest.skip("the environment of other converters is not here")
+        command = [python, "-c", textwrap.dedent(script), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return ask

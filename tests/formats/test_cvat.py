@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
-import subprocess
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,7 +18,6 @@ from fastlabel_dagster.formats.xml_stream import iterate_xml
 from fastlabel_dagster.labels import classes_to_fastlabel, raster, to_fastlabel
 from fastlabel_dagster.labels.tables import Labels
 
-PEERS = Path(__file__).parents[2] / ".venv/peers/bin/python"
 HOLED = [
     [[10, 10, 40, 10, 40, 40, 10, 40, 10, 10], [20, 20, 20, 30, 30, 30, 30, 20, 20, 20]],
     [[60, 60, 70, 60, 70, 70, 60, 70, 60, 60]],
@@ -306,18 +302,9 @@ json.dump(found, sys.stdout)
 
 
 @pytest.fixture
-def datumaro(bench):
+def datumaro(asked, bench):
     """What Datumaro finds in an export: item, type and numbers of every annotation."""
-    if not PEERS.exists():
-        pytest.skip("Datumaro is not installed")
-
-    def of(format, name):
-        command = [PEERS, "-c", _DATUMARO, bench.folder / format, name]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return json.loads(done.stdout)
-
-    return of
+    return lambda format, name: asked(_DATUMARO, bench.folder / format, name)
 
 
 def test_datumaro_reads_the_same_numbers(bench, cvat, everything, pictures, datumaro):

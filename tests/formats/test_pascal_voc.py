@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import subprocess
-import textwrap
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,8 +14,6 @@ from hypothesis import strategies as st
 
 from fastlabel_dagster import formats, labels
 from fastlabel_dagster.formats.errors import FormatError, LossError
-
-PEERS = Path(__file__).parents[2] / ".venv" / "peers" / "bin" / "python"
 
 
 @pytest.fixture
@@ -699,21 +695,6 @@ def test_whatever_is_done_to_a_dataset_is_told(bench, voc, tmp_path):
 # Other people's readers -------------------------------------------------------------------------------------------
 
 
-def asked(script, *arguments):
-    """What a script in the peers' environment prints, as JSON."""
-    if not PEERS.exists():
-        pytest.skip("the environment of other converters is not here")
-    done = subprocess.run(
-        [PEERS, "-c", textwrap.dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture
 def shown(bench, voc, pictures, tmp_path):
     """An export with pictures, and what must be seen in it: stem, class, x1, y1, x2, y2."""
@@ -750,7 +731,7 @@ def _xyxy():
     return BoundingBoxFormat.XYXY
 
 
-def test_globox_reads_it(shown):
+def test_globox_reads_it(asked, shown):
     folder, expected = shown
     seen = asked(
         """
@@ -764,7 +745,7 @@ def test_globox_reads_it(shown):
     assert seen == expected
 
 
-def test_datumaro_reads_it(shown):
+def test_datumaro_reads_it(asked, shown):
     folder, expected = shown
     seen = asked(
         """
@@ -782,7 +763,7 @@ def test_datumaro_reads_it(shown):
     assert [row[2:] for row in seen] == [pytest.approx(row[2:], abs=1e-5) for row in expected]
 
 
-def test_supervision_reads_it_when_pixels_are_counted_from_one(shown, tmp_path):
+def test_supervision_reads_it_when_pixels_are_counted_from_one(asked, shown, tmp_path):
     """supervision takes every VOC file for the devkit's, whose first pixel is 1."""
     folder, expected = shown
     formats.write(

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import textwrap
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -16,7 +11,6 @@ from fastlabel_dagster import formats
 from fastlabel_dagster.labels import from_fastlabel
 from fastlabel_dagster.labels.geometry import boxes, flatten
 
-PEERS = Path(__file__).parents[3] / ".venv" / "peers" / "bin" / "python"
 WIDTH, HEIGHT = 160, 120
 
 
@@ -59,21 +53,6 @@ def agree(seen, objects, slack=1e-5):
     np.testing.assert_allclose([row[2:] for row in seen], [row[2:] for row in objects], rtol=0, atol=slack)
 
 
-def asked(script, *arguments):
-    """What a script in the peers' environment prints, as JSON."""
-    if not PEERS.exists():
-        pytest.skip("the environment of other converters is not here")
-    done = subprocess.run(
-        [PEERS, "-c", textwrap.dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def test_labelformat_reads_boxes(exports):
     folder, objects = exports
     seen = [
@@ -95,7 +74,7 @@ def test_labelformat_reads_outlines(exports):
     agree(seen, objects)
 
 
-def test_supervision_reads_boxes_outlines_and_oriented_boxes(exports):
+def test_supervision_reads_boxes_outlines_and_oriented_boxes(asked, exports):
     folder, objects = exports
     seen = asked(
         """
@@ -126,7 +105,7 @@ def test_supervision_reads_boxes_outlines_and_oriented_boxes(exports):
         assert seen[f"{task}_images"] == 3
 
 
-def test_datumaro_and_globox_read_boxes(exports):
+def test_datumaro_and_globox_read_boxes(asked, exports):
     folder, objects = exports
     seen = asked(
         """
