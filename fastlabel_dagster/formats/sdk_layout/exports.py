@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastlabel_dagster.formats.dispatch import write
+from fastlabel_dagster.formats.overlays.write import INDEX_FILE
 from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport
 from fastlabel_dagster.formats.sources import SOURCE
 from fastlabel_dagster.labels.fastlabel import from_fastlabel
@@ -156,7 +157,7 @@ def export_drawn(tasks: Sequence[Json], image_dir: str | Path, output_dir: str |
         placed = ({**row, "url": path and path.as_uri()} for row, path in zip(rows, found, strict=True))
         labels = _labels(list(placed), ())
         labels.origin[SOURCE] = str(source)
-        return _export(labels, "overlays", made, target, lambda path: path)
+        return _export(labels, "overlays", made, target, lambda path: None if path == INDEX_FILE else path)
 
 
 def _beside(path: Path, copy: Path) -> Path:
