@@ -87,21 +87,31 @@ def open_video(video: Picture) -> Iterator[Film]:
     Raises:
         VideoError: it is not there, or no video OpenCV can read.
     """
+    with _on_disk(video) as path, open_film(path, video.path) as film:
+        yield film
+
+
+@contextmanager
+def open_film(path: Path, name: str) -> Iterator[Film]:
+    """Open a video on the local disk, which errors call ``name``.
+
+    Raises:
+        VideoError: no video OpenCV can read.
+    """
     import cv2
 
-    with _on_disk(video) as path:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-        if b"\0" not in head:  # a playlist is text that names other files, or other machines; every video has zeros
-            raise VideoError(f"{video.path}: the file is {'text, not a video' if head else 'empty'}")
-        # FFmpeg alone: another backend would take digits in a name for a series of pictures.
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        try:
-            if not capture.isOpened():
-                raise VideoError(f"{video.path}: not a video that can be decoded")
-            yield Film(capture)
-        finally:
-            capture.release()
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if b"\0" not in head:  # a playlist is text that names other files, or other machines; every video has zeros
+        raise VideoError(f"{name}: the file is {'text, not a video' if head else 'empty'}")
+    # FFmpeg alone: another backend would take digits in a name for a series of pictures.
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        if not capture.isOpened():
+            raise VideoError(f"{name}: not a video that can be decoded")
+        yield Film(capture)
+    finally:
+        capture.release()
 
 
 def video_size(video: Picture) -> tuple[int, int] | None:

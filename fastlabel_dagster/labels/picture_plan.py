@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.labels.content_names import content_names
 from fastlabel_dagster.labels.ragged import Bools, Ints, Ragged, as_ragged, offsets_of, one_array, ranges
 from fastlabel_dagster.labels.schema import TASKS
 
@@ -56,6 +57,11 @@ def is_video_name(names: pa.Array | pa.ChunkedArray) -> Bools:
     found = pc.match_substring_regex(one_array(names), _VIDEO.pattern, ignore_case=True)
     mask: Bools = pc.fill_null(found, False).to_numpy(zero_copy_only=False).astype(np.bool_)
     return mask
+
+
+def is_name_of_video(name: str) -> bool:
+    """The same of one name."""
+    return _VIDEO.search(name) is not None and not name.endswith("\n")  # Arrow's $ is the very end
 
 
 def frame_counts(table: pa.Table) -> Ints:
@@ -124,16 +130,12 @@ def _content_names(row: Ints, content: Ints, contents: pa.Array) -> pa.Array:
     several = np.flatnonzero(content >= 0)
     names: list[str | None] = [None] * len(row)
     if len(several):
-        taken: set[tuple[int, str]] = set()
         listed = pc.struct_field(contents, "name").take(pa.array(content[several])).to_pylist()
-        for index, task, name in zip(several.tolist(), row[several].tolist(), listed, strict=True):
-            own = called = name or "content"
-            number = 1
-            while (task, called) in taken:
-                number += 1
-                called = f"{own}#{number}"
-            taken.add((task, called))
-            names[index] = called
+        ends = np.flatnonzero(np.diff(row[several], append=-1)) + 1
+        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            called = content_names(listed[start:end])
+            for index, name in zip(several[start:end].tolist(), called, strict=True):
+                names[index] = name
     return pa.array(names, pa.string())
 
 

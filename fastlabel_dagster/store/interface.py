@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from fastlabel_dagster.store.errors import StoreError
 from fastlabel_dagster.store.mark import FolderMark
 from fastlabel_dagster.store.paths import checked_path
+from fastlabel_dagster.store.staging import Staged
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,14 @@ class Store(ABC):
     @abstractmethod
     def write_file(self, path: str, local: Path) -> None:
         """Put a copy of a local file in place, as `write_bytes` does, without holding it in memory."""
+
+    @abstractmethod
+    def staged(self, path: str) -> AbstractContextManager[Staged]:
+        """A file on the local disk to write in pieces and to look at; it takes its place when the ``with`` block ends.
+
+        An exception inside the block leaves what was there. However large the file is, little of it is in memory. A
+        local store keeps it, hidden, beside its place; for S3 it lies in the system's folder for temporary files.
+        """
 
     @abstractmethod
     def exists(self, path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -14,6 +14,7 @@ from fastlabel_dagster.store.interface import FolderWriter, Store, StoredObject
 from fastlabel_dagster.store.locks import is_abandoned, try_lock
 from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark
 from fastlabel_dagster.store.paths import checked_path, is_reserved, is_safe_path, is_temporary, joined, temporary_name
+from fastlabel_dagster.store.staging import Staged
 
 _COPY_BYTES = 1 << 20
 _QUIET_SECONDS = 60.0  # a hidden file may be seen before its writer has locked it, but not for this long
@@ -105,6 +106,14 @@ class LocalStore(Store):
         with source, said_plainly(str(target)), self._replacing(target) as file:
             shutil.copyfileobj(source, file, _COPY_BYTES)
 
+    @contextmanager
+    def staged(self, path: str) -> Iterator[Staged]:
+        target = self.path_of(path)
+        with said_plainly(str(target)):
+            replacing = self._replacing(target)
+            with replacing as file:
+                yield Staged(file, replacing.temporary)
+
     def delete(self, paths: Iterable[str]) -> None:
         folders = set()
         for path in paths:
@@ -179,15 +188,15 @@ class _Replacement:
     def __init__(self, target: Path, *, new: bool = False) -> None:
         self._target = target
         self._new = new
-        self._temporary = target.parent / temporary_name(target.name)
+        self.temporary = target.parent / temporary_name(target.name)
 
     def __enter__(self) -> BinaryIO:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._temporary, flags, 0o666)
+            descriptor = os.open(self.temporary, flags, 0o666)
         except FileNotFoundError:  # the folder was there once, and somebody removed it since
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._temporary, flags, 0o666)
+            descriptor = os.open(self.temporary, flags, 0o666)
         try_lock(descriptor)  # tells a process that tidies up that this one is alive
         self._file = cast(BinaryIO, os.fdopen(descriptor, "wb"))
         return self._file
@@ -200,23 +209,23 @@ class _Replacement:
                 if self._new:
                     self._link()
                 else:
-                    self._temporary.replace(self._target)
+                    self.temporary.replace(self._target)
                     replaced = True
         finally:
             with suppress(OSError):  # after a full disk, close() tries to write once more and fails again
                 self._file.close()
             if not replaced:
                 with suppress(OSError):  # whatever brought us here is the error to report
-                    self._temporary.unlink()
+                    self.temporary.unlink()
 
     def _link(self) -> None:
         """Give the file its name only where no other has it. A hard link does both in one step, content included."""
         try:
-            os.link(self._temporary, self._target)
+            os.link(self.temporary, self._target)
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links: the name is taken in one step, the content follows
-            content = self._temporary.read_bytes()
+            content = self.temporary.read_bytes()
             descriptor = os.open(self._target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)

@@ -6,9 +6,11 @@ import hashlib
 import io
 import mimetypes
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 from fastlabel_dagster.store.errors import StoreError, said_plainly
@@ -17,6 +19,7 @@ from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark
 from fastlabel_dagster.store.paths import checked_path, is_safe_path, joined
 from fastlabel_dagster.store.s3_connection import S3Connection
 from fastlabel_dagster.store.s3_errors import error_code, is_missing, refusal, s3_said_plainly
+from fastlabel_dagster.store.staging import Staged, staged_in
 
 MULTIPART_BYTES = 64 << 20  # a file up to this size is one PUT, and its ETag the MD5 of its content
 PART_BYTES = 16 << 20
@@ -202,6 +205,14 @@ class S3Store(Store):
                 raise StoreError(
                     f"cannot use {uri}: the upload failed ({type(error).__name__}); try again", uri
                 ) from error
+
+    @contextmanager
+    def staged(self, path: str) -> Iterator[Staged]:
+        self.key_of(path)  # a path no object can have is refused before anything is written
+        with TemporaryDirectory(prefix="fastlabel-") as folder:
+            with staged_in(Path(folder)) as staged:
+                yield staged
+            self.write_file(path, staged.path)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         if prefix:

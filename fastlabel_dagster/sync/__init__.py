@@ -5,7 +5,8 @@
 """
 
 from fastlabel_dagster.sync.delta import ConcurrentSync
-from fastlabel_dagster.sync.images import ImagesReport, download_images, refuse_foreign_images
+from fastlabel_dagster.sync.folder_state import refuse_foreign_images
+from fastlabel_dagster.sync.images import ImagesReport, download_images
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.project_sync import SyncReport, sync_project
 from fastlabel_dagster.sync.publish import PublishReport, publish_dataset

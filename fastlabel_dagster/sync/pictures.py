@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+_GIFS = (b"GIF87a", b"GIF89a")
 _JPEG = b"\xff\xd8"
 _START_OF_SCAN = b"\xff\xda"
+_END_OF_GIF = b";"
 _END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -20,7 +22,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
     if not data:
         raise ValueError("the file is empty")
-    if _looks_like_text(data):
+    if looks_like_text(data):
         raise ValueError("the file is text, not a picture")
     if data.startswith(_JPEG) and data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN):
         raise ValueError("the picture is cut off")  # OpenCV would fill the rest with grey and say nothing
@@ -28,23 +30,26 @@ def picture_size(data: bytes) -> tuple[int, int]:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ValueError(f"the picture cannot be decoded: {error.err}") from error
+    if decoded is None and data.startswith(_GIFS) and data.rstrip(b"\0").endswith(_END_OF_GIF):
+        return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")  # not all OpenCVs read GIF
     if decoded is None:
         raise ValueError("no picture that can be decoded")
     return int(decoded.shape[1]), int(decoded.shape[0])
 
 
-def check_size(found: tuple[int, int], width: int | None, height: int | None) -> None:
-    """Compare a picture's size with the one its task states, where it states one.
+def check_size(found: tuple[int | None, int | None], width: int | None, height: int | None) -> None:
+    """Compare the size of a picture or video with the one its task states, where both are known.
 
     Width and height the other way round are accepted: that is what an EXIF orientation does to them.
 
     Raises:
         ValueError: they differ; boxes drawn on one would lie wrong on the other.
     """
-    if width is None or height is None or found in {(width, height), (height, width)}:
+    if None in {width, height, *found} or found in {(width, height), (height, width)}:
         return
     raise ValueError(f"the picture is {found[0]}x{found[1]} pixels, its task says {width}x{height}")
 
 
-def _looks_like_text(data: bytes) -> bool:
+def looks_like_text(data: bytes) -> bool:
+    """Whether it begins as a page or a message of an error does, and not as any picture or sound."""
     return data.lstrip()[:1] in {b"<", b"{"} and b"\x00" not in data[:512]

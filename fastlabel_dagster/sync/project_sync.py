@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastlabel_dagster.api import FastLabelError, Invalid, NotFound
+from fastlabel_dagster.api import FastLabelError, NotFound
 from fastlabel_dagster.store import S3Options, Store, open_store
 from fastlabel_dagster.sync.buckets import checked_buckets
 from fastlabel_dagster.sync.delta import ConcurrentSync
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.progress import progress_bar
+from fastlabel_dagster.sync.project_kind import modality_of, tasks_of
 from fastlabel_dagster.sync.quarantine import Quarantined, write_quarantine
 from fastlabel_dagster.sync.scan import scan_project
 from fastlabel_dagster.sync.spill import TaskSpill
@@ -99,12 +100,12 @@ def sync_project(
     buckets: int | None = None,
     confirm: bool = True,
     max_passes: int = 5,
-    page_size: int = 1000,
+    page_size: int | None = None,
     s3: S3Options | None = None,
     log: Callable[[str], object] | None = None,
     progress: bool = False,
 ) -> SyncReport:
-    """Mirror the labels of an image project into ``<store>/labels``, incrementally.
+    """Mirror the labels of a project, whichever kind of tasks it has, into ``<store>/labels``, incrementally.
 
     All pages are read (the API cannot say what changed), but only buckets whose content differs are written, in one
     atomic commit; when nothing differs, nothing is committed. A process killed at any instant leaves the last committed
@@ -124,7 +125,7 @@ def sync_project(
 
     Raises:
         NotFound: no project has this slug; the hint names similar ones.
-        Invalid: not an image project.
+        Invalid: no list of tasks is known for its type, or its tasks are of another kind than its type says.
         ValueError: the store mirrors another project; or ``buckets`` is not a power of two.
         ConcurrentSync: other syncs came in between again and again.
         FastLabelError: the API refused or cannot be reached; the mirror stays as it was.
@@ -136,6 +137,7 @@ def sync_project(
     root = open_store(store, s3)
     mirror = LabelMirror(root.at("labels"))
     found = _project(client, project)
+    tasks = tasks_of(client, modality_of(found))
     for attempt in range(1, _ATTEMPTS + 1):
         base = mirror.base()
         before = None if base is None else base.version
@@ -147,6 +149,7 @@ def sync_project(
                     client,
                     project,
                     spill,
+                    tasks=tasks,
                     confirm=confirm,
                     max_passes=max_passes,
                     page_size=page_size,
@@ -158,6 +161,7 @@ def sync_project(
                 mirror=mirror,
                 base=base,
                 project=project,
+                project_type=str(found.get("type") or ""),
                 spill=spill,
                 scan=scan,
                 classes=classes,
@@ -220,13 +224,6 @@ def _project(client: FastLabelClient, slug: str) -> dict[str, Any]:
             path=error.path,
             hint=_similar(client, slug),
         ) from error
-    kind = found.get("type")
-    # Classification projects have task lists of their own; asked for image tasks they answer with none at all.
-    if isinstance(kind, str) and (not kind.startswith("image") or kind == "image_classification"):
-        raise Invalid(
-            f"project {slug!r} is of type {kind}",
-            hint="image projects with annotations are mirrored; other types come later",
-        )
     return found
 
 

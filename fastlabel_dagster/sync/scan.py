@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fastlabel_dagster.api import NotFound
+from fastlabel_dagster.api import Invalid, NotFound
 from fastlabel_dagster.sync.inflight import in_flight
 from fastlabel_dagster.sync.spill import TaskSpill, Unreadable
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.api.groups.modality_tasks import ModalityTasks
 
 #: How often one pass compares itself with the API's listing before it lets the next pass sort things out.
 _LISTINGS_PER_PASS = 3
 _LOOKUPS_IN_FLIGHT = 4
+#: How many tasks are asked for to tell a project of another kind from one that has just changed.
+_SAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ def scan_project(
     project: str,
     spill: TaskSpill,
     *,
+    tasks: ModalityTasks | None = None,
     confirm: bool = True,
     max_passes: int = 5,
-    page_size: int = 1000,
+    page_size: int | None = None,
     on_page: Callable[[int], object] | None = None,
     log: Callable[[str], object] | None = None,
 ) -> Scan:
@@ -73,24 +78,30 @@ def scan_project(
     requests; an edit of that kind then waits for the next sync.
 
     Args:
+        tasks: the methods for the kind of tasks the project has; images by default.
+        page_size: tasks a request; by default as many as the API allows for their kind.
         max_passes: passes repeat until one sees no difference to the one before, but not more often than this.
         on_page: called with the number of tasks of each page read.
         log: called with a sentence now and then.
 
     Raises:
+        Invalid: the project has tasks, but none of this kind.
         FastLabelError: the API refused or could not be reached; also when an answer broke off in the middle.
     """
     say = log or (lambda sentence: None)
+    group = client.image_tasks if tasks is None else tasks
     passes = looked_up = 0
     settled = False
     last = max(1, max_passes) if confirm else 1
     while not settled and passes < last:
         passes += 1
-        for page in client.image_tasks.pages(project, page_size=page_size):
+        for page in group.pages(project, page_size=page_size):
             spill.add(page, seen=passes)
             if on_page is not None:
                 on_page(len(page))
-        counted, asked = _prove(client, project, spill, seen=passes, say=say)
+        if passes == 1 and not spill.tasks and not spill.unreadable(seen=passes):
+            _refuse_others(client, project, group)
+        counted, asked = _prove(client, group, project, spill, seen=passes, say=say)
         looked_up += asked
         differences = spill.differences(seen=passes)
         settled = counted and (not confirm or (passes > 1 and differences == 0))
@@ -101,8 +112,28 @@ def scan_project(
     return Scan(passes, settled, looked_up, spill.unreadable(seen=passes))
 
 
+def _refuse_others(client: FastLabelClient, project: str, group: ModalityTasks) -> None:
+    """Refuse a project whose tasks are all of another kind: its mirror would be empty and look right.
+
+    Raises:
+        Invalid: it is such a project.
+    """
+    some = list(islice((task_id for page in client.tasks.id_name_pages(project) for task_id in page), _SAMPLE))
+    if some and all(task is None for _, task in _found(group, some)):
+        raise Invalid(
+            f"project {project!r} has tasks, but none of the kind {group.modality.key}",
+            hint="the project's type names another kind than its tasks are of; please report this type",
+        )
+
+
 def _prove(
-    client: FastLabelClient, project: str, spill: TaskSpill, *, seen: int, say: Callable[[str], object]
+    client: FastLabelClient,
+    group: ModalityTasks,
+    project: str,
+    spill: TaskSpill,
+    *,
+    seen: int,
+    say: Callable[[str], object],
 ) -> tuple[bool, int]:
     """Compare what a pass kept with the API's listing and count, ask for each task in doubt, and tell whether the
     numbers agree and how many tasks were asked for."""
@@ -112,7 +143,7 @@ def _prove(
         doubtful = spill.unsure(seen=seen)
         if doubtful:
             say(f"pass {seen}: {len(doubtful):,} tasks in doubt, asking for each")
-        for task_id, task in _found(client, doubtful):
+        for task_id, task in _found(group, doubtful):
             if task is None:
                 spill.drop(task_id, seen=seen)
             else:
@@ -124,12 +155,12 @@ def _prove(
     return False, looked_up
 
 
-def _found(client: FastLabelClient, task_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def _found(group: ModalityTasks, task_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """Each task as it is now, or None when it is gone; several requests in flight."""
 
     def find(task_id: str) -> tuple[str, dict[str, Any] | None]:
         try:
-            return task_id, client.image_tasks.find(task_id)
+            return task_id, group.find(task_id)
         except NotFound:
             return task_id, None
 

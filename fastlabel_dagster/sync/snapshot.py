@@ -42,6 +42,8 @@ class MirrorVersion:
         classes_digest: of the annotation classes alone.
         settled: whether the scan saw the project stand still (see ``sync_project``).
         committed_at: when, in UTC.
+        project_type: what the API calls the kind of project; empty in versions from before this was recorded, all of
+            which are of image projects.
     """
 
     version: int
@@ -59,6 +61,7 @@ class MirrorVersion:
     classes_digest: str
     settled: bool
     committed_at: datetime
+    project_type: str = ""
 
     @classmethod
     def of(cls, commit: Commit) -> MirrorVersion:
@@ -80,6 +83,7 @@ class MirrorVersion:
             classes_digest=facts.get("classes_digest", ""),
             settled=facts.get("settled", "true") == "true",
             committed_at=commit.committed_at,
+            project_type=facts.get("project_type", ""),
         )
 
 

@@ -38,6 +38,7 @@ class Update:
         mirror: LabelMirror,
         base: Snapshot | None,
         project: str,
+        project_type: str,
         spill: TaskSpill,
         scan: Scan,
         classes: Sequence[dict[str, Any]],
@@ -45,7 +46,8 @@ class Update:
     ) -> None:
         self._mirror, self._base = mirror, base
         self._before = None if base is None else base.version
-        self._project, self._spill, self._scan = project, spill, scan
+        self._project, self._project_type = project, project_type
+        self._spill, self._scan = spill, scan
         self._classes = list(classes)
         self._classes_digest = classes_digest(self._classes)
         self._wanted_buckets = buckets
@@ -103,6 +105,7 @@ class Update:
         classes_version = self._mirror.commit_classes(classes_from_fastlabel(self._classes), self._classes_digest.hex())
         facts: dict[str, str | int | bool] = {
             "project": self._project,
+            "project_type": self._project_type,
             "labels_digest": self.digest,
             "tasks": self._spill.tasks,
             "annotations": self._spill.annotations,

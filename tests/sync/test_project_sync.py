@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from fastlabel_dagster.api import Invalid, NotFound
+from fastlabel_dagster.api import NotFound
 from fastlabel_dagster.sync import LabelMirror, sync_project
 from fastlabel_dagster.sync.buckets import bucket_of, buckets_for
 
@@ -152,14 +152,6 @@ def test_unknown_project_names_similar_slugs(client, tmp_path):
     with pytest.raises(NotFound, match="this token sees 1 projects, for example street"):
         sync_project(client, "zzz", tmp_path)
     assert list(tmp_path.glob("labels")) == []
-
-
-@pytest.mark.parametrize("kind", ["video_bbox", "image_classification"])
-def test_project_of_another_kind_is_refused(sandbox, client, tmp_path, kind):
-    """Their tasks are not among the image tasks: a mirror would be empty and look right."""
-    sandbox.state.create_project("clips", type=kind)
-    with pytest.raises(Invalid, match=f"of type {kind}"):
-        sync_project(client, "clips", tmp_path)
 
 
 def test_one_store_mirrors_one_project(sandbox, client, tmp_path):
