@@ -37,7 +37,7 @@ class MaskClasses:
             values = [value for value, about in self._about.items() if not about.types or _has_area(about)]
         elif order == "sorted":
             values = sorted(_values_of(labels))
-        elif self.fixed:
+        elif isinstance(order, list | tuple):
             values = list(order)
         else:
             raise ValueError(f'the order of classes is "project", "sorted" or the values themselves, not {order!r}')

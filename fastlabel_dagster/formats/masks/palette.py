@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -31,6 +32,7 @@ def given_palette(colors: Sequence[int], highest: int) -> bytes:
     return palette if 3 * highest < len(palette) else extended(palette)
 
 
+@functools.lru_cache(maxsize=16)
 def extended(palette: bytes) -> bytes:
     """``palette`` made 256 colours long."""
     known = {palette[place : place + 3] for place in range(0, len(palette), 3)}

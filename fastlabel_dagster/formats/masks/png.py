@@ -1,8 +1,9 @@
 """Index images as PNG: a palette in 8 bits, or grey in 16.
 
 OpenCV neither writes palettes nor tells their indices, so the container is put together and taken apart here; pixels
-are packed by zlib and unpacked by OpenCV. Rows are stored as they are (no prediction) and packed by run lengths: for
-index images that is both smaller and faster than what PNG encoders choose by themselves.
+are packed by :mod:`fastlabel_dagster.formats.masks.deflate` or zlib and unpacked by OpenCV. Rows are stored as they are
+(no prediction) and packed by run lengths: for index images that is both smaller and faster than what PNG encoders
+choose by themselves.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ class IndexImage(NamedTuple):
         return self.pixels.dtype == np.uint32
 
 
-def encode_rows(rows: NDArray[np.uint8], width: int, height: int, palette: bytes) -> bytes:
+def palette_png(packed: bytes, width: int, height: int, palette: bytes) -> bytes:
     """A PNG of 8-bit indices into ``palette``.
 
-    ``rows`` is uint8[height * (width + 1)], contiguous: each row begins with a byte 0 (PNG's "no prediction").
+    ``packed`` is the zlib data of the rows, each of which begins with a byte 0 (PNG's "no prediction").
     """
     head = struct.pack(">IIBBBBB", width, height, 8, _PALETTE, 0, 0, 0)
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", head), _chunk(b"PLTE", palette), *_data(rows)])
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", head), _chunk(b"PLTE", palette), _chunk(b"IDAT", packed), _LAST])
 
 
 def encode_grey16(pixels: NDArray[np.uint16]) -> bytes:
@@ -57,7 +58,9 @@ def encode_grey16(pixels: NDArray[np.uint16]) -> bytes:
     rows = np.zeros((height, 1 + 2 * width), np.uint8)
     rows[:, 1:] = pixels.astype(">u2").view(np.uint8).reshape(height, 2 * width)
     head = struct.pack(">IIBBBBB", width, height, 16, _GREY, 0, 0, 0)
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", head), *_data(rows)])
+    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 8, zlib.Z_RLE)
+    packed = packer.compress(rows.data) + packer.flush()
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", head), _chunk(b"IDAT", packed), _LAST])
 
 
 def read_indices(path: Path) -> IndexImage:
@@ -73,7 +76,7 @@ def read_indices(path: Path) -> IndexImage:
     # What OpenCV would turn into colours is handed to it as grey: then the values come out as they are.
     grey = kind == _PALETTE
     head = struct.pack(">IIBBBBB", width, height, depth, _GREY if grey else kind, 0, 0, interlaced)
-    plain = b"".join([_SIGNATURE, _chunk(b"IHDR", head), _chunk(b"IDAT", packed), _chunk(b"IEND", b"")])
+    plain = b"".join([_SIGNATURE, _chunk(b"IHDR", head), _chunk(b"IDAT", packed), _LAST])
     pixels = _decoded(plain)
     if pixels.shape[:2] != (height, width):
         raise PngError("its pixels cannot be decoded")
@@ -168,6 +171,4 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return b"".join([struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))])
 
 
-def _data(rows: NDArray[np.uint8]) -> tuple[bytes, bytes]:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    return _chunk(b"IDAT", packer.compress(rows.data) + packer.flush()), _chunk(b"IEND", b"")
+_LAST = _chunk(b"IEND", b"")

@@ -6,28 +6,26 @@ number means, and ``classes.txt`` names the class of every pixel value, a line e
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
 
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.masks.classes import MaskClasses
-from fastlabel_dagster.formats.masks.paint import Painted, paint_indices
+from fastlabel_dagster.formats.masks.deflate import packed_runs
+from fastlabel_dagster.formats.masks.paint import Painted, counted_from, paint_indices
 from fastlabel_dagster.formats.masks.palette import MOST, class_palette, given_palette, sdk_palette
-from fastlabel_dagster.formats.masks.png import MOST_PIXELS
+from fastlabel_dagster.formats.masks.png import MOST_PIXELS, encode_grey16, palette_png
 from fastlabel_dagster.formats.masks.shapes import PIXELS, annotation_spans, edge_pixels
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import NO_CLASS, SHAPES, ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.painting import picked
+from fastlabel_dagster.labels.painting import runs_to_pixels
 from fastlabel_dagster.labels.ragged import Bools, Ints, offsets_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -36,8 +34,9 @@ IMAGES, CLASS_LIST, BACKGROUND = "images", "classes.txt", "background"
 SEMANTIC_INDEX, INSTANCE_INDEX = "classes.json", "instances.json"
 _NO_SIZE = "the size of the image is not known, it has no mask"
 _TOO_LARGE = f"the image has more than {MOST_PIXELS:,} pixels, it has no mask"
-#: About how many rows all edges cross that are worked on at once.
-_EDGE_PIXELS = 2_000_000
+#: About how many rows all edges cross that are worked on at once; and that many pixels cost what one of these does.
+_EDGE_PIXELS = 500_000
+_PIXELS_OF_AN_EDGE = 1000
 _HIGHEST = 2**16 - 1
 
 
@@ -98,7 +97,7 @@ def write_masks(
         raise ValueError(f"start_index is 1, or 0 for masks without a background, not {start_index!r}")
     if pixels not in PIXELS:
         raise ValueError(f'pixels is "centers" or "sdk", not {pixels!r}')
-    if mask_folder in (".", "..", IMAGES) or not set(mask_folder).isdisjoint("/\\"):
+    if not isinstance(mask_folder, str) or mask_folder in (".", "..", IMAGES) or not set(mask_folder).isdisjoint("/\\"):
         raise ValueError(f"mask_folder is the name of one folder, and not {IMAGES!r}: {mask_folder!r}")
     pictures = list_pictures(labels, images, tally, unique_stem=True, safe=None if mask_folder else _beside_images)
     listed = _drawable(pictures, tally)
@@ -109,7 +108,7 @@ def write_masks(
     if not start_index and listed.any():
         tally.note("noticed", "start_index is 0: what is not annotated has the first index", IMAGE, int(listed.sum()))
     total = 0
-    with folder.open(index_name) as index, ThreadPoolExecutor(_threads()) as pool:
+    with folder.open(index_name) as index:
         head = {"format": "instance_masks" if instances else "semantic_masks", "start_index": start_index}
         index.write(orjson.dumps(head)[:-1] + b',\n"images":[')
 
@@ -117,7 +116,7 @@ def write_masks(
             nonlocal total
             separator = b"\n"
             for batch in shape_batches(labels, pictures, tally):
-                for row, png, about in _batch_masks(batch, plan, pool):
+                for row, png, about in _batch_masks(batch, plan):
                     index.write(separator + orjson.dumps(about))
                     separator = b",\n"
                     total += len(png)
@@ -145,9 +144,7 @@ def _drawable(pictures: Pictures, tally: Tally) -> Bools:
     return (area > 0) & (area <= MOST_PIXELS)
 
 
-def _batch_masks(
-    batch: ShapeBatch, plan: _Plan, pool: ThreadPoolExecutor
-) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+def _batch_masks(batch: ShapeBatch, plan: _Plan) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
     """Row, PNG and description of each picture of a batch."""
     told, flat = batch.told, batch.flat
     batch.sift(*SHAPES, what="an area")
@@ -163,22 +160,30 @@ def _batch_masks(
     told.drop("a mask has no more than 65,535 numbers", number - 1 + plan.start > _HIGHEST)
     gone, covered, cut, leaving = (np.zeros(len(flat), np.bool_) for _ in range(4))
     columns = batch.column("annotation_id"), flat.type, flat.value
-    for task, rows, job in _some_ahead(_jobs(batch, number, plan, pool, leaving), 2 * _threads()):
-        painted = job.result()
+    for tasks, rows in _portions(batch, plan):
+        size = batch.size[rows].astype(np.int64)
+        spans, leaving[rows] = annotation_spans(flat, rows, size[:, 0], size[:, 1], plan.pixels)
+        shapes = np.searchsorted(flat.task[rows], np.append(tasks, tasks[-1] + 1))
+        pictures = batch.picture[tasks]
+        sides = np.column_stack([plan.pictures.width[pictures], plan.pictures.height[pictures]]).astype(np.int64)
+        painted = paint_indices(spans, number[rows], shapes, sides[:, 0], sides[:, 1])
         gone[rows] = painted.area == 0
         covered[rows] = (painted.visible == 0) & (painted.area > 0)
         cut[rows] = painted.visible < painted.area
-        seen = rows[painted.visible > 0]
-        picture = int(batch.picture[task])
-        about = _described(plan, picture)
-        if plan.instances:
-            cells = [column.take(seen).to_pylist() for column in columns]
-            indices = (number[seen] - 1 + plan.start).tolist()
-            about["instances"] = [
-                {name: cell for name, cell in zip(_INSTANCE, row, strict=True) if cell is not None}
-                for row in zip(indices, *cells, strict=True)
-            ]
-        yield picture, painted.png, about
+        of_pictures = np.split(rows, shapes[1:-1])
+        wide = np.array([int(number[those].max(initial=0)) for those in of_pictures]) - 1 + plan.start >= MOST
+        palettes = [_palette_of(batch, those, number[those], plan) for those in of_pictures]
+        for nth, png in enumerate(_pngs(painted, sides, palettes, plan.wide | wide, plan.start)):
+            seen = of_pictures[nth][painted.visible[shapes[nth] : shapes[nth + 1]] > 0]
+            about = _described(plan, int(pictures[nth]))
+            if plan.instances:
+                cells = [column.take(seen).to_pylist() for column in columns]
+                indices = (number[seen] - 1 + plan.start).tolist()
+                about["instances"] = [
+                    {name: cell for name, cell in zip(_INSTANCE, row, strict=True) if cell is not None}
+                    for row in zip(indices, *cells, strict=True)
+                ]
+            yield int(pictures[nth]), png, about
     told.drop("it has no pixel within the image", gone)
     told.drop("later annotations cover all of it", covered)
     told.notice("later annotations cover a part of it", cut)
@@ -189,57 +194,31 @@ def _batch_masks(
 _INSTANCE = ("index", "id", "type", "class")
 
 
-class _Job(NamedTuple):
-    """A picture that is being painted: its task, the rows of its annotations, and what comes of it."""
-
-    task: int
-    rows: Ints
-    painted: Future[Painted]
-
-
-def _jobs(batch: ShapeBatch, number: Ints, plan: _Plan, pool: ThreadPoolExecutor, leaving: Bools) -> Iterator[_Job]:
-    """Begin a picture whenever the next one is asked for. Sets ``leaving`` (bool[n]) for annotations with holes that
-    leave their outlines."""
-    for tasks, rows in _portions(batch, plan.pixels):
-        size = batch.size[rows].astype(np.int64)
-        spans, leaving[rows] = annotation_spans(batch.flat, rows, size[:, 0], size[:, 1], plan.pixels)
-        bounds = np.searchsorted(batch.flat.task[rows], np.append(tasks, tasks[-1] + 1))
-        for task, first, last in zip(tasks.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            picture = int(batch.picture[task])
-            if not plan.listed[picture]:
-                continue
-            of_task = rows[first:last]
-            job = pool.submit(
-                paint_indices,
-                picked(spans, slice(first, last)),
-                number[of_task],
-                int(plan.pictures.width[picture]),
-                int(plan.pictures.height[picture]),
-                palette=_palette_of(batch, of_task, number[of_task], plan),
-                start=plan.start,
-                wide=plan.wide,
-            )
-            yield _Job(task, of_task, job)
+def _pngs(painted: Painted, size: Ints, palettes: Sequence[bytes], wide: Bools, start: int) -> Iterator[bytes]:
+    """The file of each picture; ``size`` is int64[p, 2], width and height. ``wide`` ones are grey, in 16 bits."""
+    runs = counted_from(painted.runs, start)
+    packed = iter(packed_runs(runs.of(np.flatnonzero(~wide)), painted.sizes[~wide]))
+    for place, (width, height) in enumerate(size.tolist()):
+        if not wide[place]:
+            yield palette_png(next(packed), width, height, palettes[place])
+            continue
+        _, first, stop, value = runs.of(np.array([place]))
+        rows = runs_to_pixels(first, stop, value.astype(np.uint16), (width + 1) * height)
+        yield encode_grey16(rows.reshape(height, width + 1)[:, 1:])
 
 
-def _some_ahead(jobs: Iterator[_Job], ahead: int) -> Iterator[_Job]:
-    """The jobs in their order, with ``ahead`` further ones begun: so many pictures are in memory."""
-    begun: deque[_Job] = deque()
-    for job in jobs:
-        begun.append(job)
-        if len(begun) > ahead:
-            yield begun.popleft()
-    yield from begun
-
-
-def _portions(batch: ShapeBatch, pixels: str) -> Iterator[tuple[Ints, Ints]]:
-    """Tasks that follow each other, and their annotations that are kept, so that memory for their edges is bounded."""
+def _portions(batch: ShapeBatch, plan: _Plan) -> Iterator[tuple[Ints, Ints]]:
+    """Tasks that follow each other and get a mask, and their annotations that are kept, so that memory for their edges
+    is bounded."""
     kept, flat = batch.told.kept, batch.flat
-    cost = np.where(kept, edge_pixels(flat, batch.size[:, 1], stairs=pixels == "sdk"), 0)
-    per_task = np.bincount(flat.task, weights=cost, minlength=batch.tasks.num_rows)
+    listed = plan.listed[batch.picture]
+    area = plan.pictures.width[batch.picture] * plan.pictures.height[batch.picture]
+    cost = np.where(kept, edge_pixels(flat, batch.size[:, 1], stairs=plan.pixels == "sdk"), 0)
+    per_task = np.bincount(flat.task, weights=cost, minlength=batch.tasks.num_rows).astype(np.float64)
+    per_task += np.where(listed, area, 0) / _PIXELS_OF_AN_EDGE
     portion = (np.cumsum(per_task) // _EDGE_PIXELS).astype(np.int64)
-    for number in np.unique(portion).tolist():
-        tasks = np.flatnonzero(portion == number)
+    for number in np.unique(portion[listed]).tolist():
+        tasks = np.flatnonzero(listed & (portion == number))
         first, last = np.searchsorted(flat.task, [tasks[0], tasks[-1] + 1]).tolist()
         yield tasks, first + np.flatnonzero(kept[first:last])
 
@@ -282,7 +261,7 @@ def _palette(palette: str | Sequence[int]) -> Callable[[dict[int, str | None], i
         return lambda _, highest: sdk_palette(highest)
     if palette == "classes":
         return _of_classes
-    whole = not isinstance(palette, str) and all(isinstance(level, int) and 0 <= level < 256 for level in palette)
+    whole = isinstance(palette, list | tuple) and all(isinstance(level, int) and 0 <= level < 256 for level in palette)
     if isinstance(palette, str) or not whole or len(palette) % 3 or not 0 < len(palette) <= 3 * MOST:
         raise ValueError(
             'palette is "sdk", "classes", or up to 256 colours as numbers [r, g, b, r, g, b, …] from 0 to 255'
@@ -299,7 +278,3 @@ def _class_list(values: Sequence[str], start: int) -> bytes:
 def _beside_images(name: str) -> str:
     """Masks in the dataset's own folder keep out of that of the pictures."""
     return f"{IMAGES}_/{name.partition('/')[2]}" if name.startswith(f"{IMAGES}/") else name
-
-
-def _threads() -> int:
-    return min(4, os.cpu_count() or 1)
