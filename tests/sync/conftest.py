@@ -69,6 +69,24 @@ def picture() -> Callable[..., bytes]:
 
 
 @pytest.fixture
+def clip(tmp_path: Path) -> Callable[..., bytes]:
+    """The bytes of a video; frame ``n`` (from 1) is ``10 n`` grey, and a little lighter for another ``seed``."""
+
+    def make(seed: int = 0, *, width: int = 64, height: int = 48, frames: int = 12) -> bytes:
+        path = tmp_path / "sandbox" / "clip.mp4"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (width, height))
+        if not writer.isOpened():
+            pytest.skip("OpenCV has no codec for MP4 here")
+        for number in range(1, frames + 1):
+            writer.write(np.full((height, width, 3), 10 * number + seed % 8, np.uint8))
+        writer.release()
+        # A box nobody reads, so that videos which look alike differ.
+        return path.read_bytes() + (12).to_bytes(4, "big") + b"free" + seed.to_bytes(4, "big")
+
+    return make
+
+
+@pytest.fixture
 def at_the_api(client: FastLabelClient) -> Callable[[], dict[str, dict[str, Any]]]:
     """The project as the API has it now: tasks by id, without the signed links."""
 
