@@ -231,7 +231,7 @@ ON_FILES: Final = (
     Difference(
         "holes and regions",
         "fills holes; labelme has the first region only, YOLO glues all rings to one line with `classes`",
-        "COCO has run lengths and the area without holes; regions of labelme are a group, of YOLO a line each",
+        "COCO: run lengths and the area without holes; labelme: a mask, or a group of polygons; YOLO: a line each",
         "pixels of a hole belong to something else",
     ),
     Difference(
@@ -247,10 +247,10 @@ ON_FILES: Final = (
         "pycocotools divides by its area",
     ),
     Difference(
-        "types of COCO",
-        "leaves circles and single keypoints out",
-        "circles are polygons, keypoints poses of one point",
-        "COCO has a place for them",
+        "types",
+        "COCO: leaves circles and single keypoints out; VOC: areas and circles",
+        "COCO: circles are polygons, keypoints poses of one point; VOC: the box around it",
+        "there is a place for them",
     ),
     Difference(
         "order",
@@ -277,6 +277,12 @@ ON_FILES: Final = (
         "that is what training programs take",
     ),
     Difference(
+        "boxes among outlines",
+        "YOLO with `classes`: boxes and outlines of one project are lines of two kinds in one file",
+        "all are outlines where there is one: a box has four corners",
+        "training programs take a file for the one or the other",
+    ),
+    Difference(
         "sizes",
         "a task of width 0 raises ZeroDivisionError, or is left out without a word (YOLO)",
         "left out and reported",
@@ -293,6 +299,12 @@ ON_FILES: Final = (
         "rounds corners down",
         "rounds to the nearest pixel",
         "down makes boxes half a pixel off on average",
+    ),
+    Difference(
+        "pictures of labelme",
+        "`imagePath` is the whole name also in a file that lies in the folder of that name",
+        "`imagePath` is seen from the folder of the file",
+        "there labelme looks for the picture",
     ),
     Difference(
         "overlaps",
@@ -323,6 +335,18 @@ ON_FILES: Final = (
         "one bad or unusual line, object or file raises KeyError, ValueError or TypeError",
         "is left out and logged; the rest is read",
         "a dataset is not worthless for one line",
+    ),
+    Difference(
+        "nothing to read",
+        "a folder that is not there, or has no such files, answers `{}`",
+        "raises `FileNotFoundError`",
+        "a wrong path is not an empty dataset",
+    ),
+    Difference(
+        "names of pictures",
+        "takes the folder `annotations` for a part of the pictures' names",
+        "finds the picture, or names it as if it lay in a folder of pictures",
+        "the name is what a task is made with",
     ),
     Difference(
         "VOC read",

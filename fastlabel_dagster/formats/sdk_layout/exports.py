@@ -89,14 +89,15 @@ def export_yolo(
 def export_pascal_voc(
     tasks: Sequence[Json], output_dir: str | Path, *, video: bool = False, fetch: Fetch | None = None
 ) -> ExportReport:
-    """``annotations/<name>.xml``; of a video project, its frames in ``images/``."""
+    """``annotations/<name>.xml`` with corners in whole pixels; of a video project, its frames in ``images/``."""
     folders = {"Annotations": "annotations", "JPEGImages": "images"}
 
     def place(path: str) -> str | None:
         folder, _, name = path.partition("/")
         return f"{folders[folder]}/{name}" if folder in folders else None
 
-    return _export_any(_labels(tasks, ()), "pascal_voc", output_dir, place, video=video, fetch=fetch)
+    labels = _labels(tasks, ())
+    return _export_any(labels, "pascal_voc", output_dir, place, video=video, fetch=fetch, coordinates="integer")
 
 
 def export_labelme(tasks: Sequence[Json], output_dir: str | Path) -> ExportReport:
