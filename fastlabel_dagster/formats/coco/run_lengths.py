@@ -1,7 +1,9 @@
 """COCO's run lengths of many shapes at once, from their outlines and without painting whole pictures.
 
-Run lengths go down the columns of a picture, spans along its rows: each shape is painted into its own small window, and
-only the window is turned.
+Run lengths go down the columns of a picture, spans along its rows. Outlines along pixel edges, which is what
+FastLabel's segmentation tool draws, are turned themselves: their spans are then the runs. Where an edge slants, turning
+it would decide otherwise about pixels whose centres lie on it; such a shape is painted into its own small window, and
+that is turned.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import pyarrow as pa
 from fastlabel_dagster.formats.coco.columns import list_array
 from fastlabel_dagster.formats.outlines import outline_rings
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.painting import Spans, fill, region_spans, runs_to_pixels
+from fastlabel_dagster.labels.painting import Spans, fill, joined_spans, region_spans, runs_to_pixels
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
 
 _NOTHING = np.zeros(0, np.int64)
@@ -51,9 +53,15 @@ def run_lengths(flat: FlatAnnotations, wanted: Bools, size: Floats) -> RunLength
     pixels); a pixel belongs to a shape when its centre does."""
     rows = np.flatnonzero(wanted)
     overlapping, leaving = np.zeros(len(flat), np.bool_), np.zeros(len(flat), np.bool_)
-    pieces: list[Ints] = []
-    for begin in range(0, len(rows), _AT_ONCE):
-        pieces += _runs_of(flat, rows[begin : begin + _AT_ONCE], size, overlapping, leaving)
+    upright = _is_upright(flat)[rows]
+    pieces: list[Ints] = [_NOTHING] * len(rows)
+    for is_upright in (True, False):
+        which = np.flatnonzero(upright == is_upright)
+        for begin in range(0, len(which), _AT_ONCE):
+            some = which[begin : begin + _AT_ONCE]
+            found = _runs_of(flat, rows[some], size, overlapping, leaving, turned=is_upright)
+            for place, piece in zip(some.tolist(), found, strict=True):
+                pieces[place] = piece
     counts = np.concatenate([_NOTHING, *pieces])
     offsets = offsets_of(np.array([len(piece) for piece in pieces], np.int64))
     foreground = np.where(ranges(np.zeros(len(rows)), np.diff(offsets)) % 2, counts, 0)
@@ -61,23 +69,76 @@ def run_lengths(flat: FlatAnnotations, wanted: Bools, size: Floats) -> RunLength
     return RunLengths(rows, counts, offsets, area, overlapping, leaving)
 
 
-def _runs_of(flat: FlatAnnotations, rows: Ints, size: Floats, overlapping: Bools, leaving: Bools) -> list[Ints]:
-    """The run lengths of each of ``rows``; what is odd about them is marked."""
+def _is_upright(flat: FlatAnnotations) -> Bools:
+    """bool[n]: all edges of an annotation are level or upright."""
+    lengths = np.diff(flat.ring_offsets)
+    following = np.arange(1, len(flat.coords) + 1)
+    drawn = lengths > 0
+    following[flat.ring_offsets[1:][drawn] - 1] = flat.ring_offsets[:-1][drawn]
+    slants = (flat.coords != flat.coords[following]).all(axis=1)
+    upright = np.isnan(flat.radius)
+    upright[flat.ring_annotation[flat.vertex_ring[slants]]] = False
+    return upright
+
+
+def _runs_of(
+    flat: FlatAnnotations, rows: Ints, size: Floats, overlapping: Bools, leaving: Bools, *, turned: bool
+) -> list[Ints]:
+    """The run lengths of each of ``rows``; what is odd about them is marked. ``turned``: columns become rows."""
     wanted = np.zeros(len(flat), np.bool_)
     wanted[rows] = True
     rings = outline_rings(flat, wanted[flat.ring_annotation])
     owner, part = flat.ring_annotation[rings.ring], flat.ring_region[rings.ring]
     first = np.flatnonzero(np.append(True, (owner[1:] != owner[:-1]) | (part[1:] != part[:-1])))
     width, height = (size[owner[first], axis].astype(np.int64) for axis in (0, 1))
-    spans, holes_leave = region_spans(rings.coords, rings.offsets, np.append(first, len(owner)), width, height)
+    coords, sides = (rings.coords[:, ::-1], (height, width)) if turned else (rings.coords, (width, height))
+    spans, holes_leave = region_spans(coords, rings.offsets, np.append(first, len(owner)), *sides)
     leaving[owner[first[holes_leave]]] = True
-    bounds = spans.offsets[offsets_of(np.bincount(owner[first], minlength=len(flat))[rows])].tolist()
-    sides = size[rows].astype(np.int64).tolist()
+    spans = joined_spans(spans, offsets_of(np.bincount(owner[first], minlength=len(flat))[rows]))
+    size_of_rows = size[rows].astype(np.int64)
+    if turned:
+        pieces, overlapping[rows] = _turned_runs(spans, size_of_rows)
+        return pieces
     pieces = []
-    for row, begin, stop, (wide, high) in zip(rows.tolist(), bounds[:-1], bounds[1:], sides, strict=True):
+    bounds = spans.offsets.tolist()
+    for row, begin, stop, (wide, high) in zip(
+        rows.tolist(), bounds[:-1], bounds[1:], size_of_rows.tolist(), strict=True
+    ):
         runs, overlapping[row] = _column_runs(spans, slice(begin, stop), wide, high)
         pieces.append(runs)
     return pieces
+
+
+def _turned_runs(spans: Spans, sides: Ints) -> tuple[list[Ints], Bools]:
+    """The run lengths of shapes from spans along the columns (``row`` is one) of pictures of ``sides`` (int64[k, 2],
+    width and height), and whether a shape's spans share pixels."""
+    size = sides[:, 0] * sides[:, 1]
+    base = offsets_of(size)
+    shape = spans.owner
+    line = base[shape] + spans.row * sides[shape, 1]
+    begin, end = line + spans.start, line + spans.stop
+    overlapping = np.zeros(len(size), np.bool_)
+    back = np.flatnonzero(end[:-1] > begin[1:])  # several regions: in no order, or sharing pixels
+    if len(back):
+        order = np.argsort(begin, kind="stable")
+        begin, end = begin[order], end[order]
+        reach = np.maximum.accumulate(end)
+        overlapping[shape[1:][reach[:-1] > begin[1:]]] = True
+        end = reach
+    # A run that begins where the one before it ends is one with it.
+    goes_on = (end[:-1] >= begin[1:]) & (shape[:-1] == shape[1:])
+    heads = np.flatnonzero(np.append(True, ~goes_on)[: len(begin)])
+    tails = np.flatnonzero(np.append(~goes_on, True)[: len(begin)])
+    counts = np.bincount(shape[heads], minlength=len(size))
+    edges = np.column_stack([begin[heads], end[tails]]).reshape(-1)
+    offsets = 2 * offsets_of(counts) + np.arange(len(size) + 1) * 2
+    borders = np.empty(offsets[-1], np.int64)
+    borders[offsets[:-1]], borders[offsets[1:] - 1] = base[:-1], base[1:]
+    borders[ranges(offsets[:-1] + 1, 2 * counts)] = edges
+    runs = np.diff(borders)
+    # Nothing is left behind a shape that reaches the last pixel.
+    last = offsets[1:] - 1 - ((runs[offsets[1:] - 2] == 0) & (counts > 0))
+    return [runs[a:b] for a, b in zip(offsets[:-1].tolist(), last.tolist(), strict=True)], overlapping
 
 
 def _column_runs(spans: Spans, which: slice, width: int, height: int) -> tuple[Ints, bool]:
