@@ -78,7 +78,7 @@ def write_hf_parquet(
     """
     check_options(task, category)
     if file_bytes <= 0:
-        raise ValueError(f"a file cannot hold {file_bytes!r} bytes")
+        raise ValueError(f"file_bytes is a number of bytes from 1 on, not {file_bytes!r}")
     pictures = list_pictures(labels, images, tally)
     splits = splits_of(pictures, split)
     source = images if image_bytes else None

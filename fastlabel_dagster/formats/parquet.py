@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.parquet_file import parquet_table
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
@@ -82,28 +84,28 @@ def write_parquet(labels: Labels, folder: FolderWriter, images: PictureSource | 
 
 
 def read_parquet(source: Path, told: ReadTally) -> Labels:
-    """Read a folder this format wrote.
+    """Read a folder this format wrote; its index file stands for it.
 
     Raises:
         FileNotFoundError: when there are no ``tasks`` or ``classes`` in it.
-        ValueError: when a file is damaged, or annotations belong to no task.
+        FormatError: when a file is damaged, annotations belong to no task, or two tasks have one id.
     """
-    import pyarrow.parquet as pq
+    folder = source.parent.parent if source.is_file() else source
 
     def rows(name: str, schema: pa.Schema) -> pa.Table:
-        paths = sorted((source / name).glob("*.parquet"))
+        paths = sorted((folder / name).glob("*.parquet"))
         if not paths:
             raise FileNotFoundError(f"{source} has no {name}/*.parquet")
-        try:
-            return pa.concat_tables([pq.read_table(path, schema=schema) for path in paths])
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{source / name} cannot be read: {error}") from error
+        return pa.concat_tables([parquet_table(path, schema) for path in paths])
 
     tasks = rows("tasks", TASK_ROWS)
     annotations = rows("annotations", ANNOTATION_ROWS)
+    ids = one_array(tasks["task_id"])
+    if ids.null_count or len(pc.unique(ids)) < len(ids):
+        raise FormatError(folder / "tasks", "has tasks without an id, or two with the same")
     place = pc.index_in(one_array(annotations["task_id"]), value_set=one_array(tasks["task_id"]))
     if place.null_count:
-        raise ValueError(f"{source} has annotations whose task is not there")
+        raise FormatError(folder / "annotations", "has annotations whose task is not there")
     owner = place.to_numpy(zero_copy_only=False).astype(np.int64)
     order = np.lexsort((one_array(annotations["index"]).to_numpy(), owner))
     ordered = annotations.take(pa.array(order))

@@ -116,9 +116,16 @@ def register(format: Format) -> None:
 
 
 def settings(known: Mapping[str, Any], given: Mapping[str, Any], of: str) -> dict[str, Any]:
-    """``known`` options with what is ``given``. Raises ValueError for one that is not known."""
+    """``known`` options with what is ``given``. Raises ValueError for one that is not known, and for one
+    that is not the switch, or the whole number, its default is."""
     for option in given:
         if option not in known:
             has = f"it has {', '.join(known)}" if known else "it has none of its own"
             raise ValueError(f"{of} has no option {option!r}; {has}")
+        default, value = known[option], given[option]
+        # "no" is true for Python, and True is 1: neither is what was meant.
+        if isinstance(default, bool) and not isinstance(value, bool):
+            raise ValueError(f"the option {option!r} of {of} is true or false, not {value!r}")
+        if type(default) is int and type(value) is not int:
+            raise ValueError(f"the option {option!r} of {of} is a whole number, not {value!r}")
     return {**known, **given}

@@ -36,11 +36,13 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
         if split != "tags":
             raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
         return [next((PART_OF_TAG[tag] for tag in tags if tag in PART_OF_TAG), "train") for tags in pictures.tags]
+    if not isinstance(split, Mapping):
+        raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
     for name, share in split.items():
-        if not _NAME.fullmatch(name):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise ValueError(f"a part of the dataset cannot be called {name!r}: letters, digits, - and _ only")
-        if not (share >= 0 and np.isfinite(share)):
-            raise ValueError(f"the share of {name!r} is a number from 0 on, not {share!r}")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not (share >= 0 and np.isfinite(share)):
+            raise ValueError(f"in split, the share of {name!r} is a number from 0 on, not {share!r}")
     whole = float(sum(split.values()))
     if not whole > 0:
         raise ValueError("the shares of the split add up to nothing")

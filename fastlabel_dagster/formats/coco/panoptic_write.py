@@ -63,6 +63,8 @@ def write_panoptic(
     class in a picture are one segment, as the format wants it. Classes that were stuff in the panoptic file they were
     read from are so again.
     """
+    if isinstance(stuff, str) or not (isinstance(stuff, Sequence) and all(isinstance(value, str) for value in stuff)):
+        raise ValueError(f"stuff is a list of class values, not {stuff!r}")
     pictures = list_pictures(labels, images, tally, unique_stem=True)
     tell_of_sizes(pictures, tally)
     categories = Categories(labels.classes)

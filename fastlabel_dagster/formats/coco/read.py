@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, class_colors, classes_table
 from fastlabel_dagster.formats.coco.annotations import read_annotations
 from fastlabel_dagster.formats.coco.classes import ClassBook
 from fastlabel_dagster.formats.coco.files import RECTANGLES, CocoFile, collector_paused, load_coco_files
 from fastlabel_dagster.formats.coco.images import TaskRows
-from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.parquet_file import parquet_table
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -50,16 +49,13 @@ def read_coco(source: Path, told: ReadTally, *, rectangles_are_boxes: bool = Fal
 
 def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
     """Read ``images.parquet``, ``annotations.parquet`` and ``categories.parquet`` of a folder."""
-    import pyarrow.parquet as pq
-
+    if not source.exists():
+        raise FileNotFoundError(f"there is no COCO dataset at {source}")
     folder = source if source.is_dir() else source.parent
     content: dict[str, list[dict[str, Any]]] = {}
     for name in ("images", "annotations", "categories"):
         path = folder / f"{name}.parquet"
-        try:
-            rows = pq.read_table(path).to_pylist()
-        except (pa.ArrowException, UnicodeError) as error:
-            raise FormatError(path, f"cannot be read as Parquet: {error}") from error
+        rows = parquet_table(path).to_pylist()
         content[name] = [{name: value for name, value in row.items() if value is not None} for row in rows]
     for row in content["annotations"]:
         if "counts" in row:

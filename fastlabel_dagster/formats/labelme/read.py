@@ -66,7 +66,7 @@ def _label_files(source: Path) -> tuple[Path, list[str]]:
     root = source if source.is_dir() else source.parent
     files = [f"{folder}/{name}" if folder else name for folder, names in files_below(root, {".json"}) for name in names]
     files = [file for file in files if file not in (CLASS_FILE, REPORT_FILE) or _is_labelme(root / file)]
-    if not files:
+    if not files and not (root / CLASS_FILE).is_file():  # with it, it is the export of a project without tasks
         raise FileNotFoundError(f"there is no JSON file of labelme in {root}")
     return root, files
 

@@ -97,7 +97,7 @@ def write_masks(
         raise ValueError(f"start_index is 1, or 0 for masks without a background, not {start_index!r}")
     if pixels not in PIXELS:
         raise ValueError(f'pixels is "centers" or "sdk", not {pixels!r}')
-    if not isinstance(mask_folder, str) or mask_folder in (".", "..", IMAGES) or not set(mask_folder).isdisjoint("/\\"):
+    if not isinstance(mask_folder, str) or mask_folder in (".", "..", IMAGES) or set(mask_folder) & set("/\\\0"):
         raise ValueError(f"mask_folder is the name of one folder, and not {IMAGES!r}: {mask_folder!r}")
     pictures = list_pictures(labels, images, tally, unique_stem=True, safe=None if mask_folder else _beside_images)
     listed = _drawable(pictures, tally)

@@ -239,11 +239,11 @@ def _with_writable_ending(name: str) -> str:
 
 
 def _check(thickness: int | None, fill: float | None, picture_format: str, quality: int) -> None:
-    if thickness is not None and not (isinstance(thickness, int) and 1 <= thickness <= 255):
+    if thickness is not None and not (type(thickness) is int and 1 <= thickness <= 255):
         raise ValueError(f"the thickness of lines is a whole number of pixels from 1 to 255, not {thickness!r}")
-    if fill is not None and not 0 <= fill <= 1:
+    if fill is not None and not (type(fill) in (int, float) and 0 <= fill <= 1):
         raise ValueError(f"fill is a share from 0 to 1, not {fill!r}")
     if picture_format not in FORMATS:
-        raise ValueError(f"pictures are written as {', '.join(FORMATS)}, not {picture_format!r}")
+        raise ValueError(f"picture_format: pictures are written as {', '.join(FORMATS)}, not {picture_format!r}")
     if not 1 <= quality <= 100:
         raise ValueError(f"the quality of a JPEG is 1 to 100, not {quality!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.class_list import listed_classes
-from fastlabel_dagster.formats.class_words import merged_by_value, read_class_words
+from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.label_files import files_below, stem_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG
 from fastlabel_dagster.labels.report import FILE, ReadTally
@@ -51,7 +51,7 @@ def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
     if source.is_file() and root.parent.name == "ImageSets":
         root = root.parent.parent
     files = [_voc_file(root, folder, name) for folder, names in files_below(root, {".xml"}) for name in names]
-    if not files:
+    if not files and not (root / CLASS_FILE).is_file():  # with it, it is the export of a project without tasks
         raise FileNotFoundError(f"there is no XML file in {root}")
     for home in sorted({file.home for file in files}):
         _tag(root, home, [file for file in files if file.home == home], told)

@@ -103,7 +103,7 @@ def _given(classes: str | os.PathLike[str] | Sequence[str] | None) -> tuple[dict
         if not path.is_file():
             raise FileNotFoundError(f"there is no list of classes at {path}")
         return _names_in(path), path
-    if not all(isinstance(name, str) for name in classes):
+    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
         raise ValueError(f"classes are names, or the path of a file of names, not {classes!r}")
     return dict(enumerate(classes)), None
 

@@ -130,7 +130,7 @@ def _wanted(classes: Sequence[str] | None) -> list[str] | None:
     """The classes asked for; None for all of them. An empty list asks for nothing in particular."""
     if classes is None:
         return None
-    if isinstance(classes, str) or not all(isinstance(value, str) for value in classes):
+    if not isinstance(classes, list | tuple) or not all(isinstance(value, str) for value in classes):
         raise ValueError(f"classes is a list of class values in the order of their numbers, not {classes!r}")
     wanted = list(classes)
     if len(set(wanted)) < len(wanted):
