@@ -117,7 +117,8 @@ class LabelFindings:
 
     Attributes:
         classes: the classes the project declares (schema ``CLASSES``).
-        empty_share: largest share (0…1) of labeled tasks (status completed, reviewed or approved) without annotations.
+        empty_share: largest share (0…1) of labeled tasks (status completed, reviewed or approved) that have neither
+            annotations nor, as classified tasks have, attributes.
     """
 
     classes: pa.Table
@@ -136,6 +137,7 @@ class LabelFindings:
 
         from fastlabel_dagster.labels import Labels
         from fastlabel_dagster.labels.geometry import flatten
+        from fastlabel_dagster.labels.ragged import as_ragged, one_array
         from fastlabel_dagster.labels.summary import geometry_masks, undeclared_classes
 
         if not tasks.num_rows:
@@ -152,6 +154,8 @@ class LabelFindings:
         labeled = np.isin(np.array(tasks["status"].to_pylist(), dtype=object), _LABELED)
         used = np.zeros(tasks.num_rows, bool)
         used[flat.task] = True
+        attributes = as_ragged(one_array(tasks["attributes"])).lengths  # all the labels a classified task has
+        used |= attributes > 0
         self.labeled += int(labeled.sum())
         self.labeled_empty += int((labeled & ~used).sum())
 

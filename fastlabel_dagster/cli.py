@@ -69,7 +69,7 @@ def _s3(endpoint: str | None, region: str | None) -> S3Options:
 @main.command()
 @click.argument("project")
 @click.argument("store")
-@click.option("--images/--no-images", default=True, show_default=True, help="Download the pictures as well.")
+@click.option("--images/--no-images", default=True, show_default=True, help="Download the files of the tasks as well.")
 @click.option("--confirm/--no-confirm", default=True, show_default=True, help="Read until a pass sees nothing new.")
 @_s3_options
 def sync(

@@ -110,7 +110,7 @@ def sync_op(context: dg.OpExecutionContext, config: ProjectConfig, fastlabel: Fa
     return report.to_dict()
 
 
-@dg.op(ins=_AFTER, description="Download the pictures of a project's mirrored tasks.")
+@dg.op(ins=_AFTER, description="Download what a project's mirrored tasks are made of: pictures, videos, texts, sound.")
 def download_images_op(
     context: dg.OpExecutionContext, config: ProjectConfig, fastlabel: FastLabelResource
 ) -> dict[str, Any]:

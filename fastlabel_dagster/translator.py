@@ -71,7 +71,8 @@ _DESCRIPTIONS = {
     "classes": "Annotation classes of **{project}** as Parquet, one row per class.",
     "tasks": "Tasks of **{project}** as Parquet, one row per task, without the annotations.",
     "annotations": "Annotations of **{project}** as Parquet, one row per annotation, flat and ready for SQL.",
-    "images": "Image files of **{project}**, downloaded once and verified, with an index (`index.parquet`).",
+    "images": "What the tasks of **{project}** are made of (pictures, videos, texts, sound …), downloaded once and "
+    "verified, with an index (`index.parquet`).",
     "export": "**{project}** in the {format} format, with a report of what was dropped or altered and why.",
     "dataset": "Approved tasks of **{project}** published as the FastLabel dataset training reads.",
     "training": "Training job submitted to FastLabel on the published dataset: one per change of the approved labels.",

@@ -37,9 +37,12 @@ def label_pictures(
     classes: pa.Table,
     images: ImageFolder,
     client: FastLabelClient | None = None,
+    *,
+    pictured: bool = True,
 ) -> dict[str, Any]:
     """The class histogram and the contact sheet as metadata. A picture that is not in ``images`` yet is fetched through
-    ``client``, one task at a time, a dozen at most."""
+    ``client``, one task at a time, a dozen at most. A project whose tasks are not ``pictured``, one picture each, has
+    no sheet."""
     from fastlabel_dagster.metadata.pictures import class_histogram, picture_markdown
     from fastlabel_dagster.metadata.sheet import contact_sheet
 
@@ -50,7 +53,7 @@ def label_pictures(
             picture_markdown(class_histogram(counts), "annotations per class")
         )
     with enrichment(log, "The contact sheet"):
-        sample = summary.sample()
+        sample = summary.sample() if pictured else None
         if sample is not None:
             read = _Pictures(images, client)
             svg = contact_sheet(sample, counts, read, lambda problem: log.info("Contact sheet: %s", problem))

@@ -1,4 +1,4 @@
-"""``<slug>/images``: the pictures beside the labels, downloaded once."""
+"""``<slug>/images``: what the tasks are made of beside the labels, downloaded once: pictures, videos, texts, sound."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         }
         if report.quarantined:
             metadata["quarantined"] = quarantine_table(report.quarantined)
-            context.log.warning("%d pictures could not be used; see the metadata.", len(report.quarantined))
+            context.log.warning("%d %s could not be used; see the metadata.", len(report.quarantined), report.what)
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(folder.digest()), metadata=metadata)
 
     return dg.multi_asset(

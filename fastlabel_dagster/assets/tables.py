@@ -24,6 +24,7 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         from fastlabel_dagster import formats
         from fastlabel_dagster.metadata.summary import LabelSummary
         from fastlabel_dagster.store import ImageFolder
+        from fastlabel_dagster.sync.project_kind import is_of_pictures
 
         store = plan.open_store()
         labels, version = read_labels(plan)
@@ -37,7 +38,9 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         with enrichment(context.log, "Class histogram and contact sheet"):
             client = fastlabel.client
             before = client.statistics.snapshot()
-            pictures = label_pictures(context.log, summary, labels.classes, ImageFolder(store.at("images")), client)
+            images = ImageFolder(store.at("images"))
+            pictured = is_of_pictures(version.project_type)
+            pictures = label_pictures(context.log, summary, labels.classes, images, client, pictured=pictured)
             pictures |= api_usage(client.statistics.snapshot() - before)
         rows = {"classes": labels.classes.num_rows, "tasks": summary.tasks, "annotations": summary.annotations}
         versions = {"classes": version.classes_digest, "tasks": version.digest, "annotations": version.digest}

@@ -1,4 +1,7 @@
-"""The images of a project, beside its labels: files, and an index that says which file belongs to which task."""
+"""What the tasks of a project are made of, beside its labels: files, and an index that says whose each is.
+
+Pictures in most projects, and so they are called here; in others videos, texts, sound or point clouds.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ INDEX = "index.parquet"
 def images_schema() -> pa.Schema:
     """The columns of an image index.
 
-    ``task_id`` and ``name`` (the task's, as FastLabel has them), ``file`` (path inside the image folder), ``bytes``
-    (its size), ``sha256`` (of its content, hex), ``width`` and ``height`` (pixels, null when unknown).
+    ``task_id`` and ``name`` (the task's, as FastLabel has them; for one of the contents of a task
+    ``<task id>/<content>`` and ``<task name>/<content>``), ``file`` (path inside the image folder), ``bytes`` (its
+    size), ``sha256`` (of its content, hex), ``width`` and ``height`` (pixels of a picture or of the frames of a video,
+    null when unknown).
     """
     import pyarrow as pa
 

@@ -56,6 +56,11 @@ def modality_of(project: dict[str, Any]) -> Modality:
     return _BY_KEY[family]
 
 
+def is_of_pictures(project_type: str) -> bool:
+    """Whether each task of a project of this type is one picture with annotations on it."""
+    return modality_of({"type": project_type}) is IMAGE_TASK
+
+
 def tasks_of(client: FastLabelClient, modality: Modality) -> ModalityTasks:
     """The group of the client's methods for tasks of this kind."""
     return cast("ModalityTasks", getattr(client, modality.group))
