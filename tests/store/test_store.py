@@ -177,3 +177,28 @@ def test_options_with_a_password_are_refused() -> None:
     assert "hush" not in str(caught.value)
     with pytest.raises(ValueError, match="no http"):
         S3Options(endpoint_url="host:9000")
+
+
+def test_a_staged_file_is_looked_at_before_it_takes_its_place(store: Store) -> None:
+    store.write_bytes("a/film", b"old")
+    with store.staged("a/film") as staged:
+        staged.write(b"new ")
+        staged.write(b"film")
+        assert staged.flush().read_bytes() == staged.path.read_bytes() == b"new film"
+        assert store.read_bytes("a/film") == b"old"
+        assert [found.path for found in store.list()] == ["a/film"]
+    assert store.read_bytes("a/film") == b"new film"
+    with pytest.raises(ValueError, match="torn"), store.staged("a/film") as staged:
+        staged.write(b"half")
+        raise ValueError("torn")
+    assert not staged.path.exists()
+    assert store.read_bytes("a/film") == b"new film"
+    with store.staged("b/empty"):
+        pass
+    assert store.read_bytes("b/empty") == b""
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+def test_a_staged_file_of_a_bad_path_is_refused_at_once(store: Store, path: str) -> None:
+    with pytest.raises(ValueError), store.staged(path):
+        pytest.fail("nothing may be written there")

@@ -74,6 +74,7 @@ def clip(tmp_path: Path) -> Callable[..., bytes]:
 
     def make(seed: int = 0, *, width: int = 64, height: int = 48, frames: int = 12) -> bytes:
         path = tmp_path / "sandbox" / "clip.mp4"
+        path.parent.mkdir(exist_ok=True)
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (width, height))
         if not writer.isOpened():
             pytest.skip("OpenCV has no codec for MP4 here")

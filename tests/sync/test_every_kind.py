@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import tracemalloc
 import zipfile
 from itertools import count
 
@@ -315,6 +316,21 @@ def test_same_on_s3(client, seeded, moto_s3, tmp_path):
     folder.store.delete(["index.parquet"])
     report = download_images(client, SLUG, places[1])
     assert (report.adopted, report.digest) == (3, local.digest)
+
+
+def test_large_files_pass_through_in_pieces(sandbox, client, tmp_path):
+    sandbox.state.create_project(SLUG, type="pcd_cuboid")
+    large = tmp_path / "large.pcd"
+    large.write_bytes(bytes(range(256)) * 4096 * 48)
+    sandbox.state.add_tasks(SLUG, [{"name": "large.pcd"}], {"large.pcd": large})
+    sync_project(client, SLUG, tmp_path / "store")
+    tracemalloc.start()
+    report = download_images(client, SLUG, tmp_path / "store")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report.bytes == 48 << 20
+    assert peak < 16 << 20  # of this process, and the sandbox is part of it
+    assert (tmp_path / "store" / "images" / "large.pcd").stat().st_size == 48 << 20
 
 
 def test_hostile_names_of_contents(sandbox, client, picture, tmp_path):

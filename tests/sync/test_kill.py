@@ -28,15 +28,28 @@ def test_killed_syncs_leave_a_readable_mirror_and_the_next_converges(tmp_path):
 def test_killed_downloads_are_taken_up_again(sandbox, client, box_tasks, picture, tmp_path):
     tasks = box_tasks(150)
     sandbox.state.add_tasks(PROJECT, tasks, {task["name"]: picture(n) for n, task in enumerate(tasks)})
-    sync_project(client, PROJECT, tmp_path / "store")
-    sync_project(client, PROJECT, tmp_path / "undisturbed")
-    undisturbed = download_images(client, PROJECT, tmp_path / "undisturbed")
+    download_under_kills(sandbox, client, PROJECT, tmp_path, files=150)
+
+
+def test_killed_downloads_of_sequences_are_taken_up_again(sandbox, client, picture, tmp_path):
+    sandbox.state.create_project("walks", type="sequential_image_bbox")
+    names = [f"{number:02}.jpg" for number in range(10)]
+    tasks = [{"name": f"walk-{number}", "contents": [{"name": name} for name in names]} for number in range(12)]
+    files = {f"{task['name']}/{name}": picture(number) for task in tasks for number, name in enumerate(names)}
+    sandbox.state.add_tasks("walks", tasks, files)
+    download_under_kills(sandbox, client, "walks", tmp_path, files=120)
+
+
+def download_under_kills(sandbox, client, project, tmp_path, *, files):
+    sync_project(client, project, tmp_path / "store")
+    sync_project(client, project, tmp_path / "undisturbed")
+    undisturbed = download_images(client, project, tmp_path / "undisturbed")
     victims, dice = kill_at_random["Victims"](), random.Random(1)
-    what = {"url": sandbox.url, "token": sandbox.token, "project": PROJECT, "store": str(tmp_path / "store")}
+    what = {"url": sandbox.url, "token": sandbox.token, "project": project, "store": str(tmp_path / "store")}
     for _ in range(4):
         victims.run(dice.uniform(0.05, undisturbed.seconds / 2), **what, work="images")
-    report = download_images(client, PROJECT, tmp_path / "store")
-    assert report.kept + report.adopted + report.downloaded == 150
+    report = download_images(client, project, tmp_path / "store")
+    assert report.kept + report.adopted + report.downloaded == files
     assert report.digest == undisturbed.digest
     folder = ImageFolder(open_store(tmp_path / "store").at("images"))
     left = {found.path for found in folder.store.list()}
