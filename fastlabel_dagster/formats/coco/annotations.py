@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,10 +148,7 @@ class _Batch:
 
     def field(self, name: str) -> list[Any]:
         """What each says under this name, None where it says nothing."""
-        try:
-            return list(map(itemgetter(name), self.items))
-        except KeyError:
-            return [item.get(name) for item in self.items]
+        return list(map(dict.get, self.items, repeat(name)))
 
     def rows(self, rows: Iterable[int]) -> Bools:
         chosen = np.zeros(len(self.items), np.bool_)
