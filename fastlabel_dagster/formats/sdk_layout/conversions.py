@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from fastlabel_dagster.formats.dispatch import read
 from fastlabel_dagster.labels.fastlabel import to_fastlabel
+from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.tables import Labels
 
 log = logging.getLogger("fastlabel_dagster.formats")
@@ -44,17 +45,17 @@ def annotations_of_coco(file: str | Path, annotation_type: str) -> ByPicture:
         "segmentation": _as_regions,
         "pose_estimation": _as_poses,
     }
-    return {name: list(fitted[annotation_type](found)) for name, found in _by_picture(labels)}
+    return _by_picture(labels, fitted[annotation_type])
 
 
 def annotations_of_labelme(folder: str | Path) -> ByPicture:
     """The annotations of all labelme files below ``folder``."""
-    return {name: list(found) for name, found in _by_picture(_read(Path(folder), "labelme"))}
+    return _by_picture(_read(Path(folder), "labelme"))
 
 
 def annotations_of_pascal_voc(folder: str | Path) -> ByPicture:
     """The annotations of all Pascal VOC files below ``folder``."""
-    return {name: list(found) for name, found in _by_picture(_read(Path(folder), "pascal_voc"))}
+    return _by_picture(_read(Path(folder), "pascal_voc"))
 
 
 def annotations_of_yolo(classes_file: str | Path, folder: str | Path, *, outlines: bool) -> ByPicture:
@@ -66,7 +67,7 @@ def annotations_of_yolo(classes_file: str | Path, folder: str | Path, *, outline
     classes = [line.strip() for line in Path(classes_file).read_text(encoding="utf-8-sig").splitlines()]
     kind = "segmentation" if outlines else "polygon"
     labels = _read(Path(folder), "yolo", classes=classes, polygons=kind, task="segment" if outlines else "auto")
-    return {name: list(found) for name, found in _by_picture(labels)}
+    return _by_picture(labels)
 
 
 def _read(source: Path, format: str, **options: Any) -> Labels:
@@ -77,9 +78,9 @@ def _read(source: Path, format: str, **options: Any) -> Labels:
     return labels
 
 
-def _by_picture(labels: Labels) -> Iterator[tuple[str, Iterator[Annotation]]]:
-    for task in to_fastlabel(labels):
-        yield task["name"], map(_bare, task.get("annotations") or [])
+def _by_picture(labels: Labels, fit: Callable[[Iterable[Annotation]], Iterator[Annotation]] = iter) -> ByPicture:
+    with without_collecting():
+        return {task["name"]: list(fit(map(_bare, task.get("annotations") or []))) for task in to_fastlabel(labels)}
 
 
 def _bare(annotation: Annotation) -> Annotation:

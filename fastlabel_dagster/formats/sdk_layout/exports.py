@@ -265,18 +265,20 @@ def _export(
     """Write a folder of ``format`` into ``made``, and move each file to its ``place`` in ``target``."""
     folder = made / "export"
     report = write(labels, format=format, target=folder, **options)
-    there: set[Path] = set()
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder).as_posix()
-        if path.is_dir() or relative.startswith(".") or relative == REPORT_FILE:
-            continue
-        wanted = place(relative)
-        if wanted is not None:
-            to = target / wanted
-            if to.parent not in there:
-                to.parent.mkdir(parents=True, exist_ok=True)
-                there.add(to.parent)
-            path.replace(to)
+    for parent, _, names in os.walk(folder):
+        inside = os.path.relpath(parent, folder).replace(os.sep, "/")
+        there: set[str] = set()
+        for name in sorted(names):
+            relative = name if inside == "." else f"{inside}/{name}"
+            wanted = None if relative.startswith(".") or relative == REPORT_FILE else place(relative)
+            if wanted is None:
+                continue
+            to = f"{target}/{wanted}"
+            above = to.rpartition("/")[0]
+            if above not in there:
+                Path(above).mkdir(parents=True, exist_ok=True)
+                there.add(above)
+            os.replace(f"{parent}/{name}", to)  # noqa: PTH105 - thousands of files, and a Path costs more than the move
     return report
 
 
