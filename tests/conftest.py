@@ -55,7 +55,7 @@ def moto_s3(_moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     return S3Server(_moto_endpoint, bucket)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def coco_mini(pytestconfig: pytest.Config) -> Path:
     """The folder of the small COCO dataset of real photographs, or a skip where it is absent.
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.label_files import is_own_file
 from fastlabel_dagster.labels.ragged import Bools
 
 CLASS_FILE = "classes.json"
@@ -83,7 +84,7 @@ def read_class_words(folder: Path) -> dict[str, FoundClass]:
         FormatError: when the file is damaged.
     """
     path = folder / CLASS_FILE
-    if not path.is_file():
+    if not is_own_file(path, folder):
         return {}
     try:
         rows = orjson.loads(path.read_bytes())["classes"]

@@ -57,6 +57,14 @@ def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, li
             yield folder, sorted(names)
 
 
+def is_own_file(path: Path, root: Path) -> bool:
+    """Whether ``path`` is a file that lies in ``root``, links followed: what a link leads to outside of a dataset is
+    nothing its reader may open."""
+    return path.is_file() and (
+        not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    )
+
+
 def _is_own_file(entry: os.DirEntry[str], root: Path) -> bool:
     if not entry.is_symlink():
         return entry.is_file(follow_symlinks=False)

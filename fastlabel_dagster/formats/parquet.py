@@ -106,6 +106,8 @@ def read_parquet(source: Path, told: ReadTally) -> Labels:
     place = pc.index_in(one_array(annotations["task_id"]), value_set=one_array(tasks["task_id"]))
     if place.null_count:
         raise FormatError(folder / "annotations", "has annotations whose task is not there")
+    if annotations["index"].null_count:
+        raise FormatError(folder / "annotations", "has annotations without their place in the task")
     owner = place.to_numpy(zero_copy_only=False).astype(np.int64)
     order = np.lexsort((one_array(annotations["index"]).to_numpy(), owner))
     ordered = annotations.take(pa.array(order))

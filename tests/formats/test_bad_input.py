@@ -26,6 +26,13 @@ import pytest
 from fastlabel_dagster import formats, labels
 from fastlabel_dagster.formats import ArchiveLimits, registry
 
+#: Layouts of a format that have files of their own.
+LAYOUTS: dict[str, dict[str, object]] = {
+    "yolo darknet": {"layout": "darknet", "split": {"train": 0.5, "val": 0.5}},
+    "yolo segment": {"task": "segment"},
+    "yolo pose": {"task": "pose"},
+    "pascal_voc in parts": {"split": "tags", "outlines": "polygon"},
+}
 READ = [name for name in registry.names() if registry.find(name).read]
 COUNT = int(os.environ.get("FASTLABEL_MUTATIONS", "60"))
 SECRET = b"the secret of somebody else"
@@ -101,7 +108,7 @@ def written(folder: Path, format: str) -> None:
     ]
     content = labels.from_fastlabel(tasks, classes)
     content.origin["source"] = str(source)
-    formats.write(content, format=format, target=folder)
+    formats.write(content, format=format.partition(" ")[0], target=folder, **LAYOUTS.get(format, {}))
 
 
 def shape(kind: str, value: str, **fields: object) -> dict[str, object]:
@@ -253,14 +260,14 @@ def check(source: Path, format: str, outside: Path, root: Path) -> str:
     return "Labels"
 
 
-@pytest.mark.parametrize("format", READ)
-def test_damaged_datasets(dataset_of, outside, tmp_path, format):
-    good = dataset_of(format)
+@pytest.mark.parametrize("made", [*READ, *LAYOUTS])
+def test_damaged_datasets(dataset_of, outside, tmp_path, made):
+    good, format = dataset_of(made), made.partition(" ")[0]
     outcomes: dict[str, int] = {}
     for number in range(COUNT):
         folder = tmp_path / "damaged"
         shutil.copytree(good, folder)
-        mutator = Mutator(folder, outside, f"{format} {number}")
+        mutator = Mutator(folder, outside, f"{made} {number}")
         for _ in range(mutator.random.choice([1, 1, 1, 2, 4])):
             mutator.strike()
         index = folder / registry.find(format).index
@@ -268,7 +275,7 @@ def test_damaged_datasets(dataset_of, outside, tmp_path, format):
         try:
             outcome = check(source, format, outside, folder)
         except Exception as error:
-            raise AssertionError(f"{format} {number}: {', '.join(mutator.done)}") from error
+            raise AssertionError(f"{made} {number}: {', '.join(mutator.done)}") from error
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         shutil.rmtree(folder)
     # One bad file does not sink the rest: most of what is damaged is still read.

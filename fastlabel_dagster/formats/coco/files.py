@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,19 +111,6 @@ def load_json(path: Path) -> Any:
             return _sound(json.loads(data))
         except (ValueError, RecursionError):
             raise FormatError(path, f"is not valid JSON: {error}") from error
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Python's cycle collector rests meanwhile: it would look through millions of new lists in vain, which takes as
-    long as making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _sound(value: Any) -> Any:

@@ -15,13 +15,14 @@ from fastlabel_dagster.formats.assembly import AnnotationColumns
 from fastlabel_dagster.formats.attributes import CROWD
 from fastlabel_dagster.formats.coco.annotations import attribute_of
 from fastlabel_dagster.formats.coco.classes import ClassBook, as_objects
-from fastlabel_dagster.formats.coco.files import CocoFile, collector_paused, load_coco_files
+from fastlabel_dagster.formats.coco.files import CocoFile, load_coco_files
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.masks import traced
 from fastlabel_dagster.formats.coco.read import labels_of
 from fastlabel_dagster.formats.masks.png import IndexImage, PngError, read_indices
 from fastlabel_dagster.formats.report import FILE, IMAGE
 from fastlabel_dagster.labels.painting import runs_to_pixels
+from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.ragged import Ints
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
@@ -38,7 +39,7 @@ def read_panoptic(source: Path, told: ReadTally) -> Labels:
         FormatError: when it is damaged or not a panoptic file; the message names it.
     """
     files = load_coco_files(source, told, is_panoptic, "COCO panoptic")
-    with collector_paused():
+    with without_collecting():
         book, tasks, found = ClassBook(files, told), TaskRows(files, told), AnnotationColumns()
         for file in files:
             _File(file, book, tasks, found, told).read()

@@ -20,9 +20,10 @@ import orjson
 from fastlabel_dagster.formats.assembly import AnnotationColumns, class_colors, classes_table
 from fastlabel_dagster.formats.coco.annotations import read_annotations
 from fastlabel_dagster.formats.coco.classes import ClassBook
-from fastlabel_dagster.formats.coco.files import RECTANGLES, CocoFile, collector_paused, load_coco_files
+from fastlabel_dagster.formats.coco.files import RECTANGLES, CocoFile, load_coco_files
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.parquet_file import parquet_table
+from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -43,7 +44,7 @@ def read_coco(source: Path, told: ReadTally, *, rectangles_are_boxes: bool = Fal
         FileNotFoundError: when there is no annotation file.
         FormatError: when it is damaged or not COCO; the message names it.
     """
-    with collector_paused():
+    with without_collecting():
         return _Reader(load_coco_files(source, told), told, rectangles_are_boxes).labels("coco")
 
 

@@ -24,7 +24,7 @@ from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.outlines import TOO_FAR, is_too_far
 from fastlabel_dagster.formats.shapes import ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
-from fastlabel_dagster.formats.xml import xml_text
+from fastlabel_dagster.formats.xml import xml_texts
 from fastlabel_dagster.labels.geometry import is_finite
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, ranges, valid_mask
 
@@ -65,11 +65,9 @@ class Elements(NamedTuple):
     text: pa.Array
 
 
-def escaped(values: pa.Array) -> pa.Array:
-    """Each string as XML text, null as an empty one. Work is done once per distinct string."""
-    encoded = pc.dictionary_encode(pc.fill_null(values, ""))
-    words = [xml_text(word) for word in encoded.dictionary.to_pylist()]
-    return pa.array(words, pa.string()).take(encoded.indices)
+def _escaped(values: pa.Array) -> pa.Array:
+    """Each string as XML text, null as an empty one."""
+    return xml_texts(pc.fill_null(values, ""))
 
 
 def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Elements:
@@ -231,7 +229,7 @@ def _skeletons(batch: ShapeBatch, met: Met) -> pa.Array:
     keys = [key for category in met.categories for key in category.keypoints]
     first = offsets_of(np.array([len(category.keypoints) for category in met.categories], np.int64))
     of_class = np.where(met.position >= 0, first[np.maximum(met.position, 0)], 0) if len(first) else met.position
-    names = escaped(pa.array(keys, pa.string())).take(pa.array(ranges(of_class, counts)))
+    names = _escaped(pa.array(keys, pa.string())).take(pa.array(ranges(of_class, counts)))
     placed = triples[:, 2] > 0
     point = glued(_number(np.where(placed, triples[:, 0], 0)), ",", _number(np.where(placed, triples[:, 1], 0)))
     text = glued(
@@ -265,7 +263,7 @@ def _framed(batch: ShapeBatch, rows: Ints, geometry: pa.Array, values: Attribute
         "    <",
         name,
         ' label="',
-        escaped(flat.value.take(picked)),
+        _escaped(flat.value.take(picked)),
         '" source="',
         own["source"].take(picked),
         '"',
@@ -273,7 +271,7 @@ def _framed(batch: ShapeBatch, rows: Ints, geometry: pa.Array, values: Attribute
         geometry,
         pc.if_else(tag, "", glued(' z_order="', own["z_order"].take(picked), '"')),
         pc.if_else(pc.equal(group, ""), "", glued(' group_id="', group, '"')),
-        pc.if_else(pc.equal(identity, ""), "", glued(' fastlabel_id="', escaped(identity), '"')),
+        pc.if_else(pc.equal(identity, ""), "", glued(' fastlabel_id="', _escaped(identity), '"')),
         pc.if_else(
             pa.array(np.isfinite(confidence)), glued(' fastlabel_confidence="', number_text(confidence), '"'), ""
         ),
@@ -310,12 +308,12 @@ def _attribute_elements(values: AttributeValues, n: int) -> pa.Array:
     """string[n]: the ``<attribute>`` elements of each annotation."""
     text = glued(
         '      <attribute name="',
-        escaped(values.key),
+        _escaped(values.key),
         pc.if_else(pa.array(values.is_json), '" fastlabel_json="1">', '">'),
-        escaped(values.value),
+        _escaped(values.value),
         "</attribute>\n",
     )
     return joined(values.offsets(n), text, "")
 
 
-__all__ = ["ELEMENTS", "OCCLUDED", "OWN_ATTRIBUTES", "TAG", "Elements", "Used", "escaped", "shape_elements"]
+__all__ = ["ELEMENTS", "OCCLUDED", "OWN_ATTRIBUTES", "TAG", "Elements", "Used", "shape_elements"]

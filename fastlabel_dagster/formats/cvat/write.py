@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.cvat.elements import Elements, Used, escaped, shape_elements
+from fastlabel_dagster.formats.cvat.elements import Elements, Used, shape_elements
 from fastlabel_dagster.formats.cvat.labels import declared_attributes, label_elements
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
@@ -21,7 +21,7 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, parts_of
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.formats.xml import xml_text
+from fastlabel_dagster.formats.xml import xml_text, xml_texts
 from fastlabel_dagster.labels.ragged import offsets_of, one_array
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -94,14 +94,14 @@ def _image_elements(batch: ShapeBatch, shapes: Elements, pictures: Pictures, par
         '  <image id="',
         number_text(rows),
         '" name="',
-        escaped(files),
+        xml_texts(files),
         '"',
         pa.array(subset, pa.string()),
         *_sides(batch, pictures),
         ' fastlabel_id="',
-        escaped(one_array(batch.tasks["task_id"])),
+        xml_texts(one_array(batch.tasks["task_id"])),
         '"',
-        pc.if_else(pc.equal(names, files), "", glued(' fastlabel_name="', escaped(names), '"')),
+        pc.if_else(pc.equal(names, files), "", glued(' fastlabel_name="', xml_texts(names), '"')),
         pa.array([f' fastlabel_tags="{xml_text(tag)}"' if tag else "" for tag in tags], pa.string()),
         ">\n",
         inner,

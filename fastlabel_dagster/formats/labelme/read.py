@@ -26,7 +26,7 @@ from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
-from fastlabel_dagster.formats.label_files import files_below, stem_of
+from fastlabel_dagster.formats.label_files import files_below, is_own_file, stem_of
 from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, shape_geometry
 from fastlabel_dagster.formats.labelme.masks import embedded_size
 from fastlabel_dagster.formats.labelme.said import attributes_of
@@ -317,10 +317,10 @@ def _group(shape: dict[str, Any]) -> tuple[Any, str] | None:
 
 
 def _listed(root: Path) -> dict[str, FoundClass]:
-    if (root / CLASS_FILE).is_file() and not _is_labelme(root / CLASS_FILE):
+    if is_own_file(root / CLASS_FILE, root) and not _is_labelme(root / CLASS_FILE):
         return merged_by_value(read_class_words(root))
     for name in _CLASS_LISTS:
-        if (root / name).is_file():
+        if is_own_file(root / name, root):
             lines = (root / name).read_text(encoding="utf-8-sig", errors="replace").splitlines()
             return listed_classes(line.strip() for line in lines if line.strip() not in _NO_CLASSES)
     return {}

@@ -13,6 +13,7 @@ import orjson
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import IMAGE_FOLDERS, PictureIndex
+from fastlabel_dagster.formats.label_files import is_own_file
 from fastlabel_dagster.formats.masks.palette import rgb_of
 from fastlabel_dagster.formats.masks.write import BACKGROUND, CLASS_LIST
 from fastlabel_dagster.labels.report import FILE, IMAGE, ReadTally
@@ -201,9 +202,9 @@ def _given(
 
 def _listed(root: Path, start: int) -> tuple[dict[int, FoundClass], dict[int, FoundClass]]:
     """Classes as a text file in the dataset's folder names them."""
-    if (root / COLOR_LIST).is_file():
+    if is_own_file(root / COLOR_LIST, root):
         return {}, dict(_colored_lines(_lines(root / COLOR_LIST)))
-    if not (root / CLASS_LIST).is_file():
+    if not is_own_file(root / CLASS_LIST, root):
         return {}, {}
     names = _lines(root / CLASS_LIST)
     if names and names[0].strip().lower() in _NO_CLASS_NAMES:

@@ -15,19 +15,12 @@ from fastlabel_dagster.formats.attributes import AttributeValues, attribute_valu
 from fastlabel_dagster.formats.outlines import outline_rings
 from fastlabel_dagster.formats.shapes import ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
-from fastlabel_dagster.formats.xml import xml_text
+from fastlabel_dagster.formats.xml import xml_texts
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 
 FLAGS = ("truncated", "occluded", "difficult")
 POSE = "pose"
 NO_POSE = "Unspecified"
-
-
-def escaped(values: pa.Array) -> pa.Array:
-    """Each string as the text of an element; null stays null. Work is done once per distinct string."""
-    encoded = pc.dictionary_encode(values)
-    words = [xml_text(word) for word in encoded.dictionary.to_pylist()]
-    return pa.array(words, pa.string()).take(encoded.indices)
 
 
 def object_elements(batch: ShapeBatch, box: Floats, kept: Ints, outlined: Bools) -> pa.Array:
@@ -47,7 +40,7 @@ def object_elements(batch: ShapeBatch, box: Floats, kept: Ints, outlined: Bools)
     sides = [number_text(np.ascontiguousarray(box[kept, column])) for column in range(4)]
     return glued(
         "\t<object>\n\t\t<name>",
-        escaped(batch.flat.value.take(rows)),
+        xml_texts(batch.flat.value.take(rows)),
         "</name>\n\t\t<pose>",
         _poses(values, n).take(rows),
         "</pose>\n",
@@ -87,7 +80,7 @@ def _flags(values: AttributeValues, name: str, n: int) -> pa.Array:
         return elements
     index = np.full(n, -1)
     index[values.owner[titled]] = np.arange(len(titled))
-    title = escaped(values.name.take(pa.array(titled))).take(pa.array(index, mask=index < 0))
+    title = xml_texts(values.name.take(pa.array(titled))).take(pa.array(index, mask=index < 0))
     bit = pa.array(["0", "1"]).take(pa.array(on))
     return pc.coalesce(glued(f'\t\t<{name} title="', title, '">', bit, f"</{name}>\n"), elements)
 
@@ -117,7 +110,7 @@ def _poses(values: AttributeValues, n: int) -> pa.Array:
         return pa.array([NO_POSE], pa.string()).take(pa.array(np.zeros(n, np.int64)))
     index = np.full(n, -1)
     index[values.owner[rows][::-1]] = np.arange(len(rows))[::-1]  # the first of several
-    text = escaped(values.value.take(pa.array(rows)))
+    text = xml_texts(values.value.take(pa.array(rows)))
     return pc.fill_null(text.take(pa.array(index, mask=index < 0)), NO_POSE)
 
 
@@ -135,13 +128,13 @@ def _attributes(values: AttributeValues, n: int) -> pa.Array:
         return pa.array([""], pa.string()).take(pa.array(np.zeros(n, np.int64)))
     element = glued(
         "\t\t\t<attribute",
-        pc.fill_null(glued(' type="', escaped(values.type), '"'), ""),
-        pc.fill_null(pc.if_else(pa.array(_titled(values)), glued(' title="', escaped(values.name), '"'), ""), ""),
+        pc.fill_null(glued(' type="', xml_texts(values.type), '"'), ""),
+        pc.fill_null(pc.if_else(pa.array(_titled(values)), glued(' title="', xml_texts(values.name), '"'), ""), ""),
         pc.if_else(pa.array(values.is_json), ' json="1"', ""),
         "><name>",
-        escaped(values.key),
+        xml_texts(values.key),
         "</name>",
-        pc.fill_null(glued("<value>", escaped(values.value), "</value>"), ""),
+        pc.fill_null(glued("<value>", xml_texts(values.value), "</value>"), ""),
         "</attribute>\n",
     )
     offsets = values.offsets(n)

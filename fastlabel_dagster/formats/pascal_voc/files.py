@@ -9,7 +9,7 @@ from pathlib import Path
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
-from fastlabel_dagster.formats.label_files import files_below, stem_of
+from fastlabel_dagster.formats.label_files import files_below, is_own_file, stem_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG
 from fastlabel_dagster.labels.report import FILE, ReadTally
 
@@ -82,7 +82,7 @@ def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
     for _, names in files_below(folder, {".txt"}) if folder.is_dir() else ():
         for name in names:
             part = stem_of(name)
-            if not _OF_ONE_CLASS.fullmatch(part) and (folder / name).is_file():
+            if not _OF_ONE_CLASS.fullmatch(part) and is_own_file(folder / name, root):
                 text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
                 lists[part] = [line.strip() for line in text.splitlines() if line.strip()]
     if set(lists) & {"train", "val"} or set(lists) == {_WHOLE}:
@@ -120,10 +120,10 @@ def find_classes(root: Path) -> dict[str, FoundClass]:
     listed = merged_by_value(read_class_words(root))
     if listed:
         return listed
-    if (root / _LABEL_MAP).is_file():
+    if is_own_file(root / _LABEL_MAP, root):
         return _label_map(root / _LABEL_MAP)
     for name in _CLASS_LISTS:
-        if (root / name).is_file():
+        if is_own_file(root / name, root):
             return listed_classes(_lines(root / name))
     return {}
 

@@ -20,7 +20,7 @@ from fastlabel_dagster.formats.class_list import class_list
 from fastlabel_dagster.formats.class_words import CLASS_FILE
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.outlines import SLACK, is_turned
-from fastlabel_dagster.formats.pascal_voc.elements import escaped, object_elements
+from fastlabel_dagster.formats.pascal_voc.elements import object_elements
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, shape_batches
@@ -28,7 +28,7 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, parts_of
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.formats.xml import is_legal_xml
+from fastlabel_dagster.formats.xml import is_legal_xml, xml_texts
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, one_array
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -196,13 +196,13 @@ def _heads(batch: ShapeBatch, pictures: Pictures) -> pa.Array:
     )
     return glued(
         f"<annotation>\n\t<folder>{PICTURE_FOLDER}</folder>\n\t<filename>",
-        escaped(files),
+        xml_texts(files),
         "</filename>\n\t<source>\n\t\t<database>FastLabel</database>\n\t</source>\n",
         pc.if_else(pa.array(width * height > 0), size, ""),
         "\t<segmented>0</segmented>\n\t<task_id>",
-        escaped(one_array(batch.tasks["task_id"])),
+        xml_texts(one_array(batch.tasks["task_id"])),
         "</task_id>\n",
-        pc.if_else(renamed, glued("\t<task_name>", escaped(pc.fill_null(names, "")), "</task_name>\n"), ""),
+        pc.if_else(renamed, glued("\t<task_name>", xml_texts(pc.fill_null(names, "")), "</task_name>\n"), ""),
     )
 
 

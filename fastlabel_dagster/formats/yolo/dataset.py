@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.label_files import is_own_file
 from fastlabel_dagster.formats.yolo.lines import TASKS
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -73,7 +74,7 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
     root = source if source.is_dir() else source.parent
     described = [source] if source.is_file() and source.suffix.lower() in (".yaml", ".yml") else []
     for path in [*described, *(root / name for name in YAML_NAMES)]:
-        if path.is_file():
+        if path == source or is_own_file(path, root):
             dataset = _described(path)
             dataset.names = dataset.names if named is None else named
             return dataset
@@ -81,7 +82,7 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
     if named is None:
         lists = [source] if source.is_file() else []
         lists += [place / name for place in (root, root / "labels", root / "annotations") for name in CLASS_LISTS]
-        listed = next((path for path in lists if path.is_file()), None)
+        listed = next((path for path in lists if path == source or is_own_file(path, root)), None)
         if listed is None:
             raise FileNotFoundError(f"{root} has neither data.yaml nor classes.txt, so the classes have no names")
         named = _names_in(listed)
@@ -110,7 +111,7 @@ def _given(classes: str | os.PathLike[str] | Sequence[str] | None) -> tuple[dict
 
 def _darknet_data(path: Path) -> dict[str, str]:
     """The lines ``name = value`` of a darknet data file; empty when there is none."""
-    if not path.is_file():
+    if not is_own_file(path, path.parent):
         return {}
     with path.open("rb") as file:
         text = file.read(_LARGEST_YAML).decode("utf-8-sig", "replace")
