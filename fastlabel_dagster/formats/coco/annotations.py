@@ -65,8 +65,10 @@ def read_annotations(
     runs = [row for row, shape in enumerate(shapes) if type(shape) is dict]
     outlines = _outlines(batch, shapes)
     outlined = outlines.counts > 0
-    rectangular = outlines.is_rectangle(boxes.corners)
-    turned = outlines.turned_back(_rotations(batch), rectangular)
+    rotations = _rotations(batch)
+    asked = rectangles or np.isfinite(rotations).any()
+    rectangular = outlines.is_rectangle(boxes.corners) if asked else np.zeros(len(rotations), np.bool_)
+    turned = outlines.turned_back(rotations, rectangular)
     is_turned = outlined & np.isfinite(turned[:, 4])
     outlined &= ~is_turned
     if rectangles:
