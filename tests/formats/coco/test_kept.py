@@ -206,7 +206,9 @@ def test_turned_boxes_come_back_exactly(drawn, bbox_segmentation):
         formats.write(content, format="coco", target=f"{folder}/coco", bbox_segmentation=bbox_segmentation)
         (read,) = to_fastlabel(formats.read(f"{folder}/coco", format="coco"))
     found = [(row["type"], row["points"], (row.get("rotation") or 0) % 360) for row in read["annotations"]]
-    assert [(kind, points) for kind, points, _ in found if kind == "bbox"] == [("bbox", points) for points, _ in boxes]
+    assert [kind for kind, *_ in found] == ["bbox"] * len(boxes)
+    for (points, angle), (_, seen, _) in zip(boxes, found, strict=True):  # an upright box is x, y, width, height
+        assert seen == (points if angle % 360 else pytest.approx(points, abs=1e-9))
     assert [angle for *_, angle in found] == [angle % 360 for _, angle in boxes]
 
 
