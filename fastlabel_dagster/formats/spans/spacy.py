@@ -27,11 +27,11 @@ from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import FILE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.spans.text_spans import SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, names_of_parts, parts_of
 from fastlabel_dagster.formats.task_list import read_class_list, texts_of
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files
-from fastlabel_dagster.formats.text_spans import SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.ragged import Ints, offsets_of

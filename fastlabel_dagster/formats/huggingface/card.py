@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import yaml
 
-from fastlabel_dagster.formats.hf_rows import Shape
+from fastlabel_dagster.formats.huggingface.rows import Shape
 
 CARD = "README.md"
 #: Column -> type, in the order of the columns.

@@ -12,7 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.audio_segments import (
+from fastlabel_dagster.formats.categories import Categories
+from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
+from fastlabel_dagster.formats.label_files import label_name, stem_of
+from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
+from fastlabel_dagster.formats.registry import Format
+from fastlabel_dagster.formats.report import Tally
+from fastlabel_dagster.formats.sound.audio_segments import (
     AUDIO,
     PLACES,
     SEGMENT,
@@ -22,12 +28,6 @@ from fastlabel_dagster.formats.audio_segments import (
     seconds,
     segment_batches,
 )
-from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
-from fastlabel_dagster.formats.label_files import label_name, stem_of
-from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
-from fastlabel_dagster.formats.registry import Format
-from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
 from fastlabel_dagster.formats.text import glued, joined

@@ -16,7 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import FoundClass
-from fastlabel_dagster.formats.audio_segments import (
+from fastlabel_dagster.formats.categories import Categories
+from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word, merged_by_value
+from fastlabel_dagster.formats.label_files import label_name, stem_of
+from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
+from fastlabel_dagster.formats.registry import Format
+from fastlabel_dagster.formats.report import FILE, Tally
+from fastlabel_dagster.formats.sound.audio_segments import (
     AUDIO,
     PLACES,
     SEGMENT,
@@ -26,17 +32,11 @@ from fastlabel_dagster.formats.audio_segments import (
     seconds,
     segment_batches,
 )
-from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word, merged_by_value
-from fastlabel_dagster.formats.label_files import label_name, stem_of
-from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
-from fastlabel_dagster.formats.registry import Format
-from fastlabel_dagster.formats.report import FILE, Tally
+from fastlabel_dagster.formats.sound.words import words_of
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
 from fastlabel_dagster.formats.text import glued, joined
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files, read_lines
-from fastlabel_dagster.formats.words import words_of
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools, offsets_of
 from fastlabel_dagster.labels.report import ReadTally

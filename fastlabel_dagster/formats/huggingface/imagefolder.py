@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.hf_card import CARD, card
-from fastlabel_dagster.formats.hf_label import find_labelling
-from fastlabel_dagster.formats.hf_rows import (
+from fastlabel_dagster.formats.huggingface.card import CARD, card
+from fastlabel_dagster.formats.huggingface.label import find_labelling
+from fastlabel_dagster.formats.huggingface.rows import (
     Rows,
     Shape,
     check_options,

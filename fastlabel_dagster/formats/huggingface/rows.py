@@ -1,8 +1,8 @@
 """Rows of a Hugging Face dataset of pictures: objects in boxes, or one label for each picture.
 
-Both layouts (:mod:`~fastlabel_dagster.formats.hf_imagefolder`, :mod:`~fastlabel_dagster.formats.hf_parquet`) have the
-same columns. ``objects`` is the form ``datasets`` gives object detection sets: a list per field, with ``bbox`` as x, y,
-width, height in pixels, ``area`` the square pixels of the shape itself, ``category`` the place of the class.
+Both layouts (``imagefolder`` and ``parquet`` beside this module) have the same columns. ``objects`` is the form
+``datasets`` gives object detection sets: a list per field, with ``bbox`` as x, y, width, height in pixels, ``area`` the
+square pixels of the shape itself, ``category`` the place of the class.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.hf_label import Labelling, labels_of_batch
+from fastlabel_dagster.formats.huggingface.label import Labelling, labels_of_batch
 from fastlabel_dagster.formats.outlines import SLACK, is_turned
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastlabel_dagster.formats.tokens import cut_tokens, joins, sentence_breaks, tokens_of
-from fastlabel_dagster.formats.words import words_of
+from fastlabel_dagster.formats.sound.words import words_of
+from fastlabel_dagster.formats.spans.tokens import cut_tokens, joins, sentence_breaks, tokens_of
 
 
 def words(text: str, *boundaries: int) -> list[str]:

@@ -2,8 +2,8 @@
 
 The columns are token, part of speech, chunk and entity; what FastLabel does not know is ``-X-`` and ``O``, as in the
 lines ``-DOCSTART- -X- O O`` that separate documents. Tokens are cut at the bounds of every span (see
-:mod:`fastlabel_dagster.formats.tokens`), so no span is moved, but for blanks at its ends. A token has one tag, so spans
-must not overlap: the longest is kept. ``tasks.jsonl`` beside the files names the task of each document.
+:mod:`~fastlabel_dagster.formats.spans.tokens`), so no span is moved, but for blanks at its ends. A token has one tag,
+so spans must not overlap: the longest is kept. ``tasks.jsonl`` beside the files names the task of each document.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.spans.text_spans import NER, SpanBatch, SpanTasks, span_batches
+from fastlabel_dagster.formats.spans.tokens import cut_tokens, joins, sentence_breaks, tokens_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, names_of_parts, parts_of
 from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files, read_lines
-from fastlabel_dagster.formats.text_spans import NER, SpanBatch, SpanTasks, span_batches
-from fastlabel_dagster.formats.tokens import cut_tokens, joins, sentence_breaks, tokens_of
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools, as_ragged
 from fastlabel_dagster.labels.report import ReadTally

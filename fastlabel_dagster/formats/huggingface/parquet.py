@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastlabel_dagster.formats.hf_card import CARD, card, schema_metadata
-from fastlabel_dagster.formats.hf_label import find_labelling
-from fastlabel_dagster.formats.hf_rows import (
+from fastlabel_dagster.formats.huggingface.card import CARD, card, schema_metadata
+from fastlabel_dagster.formats.huggingface.label import find_labelling
+from fastlabel_dagster.formats.huggingface.rows import (
     Rows,
     Shape,
     check_options,

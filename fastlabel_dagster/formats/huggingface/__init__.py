@@ -1,0 +1,1 @@
+"""Datasets as Hugging Face's ``datasets`` loads them."""

@@ -1,0 +1,1 @@
+"""Stretches of sound: who speaks when, and labels of an audio track."""

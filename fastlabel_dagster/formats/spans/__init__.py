@@ -1,0 +1,1 @@
+"""Spans of text, for programs that learn to name things."""
