@@ -74,12 +74,12 @@ _MODULES: dict[str, str] = {
     "instance_masks": f"{_HERE}.masks.instance",
     "overlays": f"{_HERE}.overlays",
     "parquet": f"{_HERE}.parquet",
-    "spacy": f"{_HERE}.spacy",
-    "hf_imagefolder": f"{_HERE}.hf_imagefolder",
-    "hf_parquet": f"{_HERE}.hf_parquet",
-    "conll": f"{_HERE}.conll",
-    "rttm": f"{_HERE}.rttm",
-    "audacity": f"{_HERE}.audacity",
+    "spacy": f"{_HERE}.spans.spacy",
+    "hf_imagefolder": f"{_HERE}.huggingface.imagefolder",
+    "hf_parquet": f"{_HERE}.huggingface.parquet",
+    "conll": f"{_HERE}.spans.conll",
+    "rttm": f"{_HERE}.sound.rttm",
+    "audacity": f"{_HERE}.sound.audacity",
     "lerobot": f"{_HERE}.lerobot",
 }
 #: Those of them that are not written.
