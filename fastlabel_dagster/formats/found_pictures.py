@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES, image_size
 from fastlabel_dagster.formats.label_files import files_below, stem_of, suffix_of
@@ -20,6 +21,7 @@ IMAGE_FOLDERS = ("images", "JPEGImages", "image_2", "image", "imgs", "img", "dat
 #: Pictures in these folders are masks; only a label file beside them means them.
 _MASK_FOLDERS = frozenset({"SegmentationClass", "SegmentationObject", "SegmentationClassPNG", "masks"})
 _DRIVE = re.compile(r"^[A-Za-z]:")
+_PLAIN_NAME = re.compile(r"\w[\w.-]*")
 _MOST_PARTS = 32
 
 
@@ -32,10 +34,12 @@ class PictureIndex:
     def __init__(self, root: Path) -> None:
         #: The dataset's folder, links resolved.
         self.root = Path(os.path.realpath(root))
+        self._uri = self.root.as_uri().rstrip("/") + "/"
         self._listed: dict[str, _Folder] | None = None
         #: Name -> the path of the only picture called so; None where several are.
         self._anywhere: dict[str, str | None] = {}
         self._places_of: dict[str, tuple[str, ...]] = {}
+        self._likely_of: dict[str, list[tuple[str, _Folder]]] = {}
         self._home_of: dict[Path, str] = {}
 
     def find(self, label_file: Path, *, stated: str | None = None) -> Path | None:
@@ -46,11 +50,18 @@ class PictureIndex:
 
     def find_at(self, place: str, *, stated: str | None = None) -> Path | None:
         """:meth:`find` for a label file by its POSIX path below ``root``."""
+        found = self.place_at(place, stated=stated)
+        return None if found is None else self.root / found
+
+    def place_at(self, place: str, *, stated: str | None = None) -> str | None:
+        """:meth:`find_at`, as a POSIX path below ``root``: readers of many small files need no ``Path`` of each."""
         home = place.rpartition("/")[0]
         found = self._by_name(home, stated) if stated else None
-        if found is None:
-            found = self._by_stem(home, stem_of(place), stated)
-        return None if found is None else self.root / found
+        return self._by_stem(home, stem_of(place), stated) if found is None else found
+
+    def uri_of(self, place: str) -> str:
+        """The file URI of what lies at a POSIX path below ``root``."""
+        return self._uri + quote(place)
 
     def stated(self, stated: str, *, beside: str = "") -> Path | None:
         """The picture with the path or name ``stated``, as seen from the folder ``beside`` (a POSIX path below
@@ -75,7 +86,7 @@ class PictureIndex:
         """POSIX paths below ``root`` of all pictures, sorted."""
         for folder, listed in sorted(self._folders.items()):
             for file in sorted(listed.files.values()):
-                yield _joined(folder, [file])
+                yield f"{folder}/{file}" if folder else file
 
     def __len__(self) -> int:
         return sum(len(listed.files) for listed in self._folders.values())
@@ -98,27 +109,25 @@ class PictureIndex:
         return self._home_of[parent]
 
     def _by_name(self, home: str, stated: str) -> str | None:
-        folders = self._folders
         below, name = _parts(stated)
         if not name:
             return None
         key = _key(name)
         # The more of the stated path agrees, the surer the picture is the one meant.
-        for start in range(len(below) + 1):
+        for start in range(len(below)):
             tail = below[start:]
             for place in self._places(home):
-                found = folders.get(_joined(place, tail))
+                found = self._folders.get(_joined(place, tail))
                 if found is not None and key in found.files:
                     return _joined(_joined(place, tail), [found.files[key]])
+        for place, found in self._likely(home):
+            if key in found.files:
+                return f"{place}/{found.files[key]}" if place else found.files[key]
         return self._anywhere.get(key)
 
     def _by_stem(self, home: str, stem: str, stated: str | None) -> str | None:
-        folders = self._folders
         suffix = suffix_of(_parts(stated)[1]) if stated else ""
-        for place in self._places(home):
-            found = folders.get(place)
-            if found is None:
-                continue
+        for place, found in self._likely(home):
             file = found.files.get(stem + suffix) if suffix else None
             file = file or found.stems.get(stem)
             if file is not None:
@@ -130,6 +139,13 @@ class PictureIndex:
         if home not in self._places_of:
             self._places_of[home] = self._likely_places(home)
         return self._places_of[home]
+
+    def _likely(self, home: str) -> list[tuple[str, _Folder]]:
+        """:meth:`_places` with pictures right in them, and these."""
+        if home not in self._likely_of:
+            places = self._places(home)
+            self._likely_of[home] = [(place, self._folders[place]) for place in places if place in self._folders]
+        return self._likely_of[home]
 
     def _likely_places(self, home: str) -> tuple[str, ...]:
         parts = home.split("/") if home else []
@@ -174,12 +190,14 @@ def _listing(root: Path) -> Iterator[tuple[str, _Folder]]:
 
 
 def _key(name: str) -> str:
-    suffix = suffix_of(name)
-    return name[: len(name) - len(suffix)] + suffix
+    dot = name.rfind(".")
+    return name[:dot] + name[dot:].lower() if dot > 0 else name
 
 
 def _parts(stated: str) -> tuple[list[str], str]:
     """The folders and the name of a stated path, whoever's machine it was written on; ``..`` loses what is before."""
+    if stated.isascii() and _PLAIN_NAME.fullmatch(stated):
+        return [], stated
     path = _DRIVE.sub("", stated.strip().removeprefix("file://").replace("\\", "/"), count=1)
     parts: list[str] = []
     for part in path.split("/"):

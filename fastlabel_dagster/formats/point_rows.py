@@ -43,6 +43,19 @@ class PointRows:
         if len(self._numbers) > _MOST_NUMBERS:
             self.hand_over()
 
+    def extend(
+        self, owner: Sequence[int], order: Sequence[int], kind: str, value: Sequence[str], points: Sequence[float]
+    ) -> None:
+        """:meth:`add` many of one type, which have the same number of points each; those lie behind each other."""
+        self._owner += owner
+        self._order += order
+        self._kind += [kind] * len(owner)
+        self._value += value
+        self._numbers += points
+        self._lengths += [len(points) // max(len(owner), 1)] * len(owner)
+        if len(self._numbers) > _MOST_NUMBERS:
+            self.hand_over()
+
     def hand_over(self) -> None:
         """Add what was gathered to the annotations; to be called once more when all is read."""
         if self._owner:

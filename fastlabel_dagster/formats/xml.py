@@ -30,7 +30,12 @@ def _may_declare(data: bytes) -> bool:
 
 
 def load_xml(path: Path) -> Element:
-    """The root element of a file.
+    """The root element of a file; see :func:`parse_xml`."""
+    return parse_xml(path, path.read_bytes())
+
+
+def parse_xml(path: Path | str, data: bytes) -> Element:
+    """The root element of a file with this content.
 
     Files that may declare something are left to defusedxml. Its parser is in Python, four times slower than the one in
     C, which reads all others: where nothing can be declared, nothing can be expanded or fetched.
@@ -42,7 +47,6 @@ def load_xml(path: Path) -> Element:
     from defusedxml.ElementTree import DefusedXMLParser
 
     try:
-        data = path.read_bytes()
         parser = DefusedXMLParser(forbid_dtd=True) if _may_declare(data) else XMLParser()  # noqa: S314 - see above
         parser.feed(data)
         root: Element = parser.close()

@@ -783,3 +783,108 @@ def test_supervision_reads_it_when_pixels_are_counted_from_one(asked, shown, tmp
         tmp_path / "one",
     )
     assert seen == expected
+
+
+# Files that are alike, read at once -------------------------------------------------------------------------------
+
+FIELDS = {
+    "name": ["dog", "cat", " dog ", "", "犬", "a&amp;b", "d\nog", "a]]>b", "\ufffe", "<b>dog</b>", "d<!-- -->og"],
+    "pose": ["Unspecified", "", "Left", " Left "],
+    "truncated": ["0", "0", "1", "", "yes", " 1 "],
+    "difficult": ["0", "0", "1"],
+    "confidence": ["0.5", ""],
+}
+SIDE_TEXTS = ["1", "2.5", " 3 ", "30", "1e400", "nan", "-4", "", "many", "1_0", "٣", "5" * 400]
+
+
+@st.composite
+def alike_objects(draw, tags, sides):
+    def leaf(tag, texts):
+        attribute = ' title="t"' if draw(st.integers(0, 39)) == 7 else ""
+        text = texts[0] if draw(st.integers(0, 9)) != 7 else draw(st.sampled_from(texts))
+        return f"<{tag}{attribute}>{text}</{tag}>"
+
+    def corner(tag):
+        usual = {"xmin": "1", "ymin": "2", "xmax": "30", "ymax": "40.25"}[tag]
+        text = usual if draw(st.integers(0, 9)) != 7 else draw(st.sampled_from(SIDE_TEXTS))
+        return f"<{tag}>{text}</{tag}>"
+
+    parts = [
+        f"<bndbox>{''.join(map(corner, sides))}</bndbox>" if tag == "bndbox" else leaf(tag, FIELDS[tag]) for tag in tags
+    ]
+    odd = ["<part><name>head</name></part>", "<object><name>in</name></object>", "text", "<xmin>9</xmin>", "<?go on?>"]
+    odd += ["<polygon><x1>1</x1><y1>1</y1><x2>9</x2><y2>1</y2><x3>9</x3><y3>9</y3></polygon>", "<name>twice</name>"]
+    if draw(st.integers(0, 19)) == 7:
+        parts.insert(draw(st.integers(0, len(parts))), draw(st.sampled_from(odd)))
+    blank = draw(st.sampled_from(["", "\n\t", "\r\n "]))
+    return f"<object>{blank}{blank.join(parts)}{blank}</object>"
+
+
+@st.composite
+def alike_files(draw):
+    """Some files of one form, most of them plain, and now and then one that is damaged, or cunning."""
+    tags = draw(st.permutations(["name", "pose", "truncated", "difficult", "confidence", "bndbox"]))
+    sides = draw(st.permutations(["xmin", "ymin", "xmax", "ymax"]))
+    frames = [("<annotation>", "</annotation>")] * 6 + [
+        ("<annotation><size><width>9</width><height>9</height></size>", "<filename>x.jpg</filename></annotation>"),
+        ('<?xml version="1.0" encoding="utf-8"?>\n<annotation>', "</annotation>\n"),
+        ('<?xml version="1.0" encoding="latin-1"?><annotation>', "</annotation>"),
+        ('<?xml version="1.0" encoding="koi8-r"?><annotation>', "</annotation>"),
+        ("\ufeff<annotation>", "</annotation>"),
+        ("<annotation><object>", "</object></annotation>"),
+        ("<annotation><folder>", "</folder></annotation>"),
+        ("<annotation><!--", "--></annotation>"),
+        ("<annotation><object/><!--", "--></annotation>"),
+        ("<annotation><![CDATA[", "]]></annotation>"),
+        ("<annotation><?x ", "?></annotation>"),
+        ("<?x ", "?><annotation><object/></annotation>"),
+        ("<annotation a='", "'></annotation>"),
+        ("<annotation><object><name>first</name></object>", "<object/></annotation>"),
+        ('<!DOCTYPE annotation [<!ENTITY dog "cat">]><annotation>', "</annotation>"),
+        ("<annotations>", "</annotations>"),
+        ("<annotation>", ""),
+    ]
+    files = []
+    for _ in range(draw(st.integers(2, 6))):
+        objects = draw(st.lists(alike_objects(tags, sides), max_size=3))
+        head, tail = frames[0] if draw(st.integers(0, 3)) != 3 else draw(st.sampled_from(frames))
+        data = (head + "".join(objects) + tail).encode()
+        if draw(st.integers(0, 19)) == 7:
+            at = draw(st.integers(0, len(data)))
+            data = data[:at] + draw(st.sampled_from([b"", b"<", b"&", b"\0", b"\xff", b"object"])) + data[at + 3 :]
+        files.append(data)
+    return files
+
+
+@settings(max_examples=300)
+@given(files=alike_files(), first_pixel=st.sampled_from([0, 1]))
+def test_files_that_are_alike_are_read_as_each_is_read_alone(tmp_path_factory, files, first_pixel):
+    """A comment behind the end sends a file through the parser as a whole, and changes nothing else."""
+    results = []
+    for behind in (b"", b"<!-- -->"):
+        folder = tmp_path_factory.mktemp("voc")
+        for number, data in enumerate(files):
+            (folder / f"{number}.xml").write_bytes(data + behind)
+        try:
+            read = formats.read(folder, format="pascal_voc", first_pixel=first_pixel)
+        except FormatError:
+            results.append("cannot be read")
+            continue
+        notes = {
+            fate: [
+                (note.reason, note.type, note.count, [place.partition(": it is not XML")[0] for place in note.examples])
+                for note in getattr(read.report, fate)
+            ]
+            for fate in ("dropped", "altered", "noticed")
+        }
+        results.append((read.tasks.to_pylist(), read.classes.to_pylist(), notes))
+    assert repr(results[0]) == repr(results[1])
+
+
+def test_marked_objects_of_files_that_are_alike(voc):
+    def marked(pose, truncated):
+        return box(extra=f"<pose>{pose}</pose><truncated>{truncated}</truncated>")
+
+    files = {f"{number}.xml": xml(marked("Unspecified", 0), marked("Left", 1)) for number in range(3)}
+    rows = voc.read(files).annotations.to_pylist()
+    assert [[said["key"] for said in row["attributes"]] for row in rows] == [[], ["truncated", "pose"]] * 3

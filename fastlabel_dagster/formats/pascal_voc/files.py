@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,18 +21,24 @@ _WHOLE = "trainval"
 _OF_ONE_CLASS = re.compile(r".+_(train|val|trainval|test)")
 
 
-@dataclass
+@dataclass(slots=True)
 class VocFile:
     """One XML file of a dataset."""
 
-    path: Path
+    root: str
+    """The dataset's folder."""
     place: str
-    """Its POSIX path below the dataset's folder."""
+    """Its POSIX path below it."""
     home: str
     """The folder that holds ``Annotations``, or the dataset's folder: "" or a POSIX path below it."""
     below: str
     """The folder below ``Annotations`` (or ``home``) it lies in."""
     tags: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+        return os.path.join(self.root, self.place)  # noqa: PTH118 - a Path for each takes longer
 
 
 def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
@@ -50,7 +57,7 @@ def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
     root = source if source.is_dir() else source.parent
     if source.is_file() and root.parent.name == "ImageSets":
         root = root.parent.parent
-    files = [_voc_file(root, folder, name) for folder, names in files_below(root, {".xml"}) for name in names]
+    files = [_voc_file(str(root), folder, name) for folder, names in files_below(root, {".xml"}) for name in names]
     if not files and not (root / CLASS_FILE).is_file():  # with it, it is the export of a project without tasks
         raise FileNotFoundError(f"there is no XML file in {root}")
     for home in sorted({file.home for file in files}):
@@ -63,16 +70,16 @@ def _around(file: Path) -> tuple[Path, list[VocFile]]:
     file = file.absolute()
     root = next((folder.parent for folder in file.parents if folder.name.lower() == "annotations"), file.parent)
     below = file.parent.relative_to(root).as_posix()
-    return root, [_voc_file(root, "" if below == "." else below, file.name)]
+    return root, [_voc_file(str(root), "" if below == "." else below, file.name)]
 
 
-def _voc_file(root: Path, folder: str, name: str) -> VocFile:
+def _voc_file(root: str, folder: str, name: str) -> VocFile:
     place = f"{folder}/{name}" if folder else name
     parts = folder.split("/") if folder else []
     for index, part in enumerate(parts):
         if part.lower() == "annotations":
-            return VocFile(root / place, place, "/".join(parts[:index]), "/".join(parts[index + 1 :]))
-    return VocFile(root / place, place, "", folder)
+            return VocFile(root, place, "/".join(parts[:index]), "/".join(parts[index + 1 :]))
+    return VocFile(root, place, "", folder)
 
 
 def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:

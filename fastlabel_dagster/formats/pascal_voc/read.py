@@ -7,8 +7,12 @@ file by file and object by object.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from fastlabel_dagster.formats.assembly import (
     AnnotationColumns,
@@ -20,19 +24,26 @@ from fastlabel_dagster.formats.assembly import (
 )
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
-from fastlabel_dagster.formats.label_files import stem_of
+from fastlabel_dagster.formats.label_files import read_small, stem_of
+from fastlabel_dagster.formats.pascal_voc.alike import NAME, SIDES, ObjectForm, as_elements, is_unmarked, joined_objects
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files
 from fastlabel_dagster.formats.pascal_voc.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
-from fastlabel_dagster.formats.xml import load_xml
+from fastlabel_dagster.formats.xml import parse_xml
 from fastlabel_dagster.labels.pauses import without_collecting
+from fastlabel_dagster.labels.ragged import Floats
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+_TASK = ("task_id", "name", "width", "height", "tags", "url")
 _LONGEST_SIDE = 2**31
+#: Files read together.
+_AT_ONCE = 128
+#: Forms of objects learnt before we take it that they are all different.
+_MOST_FORMS = 16
 #: Children that hold more than the boxes and attributes FastLabel's image annotations have.
 _UNREAD = {
     "part": "its parts (head, hand, foot, …) were not read",
@@ -66,6 +77,22 @@ def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int = 0) -> L
     return _Reader(root, find_classes(root), float(first_pixel), told, whole=whole).labels(files)
 
 
+class _Loaded(NamedTuple):
+    """A file."""
+
+    root: Element
+    columns: dict[str, list[str]] | None
+    """What its objects say; None: they are in ``root``."""
+
+
+class _Boxes(NamedTuple):
+    """Objects that are a class and a box with an area."""
+
+    values: list[str]
+    corners: Floats
+    """float64[n, 4]: x1, y1, x2, y2 as they are stated."""
+
+
 class _Reader:
     def __init__(
         self, root: Path, classes: dict[str, FoundClass], first_pixel: float, told: ReadTally, *, whole: bool
@@ -75,44 +102,111 @@ class _Reader:
         self._pictures = PictureIndex(root)
         self._annotations = AnnotationColumns()
         self._plain = PointRows(self._annotations)
-        self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
+        self._tasks: list[tuple[Any, ...]] = []  # rows of _TASK
         self._known_ids: set[str] = set()
         self._used: set[str] = set()
+        self._damage: FormatError | None = None
+        self._form: ObjectForm | None = None
+        self._forms_left = _MOST_FORMS
 
     def labels(self, files: list[VocFile]) -> Labels:
         several = len({file.home for file in files}) > 1
-        damage: FormatError | None = None
-        for file in files:
-            try:
-                with without_collecting():  # elements know their children, not their parents
-                    self._read_file(file, self._load(file), several)
-            except FormatError as error:
-                damage = damage or error
-                self._told.drop("a file cannot be read", FILE, where=f"{file.place}: {error.problem}")
-            self._told.advance()
-        tasks = len(self._tasks["task_id"])
-        if damage is not None and not tasks:
-            raise damage
+        for start in range(0, len(files), _AT_ONCE):
+            with without_collecting():  # elements know their children, not their parents
+                self._read_files(files[start : start + _AT_ONCE], several)
+        tasks = len(self._tasks)
+        if self._damage is not None and not tasks:
+            raise self._damage
         self._notice_unlabeled()
         self._plain.hand_over()
         colors = class_colors(self._classes.values())
         nested = self._annotations.nested(tasks, self._classes, colors)
         self._told.found(tasks, len(self._annotations))
+        columns = {name: [row[place] for row in self._tasks] for place, name in enumerate(_TASK)}
         return Labels(
-            tasks_table({**self._tasks, "annotations": nested}),
+            tasks_table({**columns, "annotations": nested}),
             classes_table(self._classes.values(), self._annotations.usage(), colors),
             origin={"format": "pascal_voc"},
         )
 
-    @staticmethod
-    def _load(file: VocFile) -> Element:
+    def _read_files(self, files: list[VocFile], several: bool) -> None:
+        """Read some files: the objects of all of them at once where nothing is special about any, else one by one."""
+        loaded = [self._load(file) for file in files]
+        alike = [one.columns for one in loaded if isinstance(one, _Loaded) and one.columns]
+        boxes = _plain_boxes(joined_objects(alike)) if alike and len({*map(tuple, alike)}) == 1 else None
+        owner: list[int] = []
+        order: list[int] = []
+        for file, one in zip(files, loaded, strict=True):
+            if isinstance(one, FormatError):
+                self._damage = self._damage or one
+                self._told.drop("a file cannot be read", FILE, where=f"{file.place}: {one.problem}")
+            else:
+                row = self._read_head(file, one.root, several)
+                if one.columns is None:
+                    for number, element in enumerate(one.root.findall("object"), start=1):
+                        self._read_object(row, number, element, file)
+                elif boxes is not None:
+                    count = len(one.columns[NAME])
+                    owner += [row] * count
+                    order += range(1, count + 1)
+                else:
+                    self._read_alike(row, one.columns, file)
+            self._told.advance()
+        if boxes is not None:
+            self._add_boxes(owner, order, boxes)
+
+    def _read_alike(self, row: int, columns: dict[str, list[str]], file: VocFile) -> None:
+        boxes = _plain_boxes(columns)
+        if boxes is not None:
+            count = len(boxes.values)
+            self._add_boxes([row] * count, range(1, count + 1), boxes)
+            return
+        for number, element in enumerate(as_elements(columns), start=1):
+            self._read_object(row, number, element, file)
+
+    def _add_boxes(self, owner: Sequence[int], order: Sequence[int], boxes: _Boxes) -> None:
+        for value in dict.fromkeys(boxes.values):
+            self._meet(value)
+        corners = boxes.corners
+        if self._first_pixel:
+            corners[:, :2] -= self._first_pixel
+        self._plain.extend(owner, order, "bbox", boxes.values, corners.ravel().tolist())
+
+    def _meet(self, value: str) -> None:
+        """A class is used; a new one stands behind the others."""
+        if value not in self._classes:
+            self._last_order += 1
+            self._classes[value] = FoundClass(value, self._last_order)
+
+    def _load(self, file: VocFile) -> _Loaded | FormatError:
+        """The content of a file: its root, and its objects as columns where they have the form known so far; or what
+        is wrong with it."""
         try:
-            root = load_xml(file.path)
+            data = read_small(file.path)
         except OSError as error:
-            raise FormatError(file.path, f"it cannot be opened: {error.strerror}") from error
+            return FormatError(file.path, f"it cannot be opened: {error.strerror}")
+        objects = None if self._form is None else self._form.objects_of(data)
+        if objects is not None:
+            with suppress(FormatError):  # the file as a whole tells what is wrong, and where
+                root = parse_xml(file.path, objects.rest)
+                if root.tag == "annotation" and root.find("object") is not None:
+                    return _Loaded(root, objects.columns)
+        try:
+            root = parse_xml(file.path, data)
+        except FormatError as error:
+            return error
         if root.tag != "annotation":
-            raise FormatError(file.path, "its root is not <annotation>")
-        return root
+            return FormatError(file.path, "its root is not <annotation>")
+        self._learn(root)
+        return _Loaded(root, None)
+
+    def _learn(self, root: Element) -> None:
+        """The objects of the next files will look like the first one of this."""
+        example = root.find("object")
+        if example is not None and self._forms_left:
+            self._forms_left -= 1
+            with suppress(ValueError):
+                self._form = ObjectForm(example)
 
     def _notice_unlabeled(self) -> None:
         if not self._whole:
@@ -122,36 +216,30 @@ class _Reader:
             "a picture without an XML file was not read", IMAGE, where=unlabeled[:EXAMPLES], count=len(unlabeled)
         )
 
-    def _read_file(self, file: VocFile, root: Element, several: bool) -> None:
+    def _read_head(self, file: VocFile, root: Element, several: bool) -> int:
+        """Add the task of a file. Returns its row."""
         stated = _text(root.find("filename"))
-        picture = self._pictures.find_at(file.place, stated=stated)
+        picture = self._pictures.place_at(file.place, stated=stated)
         if picture is not None:
-            path = self._pictures.path_of(picture)
-            if path in self._used:
+            if picture in self._used:
                 self._told.notice("several XML files speak of one picture", IMAGE, where=file.place)
-            self._used.add(path)
+            self._used.add(picture)
         task_id = _text(root.find("task_id"))
         if not task_id or task_id in self._known_ids:
             task_id = stable_id("pascal_voc", file.place.removesuffix(".xml"))
         self._known_ids.add(task_id)
-        called = picture.name if picture is not None else _base_name(stated) or stem_of(file.place)
-        name = "/".join(part for part in (file.home if several else "", file.below, called) if part)
+        called = picture.rpartition("/")[2] if picture is not None else _base_name(stated) or stem_of(file.place)
+        name = f"{file.below}/{called}" if file.below else called
+        if several and file.home:
+            name = f"{file.home}/{name}"
         size = root.find("size")
-        width, height = (_side(_text(size.find(side))) if size is not None else None for side in ("width", "height"))
+        width = None if size is None else _side(_text(size.find("width")))
+        height = None if size is None else _side(_text(size.find("height")))
         if (width is None or height is None) and picture is not None:
-            width, height = self._pictures.size_of(picture) or (width, height)
-        for column, content in (
-            ("task_id", task_id),
-            ("name", _text(root.find("task_name")) or name),
-            ("width", width),
-            ("height", height),
-            ("tags", file.tags),
-            ("url", None if picture is None else picture.as_uri()),
-        ):
-            self._tasks[column].append(content)
-        row = len(self._tasks["task_id"]) - 1
-        for number, element in enumerate(root.findall("object"), start=1):
-            self._read_object(row, number, element, file)
+            width, height = self._pictures.size_of(self._pictures.root / picture) or (width, height)
+        url = None if picture is None else self._pictures.uri_of(picture)
+        self._tasks.append((task_id, _text(root.find("task_name")) or name, width, height, file.tags, url))
+        return len(self._tasks) - 1
 
     def _read_object(self, row: int, number: int, element: Element, file: VocFile) -> None:
         child = {one.tag: one for one in element}
@@ -165,9 +253,7 @@ class _Reader:
         if not _UNREAD.keys().isdisjoint(child):
             for tag in sorted(_UNREAD.keys() & child.keys()):
                 self._told.notice(_UNREAD[tag], where=_where(file, number))
-        if value not in self._classes:
-            self._last_order += 1
-            self._classes[value] = FoundClass(value, self._last_order)
+        self._meet(value)
         outline = self._outline(child["polygon"], file, number) if "polygon" in child else None
         kind, points = ("bbox", box) if outline is None else ("polygon", outline)
         attributes = attributes_of(child)
@@ -213,6 +299,20 @@ class _Reader:
             self._told.alter("a polygon that cannot be read, its box was read", "bbox", where=_where(file, number))
             return None
         return numbers
+
+
+def _plain_boxes(columns: dict[str, list[str]]) -> _Boxes | None:
+    """The objects as boxes; None when one of them needs a closer look."""
+    values = list(map(str.strip, columns[NAME]))
+    if not all(values) or not is_unmarked(columns):
+        return None
+    try:
+        corners = np.array([list(map(float, columns[side])) for side in SIDES]).T
+    except ValueError:
+        return None
+    if not (np.isfinite(corners).all() and (corners[:, :2] < corners[:, 2:]).all()):
+        return None
+    return _Boxes(values, corners)
 
 
 def _where(file: VocFile, number: int) -> str:
