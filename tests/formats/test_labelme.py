@@ -732,3 +732,36 @@ def test_damaged_bytes_are_told(bench, labelme, everything, tmp_path):
         read += 1
         list(labels.to_fastlabel(result))
     assert read > 20
+
+
+# Plain boxes, read without detours ---------------------------------------------------------------------------------
+
+COORDINATES = st.sampled_from([0, 1, 2.5, -3.0, 40.25, 40.5, math.nan, math.inf, -math.inf, True, "7", None, 10**400])
+
+
+@settings(max_examples=200)
+@given(
+    shapes=st.lists(
+        st.tuples(
+            st.sampled_from(["dog", "cat", "犬", "", "\ud800", 7, None]),
+            st.lists(st.lists(COORDINATES, min_size=1, max_size=3), max_size=3)
+            | st.lists(st.lists(st.floats(0, 99), min_size=2, max_size=2), min_size=2, max_size=2)
+            | st.sampled_from([None, "ab", {"ab": 1, "cd": 2}, [[1.0, 2.0], {"a": 1, "b": 2}]]),
+            st.sampled_from(["rectangle"] * 8 + ["polygon", "point", None, "line"]),
+        ),
+        max_size=4,
+    )
+)
+def test_plain_boxes_are_read_as_those_that_need_a_closer_look(tmp_path_factory, shapes):
+    """A flag that is no truth value is passed by, but not before somebody has looked at it."""
+    results = []
+    for flags in ({}, {"looked at": 1}):
+        folder = tmp_path_factory.mktemp("labelme")
+        stated = [
+            {"label": label, "points": points, "shape_type": kind, "flags": flags} for label, points, kind in shapes
+        ]
+        (folder / "a.json").write_text(json.dumps({"imageWidth": 9, "imageHeight": 9, "shapes": stated}))
+        read = formats.read(folder, format="labelme")
+        notes = {fate: getattr(read.report, fate) for fate in ("dropped", "altered", "noticed")}
+        results.append((read.tasks.to_pylist(), read.classes.to_pylist(), notes))
+    assert repr(results[0]) == repr(results[1])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlabel_dagster.formats.labelme.masks import read_mask
+from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION
 from fastlabel_dagster.formats.rectangles import boxes_of_corners
 
 #: x, y, x, y, … in pixels.
@@ -57,6 +58,23 @@ def shape_geometry(shape: dict[str, Any]) -> list[Shape]:
     if kind == "mask":
         return [_mask(shape, numbers)]
     raise UnreadShapeError("a shape of a type that labelme does not have")
+
+
+def plain_box(shape: dict[str, Any]) -> Numbers | None:
+    """x1, y1, x2, y2 of a shape that is a rectangle and says nothing of itself but its label, which most of a dataset
+    of boxes are; None for others, and where anything is to be told."""
+    if shape.get("shape_type") != "rectangle" or shape.get("group_id") is not None:
+        return None
+    if shape.get("flags") or shape.get(DESCRIPTION) or shape.get("attributes"):
+        return None
+    try:
+        (x1, y1), (x2, y2) = points = shape["points"]
+        if type(points) is list and type(x1) is type(y1) is type(x2) is type(y2) is float:
+            # Neither infinite nor NaN, for which nothing is less than anything.
+            return [x1, y1, x2, y2] if -math.inf < x1 <= x2 < math.inf and -math.inf < y1 <= y2 < math.inf else None
+    except (KeyError, TypeError, ValueError):  # shape_geometry says what is wrong
+        pass
+    return None
 
 
 def _numbers(points: Any) -> Numbers:

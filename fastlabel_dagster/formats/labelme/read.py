@@ -8,6 +8,7 @@ and shape by shape.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
-from fastlabel_dagster.formats.label_files import files_below, is_own_file, stem_of
-from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, shape_geometry
+from fastlabel_dagster.formats.label_files import files_below, is_own_file, read_small, stem_of
+from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, plain_box, shape_geometry
 from fastlabel_dagster.formats.labelme.masks import embedded_size
 from fastlabel_dagster.formats.labelme.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
@@ -74,19 +75,19 @@ def _label_files(source: Path) -> tuple[Path, list[str]]:
 def _is_labelme(path: Path) -> bool:
     """Whether a file that has the name of one of ours is a picture's label file all the same."""
     try:
-        return "shapes" in _load(path)
+        return "shapes" in _load(str(path))
     except FormatError:
         return False
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: str) -> dict[str, Any]:
     """The document of a file.
 
     Raises:
         FormatError: when it is no JSON object.
     """
     try:
-        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        data = read_small(path).removeprefix(b"\xef\xbb\xbf")
         try:
             document = orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -118,7 +119,7 @@ class _Reader:
         for file in files:
             try:
                 with without_collecting():
-                    document = _load(self._root / file)
+                    document = _load(os.path.join(self._root, file))  # noqa: PTH118 - a Path for each takes longer
                     if not isinstance(document.get("shapes"), list):
                         raise FormatError(self._root / file, "it has no list of shapes, so it is not labelme's")
                     self._read_file(file, document)
@@ -150,26 +151,26 @@ class _Reader:
     def _read_file(self, file: str, document: dict[str, Any]) -> None:
         stated = document.get("imagePath")
         stated = stated if isinstance(stated, str) else ""
-        picture = self._pictures.find_at(file, stated=stated)
+        picture = self._pictures.place_at(file, stated=stated)
         if picture is not None:
-            self._used.add(self._pictures.path_of(picture))
+            self._used.add(picture)
         width, height = (_side(document.get(key)) for key in ("imageWidth", "imageHeight"))
         if width is None or height is None:
-            size = None if picture is None else self._pictures.size_of(picture)
+            size = None if picture is None else self._pictures.size_of(self._pictures.root / picture)
             width, height = size or embedded_size(document.get("imageData")) or (width, height)
         task_id = _own_text(document.get("task_id"))
         if not task_id or task_id in self._known_ids:
             task_id = stable_id("labelme", file)
         self._known_ids.add(task_id)
         folder, slash, _ = file.rpartition("/")
-        called = picture.name if picture else stated.replace("\\", "/").rpartition("/")[2] or stem_of(file)
+        called = (picture or stated.replace("\\", "/")).rpartition("/")[2] or stem_of(file)
         for column, content in (
             ("task_id", task_id),
             ("name", _own_text(document.get("task_name")) or f"{folder}{slash}{called}"),
             ("width", width),
             ("height", height),
             ("tags", _tags(document, folder)),
-            ("url", None if picture is None else picture.as_uri()),
+            ("url", None if picture is None else self._pictures.uri_of(picture)),
         ):
             self._tasks[column].append(content)
         row = len(self._tasks["task_id"]) - 1
@@ -190,6 +191,10 @@ class _Reader:
         """Add an annotation that has nothing but its points."""
         self.meet(value)
         self._plain.add(row, order, kind, value, points)
+
+    def add_boxes(self, row: int, orders: list[int], values: list[str], numbers: list[float]) -> None:
+        """:meth:`add_points` for many boxes of classes that were met."""
+        self._plain.extend([row] * len(orders), orders, "bbox", values, numbers)
 
     @property
     def told(self) -> ReadTally:
@@ -214,7 +219,18 @@ class _Shapes:
                 group = _group(shape)
                 if group is not None:
                     self._groups[group] = self._groups.get(group, 0) + 1
+        orders: list[int] = []
+        values: list[str] = []
+        numbers: list[float] = []
         for number, shape in enumerate(shapes, start=1):
+            box = plain_box(shape) if type(shape) is dict else None
+            if box is not None and type(label := shape.get("label")) is str and label and _is_text(label):
+                self._order += 1
+                orders.append(self._order)
+                values.append(label)
+                numbers += box
+                self._reader.meet(label)
+                continue
             where = f"{self._file}, shape {number}"
             if not isinstance(shape, dict):
                 self._reader.told.drop("a shape that is no JSON object", where=where)
@@ -231,14 +247,15 @@ class _Shapes:
                     self._read_shape(shape, label, geometry, where)
             except UnreadShapeError as error:
                 self._reader.told.drop(str(error), where=where)
+        self._reader.add_boxes(self._row, orders, values, numbers)
         self._read_flags(document)
 
     def _read_shape(self, shape: dict[str, Any], label: str, geometry: Shape, where: str) -> None:
         told = self._reader.told
         if geometry.altered:
             told.alter(geometry.altered, geometry.type, where=where)
-        pose = _own_text(shape.get("pose"))
-        if geometry.type == "keypoint" and pose:
+        pose = _own_text(shape.get("pose")) if geometry.type == "keypoint" else ""
+        if pose:
             self._read_keypoint(shape, label, pose, geometry)
             return
         group = _group(shape)
@@ -340,6 +357,8 @@ def _own_text(value: Any) -> str:
 
 def _is_text(text: str) -> bool:
     """Python's json lets half characters pass that no table can hold."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
