@@ -7,8 +7,10 @@ one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +31,7 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 from fastlabel_dagster.labels.schema import ATTRIBUTE
 
+_MOST_NAMES = 16
 _SAME = 1e-9
 _CLOSE = 1 + 1e-6
 _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
@@ -134,6 +137,8 @@ class _Batch:
     told: ReadTally
     ids: list[Any]
     kept: Bools
+    _columns: dict[str, list[Any]] | None = None
+    """What all of them say, by name, if all have the same names."""
 
     @classmethod
     def of(cls, items: list[Any], file: str, told: ReadTally) -> _Batch:
@@ -144,13 +149,16 @@ class _Batch:
             where = [f"{file}, annotation #{row + 1}" for row in bad[:EXAMPLES].tolist()]
             told.drop("it is not a JSON object", where=where, count=len(bad))
             items = [items[row] for row in place.tolist()]
-        batch = cls(items, place, file, told, [], np.ones(len(items), np.bool_))
+        batch = cls(items, place, file, told, [], np.ones(len(items), np.bool_), _columns_of(items))
         batch.ids = batch.field("id")
         return batch
 
     def field(self, name: str) -> list[Any]:
         """What each says under this name, None where it says nothing."""
-        return list(map(dict.get, self.items, repeat(name)))
+        if self._columns is None:
+            return list(map(dict.get, self.items, repeat(name)))
+        column = self._columns.get(name)
+        return [None] * len(self.items) if column is None else column
 
     def rows(self, rows: Iterable[int]) -> Bools:
         chosen = np.zeros(len(self.items), np.bool_)
@@ -179,10 +187,9 @@ class _Batch:
 
     def identities(self) -> pa.Array:
         """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
-        if set(map(type, self.ids)) == {int}:
-            texts = list(map(str, self.ids))
-            if len(set(texts)) == len(texts):
-                return pa.array(texts, pa.string())
+        if set(map(type, self.ids)) == {int} and len(set(self.ids)) == len(self.ids):
+            with suppress(OverflowError):  # beyond 64 bits
+                return pa.array(np.array(self.ids, np.int64)).cast(pa.string())
         rows: list[str | None] = []
         repeated: list[int] = []
         seen: set[str] = set()
@@ -204,6 +211,16 @@ class _Batch:
             return None
         sound = [float(value) if type(value) in (int, float) and abs(value) <= 1 else None for value in values]
         return pa.array(sound, pa.float64())
+
+
+def _columns_of(items: list[dict[str, Any]]) -> dict[str, list[Any]] | None:
+    """The items as columns, if all have the same names and those are few: then nobody need look for the others."""
+    if not items or len(items[0]) > _MOST_NAMES or set(map(len, items)) != {len(items[0])}:
+        return None
+    try:  # as many names as the first one has, and all of those: the same ones
+        return {name: list(map(itemgetter(name), items)) for name in items[0]}
+    except KeyError:
+        return None
 
 
 @dataclass

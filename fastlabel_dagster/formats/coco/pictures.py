@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from fastlabel_dagster.formats.coco.files import CocoFile
+
+#: Names that are their own quotation, as most are.
+_UNRESERVED = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class PictureFinder:
@@ -27,7 +31,7 @@ class PictureFinder:
         for place in self._folders:
             names, uri = self._list(f"{place}/{folder}" if folder else place)
             if name in names:
-                return uri + quote(name)
+                return uri + (name if _UNRESERVED.fullmatch(name) else quote(name))
         return None
 
     def _list(self, folder: str) -> tuple[set[str], str]:
@@ -48,7 +52,9 @@ class PictureFinder:
         return names, Path(real).as_uri().rstrip("/") + "/"
 
     def _is_picture(self, entry: os.DirEntry[str]) -> bool:
-        return entry.is_file() and (not entry.is_symlink() or self._holds(os.path.realpath(entry.path)))
+        if entry.is_file(follow_symlinks=False):
+            return True
+        return entry.is_symlink() and entry.is_file() and self._holds(os.path.realpath(entry.path))
 
     def _holds(self, path: str) -> bool:
         return path == self._root or path.startswith(self._root.rstrip("/") + "/")
