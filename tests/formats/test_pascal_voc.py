@@ -856,7 +856,7 @@ def alike_files(draw):
     return files
 
 
-@settings(max_examples=300)
+@settings(max_examples=400)
 @given(files=alike_files(), first_pixel=st.sampled_from([0, 1]))
 def test_files_that_are_alike_are_read_as_each_is_read_alone(tmp_path_factory, files, first_pixel):
     """A comment behind the end sends a file through the parser as a whole, and changes nothing else."""
@@ -888,3 +888,10 @@ def test_marked_objects_of_files_that_are_alike(voc):
     files = {f"{number}.xml": xml(marked("Unspecified", 0), marked("Left", 1)) for number in range(3)}
     rows = voc.read(files).annotations.to_pylist()
     assert [[said["key"] for said in row["attributes"]] for row in rows] == [[], ["truncated", "pose"]] * 3
+
+
+def test_classes_come_in_the_order_of_the_files_whichever_way_these_are_read(voc):
+    names = ["dog", "cat", "a&amp;b", "owl"]
+    read = voc.read({f"{number}.xml": xml(box(name)) for number, name in enumerate(names)})
+    ordered = sorted(read.classes.to_pylist(), key=lambda row: row["order"])
+    assert [row["value"] for row in ordered] == ["dog", "cat", "a&b", "owl"]

@@ -147,6 +147,7 @@ class _Reader:
                         self._read_object(row, number, element, file)
                 elif boxes is not None:
                     count = len(one.columns[NAME])
+                    self._meet(boxes.values[len(owner) : len(owner) + count])  # classes come in the order of the files
                     owner += [row] * count
                     order += range(1, count + 1)
                 else:
@@ -159,24 +160,25 @@ class _Reader:
         boxes = _plain_boxes(columns)
         if boxes is not None:
             count = len(boxes.values)
+            self._meet(boxes.values)
             self._add_boxes([row] * count, range(1, count + 1), boxes)
             return
         for number, element in enumerate(as_elements(columns), start=1):
             self._read_object(row, number, element, file)
 
     def _add_boxes(self, owner: Sequence[int], order: Sequence[int], boxes: _Boxes) -> None:
-        for value in dict.fromkeys(boxes.values):
-            self._meet(value)
+        """Add boxes of classes that were met."""
         corners = boxes.corners
         if self._first_pixel:
             corners[:, :2] -= self._first_pixel
         self._plain.extend(owner, order, "bbox", boxes.values, corners.ravel().tolist())
 
-    def _meet(self, value: str) -> None:
-        """A class is used; a new one stands behind the others."""
-        if value not in self._classes:
-            self._last_order += 1
-            self._classes[value] = FoundClass(value, self._last_order)
+    def _meet(self, values: Sequence[str]) -> None:
+        """Classes are used; new ones stand behind the others."""
+        for value in values:
+            if value not in self._classes:
+                self._last_order += 1
+                self._classes[value] = FoundClass(value, self._last_order)
 
     def _load(self, file: VocFile) -> _Loaded | FormatError:
         """The content of a file: its root, and its objects as columns where they have the form known so far; or what
@@ -253,7 +255,7 @@ class _Reader:
         if not _UNREAD.keys().isdisjoint(child):
             for tag in sorted(_UNREAD.keys() & child.keys()):
                 self._told.notice(_UNREAD[tag], where=_where(file, number))
-        self._meet(value)
+        self._meet([value])
         outline = self._outline(child["polygon"], file, number) if "polygon" in child else None
         kind, points = ("bbox", box) if outline is None else ("polygon", outline)
         attributes = attributes_of(child)
