@@ -739,7 +739,7 @@ def test_damaged_bytes_are_told(bench, labelme, everything, tmp_path):
 COORDINATES = st.sampled_from([0, 1, 2.5, -3.0, 40.25, 40.5, math.nan, math.inf, -math.inf, True, "7", None, 10**400])
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     shapes=st.lists(
         st.tuples(

@@ -856,7 +856,7 @@ def alike_files(draw):
     return files
 
 
-@settings(max_examples=400)
+@settings(max_examples=300, deadline=None)
 @given(files=alike_files(), first_pixel=st.sampled_from([0, 1]))
 def test_files_that_are_alike_are_read_as_each_is_read_alone(tmp_path_factory, files, first_pixel):
     """A comment behind the end sends a file through the parser as a whole, and changes nothing else."""
