@@ -35,6 +35,8 @@ def convert_dataset(
 
     asked, wanted = parse_options(read_options), parse_options(options)
     # A slip of the pen is said before the source is read, which may take minutes.
+    if target_format not in registry.written_names() and target_format in registry.names():
+        raise ValueError(f"the format {target_format!r} is only read, not written")
     registry.settings(registry.find(source_format).read_options, asked, f"the reader of {source_format!r}")
     registry.settings(registry.find(target_format).options, wanted, f"the format {target_format!r}")
     with progress_bar(True, f"reading {source_format}", unit=" images") as progress:

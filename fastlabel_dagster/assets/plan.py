@@ -46,8 +46,10 @@ class ExportPlan:
     @classmethod
     def of(cls, export: ExportLike) -> ExportPlan:
         """Read an entry of ``exports``. Raises ValueError for an unknown format or a taken name."""
+        if not isinstance(export, str) and not (isinstance(export, Mapping) and "format" in export):
+            raise ValueError(f"an export is the name of a format, or a mapping that names its 'format', not {export!r}")
         given = {"format": export} if isinstance(export, str) else dict(export)
-        kind = given.pop("format", None)
+        kind = given.pop("format")
         known = [written for written in registry.written_names() if written != "parquet"]  # it is written in any case
         if kind not in known:
             raise ValueError(f"unknown export format {kind!r}; known are {', '.join(known)}")
@@ -130,6 +132,8 @@ class ProjectPlan:
         """Check and gather. Raises ValueError with what is wrong; touches neither network nor disk."""
         if not project or "/" in project:
             raise ValueError(f"{project!r} is no project slug")
+        if isinstance(exports, str | Mapping):
+            raise ValueError(f"exports is a list of exports, not {exports!r}")
         # the plain Parquet tables are there anyway: naming them among the exports changes nothing
         plans = tuple(ExportPlan.of(one) for one in exports if one not in ("parquet", {"format": "parquet"}))
         names = [plan.name for plan in plans]

@@ -16,7 +16,7 @@ import orjson
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.formats.archive import SHARD_BYTES, ArchiveFolder, ArchiveKind
 from fastlabel_dagster.formats.errors import LossError
-from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport, Tally
+from fastlabel_dagster.formats.report import IMAGE, REPORT_FILE, ExportReport, Tally
 from fastlabel_dagster.formats.sources import (
     SOURCE,
     PictureSource,
@@ -122,6 +122,10 @@ def write(
             packed = {"kind": archive, "shards": into.shards, "files": into.packed}
             written = written._replace(files=len(folder.files), bytes=folder.bytes_written)
         tell_of_parts(parts, tally)
+        if pictures and source is None and chosen.per_picture and SOURCE in labels.origin:
+            tally.note(
+                "noticed", "no pictures lie beside the labels that were read, so none are here", IMAGE, tally.tasks
+            )
         origin = {name: labels.origin[name] for name in _LASTING if name in labels.origin}
         report = tally.report(
             ExportReport(

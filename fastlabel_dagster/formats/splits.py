@@ -11,10 +11,12 @@ import numpy as np
 
 from fastlabel_dagster.formats.pictures import Pictures
 
-#: Shares by name, ``"tags"``, or None: no parts.
+#: Shares by name, ``"tags"``, ``"auto"``, or None: no parts.
 Split: TypeAlias = Mapping[str, float] | str | None
 #: What tags say train, val and test.
 PART_OF_TAG = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_USUAL = {"train": 0.9, "val": 0.1}
+_EXPECTED = 'split is shares by name such as {"train": 0.8, "val": 0.2}, "tags", "auto" or null'
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -25,19 +27,23 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
         pictures: all of the dataset.
         split: shares by name, such as ``{"train": 0.9, "val": 0.1}``: a picture falls into its part by a hash of its
             task id and stays there whatever is added later, so the shares are met on average, not exactly; or
-            ``"tags"``: the part named by the task's tag (train, val, test; without one: train); None: all in train.
+            ``"tags"``: the part named by the task's tag (train, val, test; without one: train); ``"auto"``: by the tags
+            where every task has such a tag (the dataset it comes from had parts), else 90 in 100 in train and the
+            others in val; None: all in train.
 
     Raises:
         ValueError: for an impossible split.
     """
     if split is None:
         return ["train"] * len(pictures)
+    if split == "auto":
+        split = "tags" if all(any(tag in PART_OF_TAG for tag in tags) for tags in pictures.tags) else _USUAL
     if isinstance(split, str):
         if split != "tags":
-            raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
+            raise ValueError(f"{_EXPECTED}, not {split!r}")
         return [next((PART_OF_TAG[tag] for tag in tags if tag in PART_OF_TAG), "train") for tags in pictures.tags]
     if not isinstance(split, Mapping):
-        raise ValueError(f'split is shares by name, "tags" or None, not {split!r}')
+        raise ValueError(f"{_EXPECTED}, not {split!r}")
     for name, share in split.items():
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise ValueError(f"a part of the dataset cannot be called {name!r}: letters, digits, - and _ only")

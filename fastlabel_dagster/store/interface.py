@@ -303,7 +303,7 @@ class FolderWriter(ABC):
             uri = self._uri()
             raise StoreError(
                 f"{uri} has {path}, which no export wrote, in the way of a file of this one: it is not replaced; "
-                "move it away, name another folder, or say replace=True",
+                "move it away, name another folder, or say replace=True (--replace)",
                 uri,
             )
 

@@ -68,14 +68,14 @@ def files_of_others(
     if mark is None:
         raise StoreError(
             f"{uri} holds files already, such as {paths[0]}, and nothing proves that an export wrote them: it is not "
-            "replaced; name an empty folder, remove it yourself, or say replace=True",
+            "replaced; name an empty folder, remove it yourself, or say replace=True (--replace)",
             uri,
         )
     if set(mark.last) != set(last):
         kind = mark.last[0] if mark.last else "no index"
         raise StoreError(
             f"{uri} holds files already, an export of another kind ({kind}): it is not replaced; name another folder, "
-            "remove it yourself, or say replace=True",
+            "remove it yourself, or say replace=True (--replace)",
             uri,
         )
     known = frozenset(mark.files)

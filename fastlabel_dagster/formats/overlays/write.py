@@ -119,8 +119,8 @@ def write_overlays(
         return Written(0, 0, 0)
     if images is None:
         raise ValueError(
-            "overlays draw on pictures, and none are known: name the image folder (a sync with images makes one), or "
-            "read the labels from a dataset that has its pictures"
+            "overlays draw on pictures, and none are known: name the image folder (a sync with images makes one), put "
+            "them into images/ beside the labels, or read the labels from a dataset that has its pictures"
         )
     safe = _with_writable_ending if picture_format == "same" else None
     pictures = list_pictures(labels, images, tally, unique_stem=picture_format != "same", safe=safe)

@@ -13,11 +13,11 @@ FORMAT = Format(
     derived=("labels/*.cache",),  # of ultralytics: it would not always notice that labels have changed
     options={
         "task": "detect",
-        "split": {"train": 0.9, "val": 0.1},
+        "split": "auto",
         "pose_boxes": False,
         "layout": "ultralytics",
         "classes": None,
     },
     read_options={"task": "auto", "classes": None, "size": None, "polygons": "polygon"},
-    rules=2,
+    rules=3,
 )
