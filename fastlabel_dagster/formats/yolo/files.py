@@ -28,6 +28,14 @@ class Item(NamedTuple):
     label: str | None
 
 
+class _Searched(NamedTuple):
+    """Whose label files lie in a folder."""
+
+    part: str
+    above: str
+    """What stands before their names: the path of their images' folder below the part's, with a slash behind it."""
+
+
 class DatasetFiles:
     """The files below a dataset's folder. Links that lead out of it are left out, links to folders not followed."""
 
@@ -44,32 +52,47 @@ class DatasetFiles:
     def items(self) -> Iterator[Item]:
         """Every image with its label file, part by part, then the label files without an image."""
         used: set[str] = set()
-        searched: dict[str, str] = {}
+        own: dict[str, _Searched] = {}
+        shared: dict[str, _Searched] = {}
         for part in self._dataset.parts:
             if os.path.isfile(part.place):
                 self._lists.add(part.place)
         tags = {} if self._dataset.described else self._tags()
         for part in self._dataset.parts:
-            folders = {} if os.path.isfile(part.place) else {part.place: part.name}
             tables: dict[str, list[dict[str, str]]] = {}
+            if not os.path.isfile(part.place):
+                self._search(part.place, part, "", own, shared)
             for name, image in self._images(part):
                 folder, _, file = image.rpartition(os.sep)
                 if folder not in tables:
-                    places = self._label_folders(folder, part)
-                    folders.update((place, part.name) for place in places if place not in folders)
+                    places = self._search(folder, part, name[: name.rfind("/") + 1], own, shared)
                     tables[folder] = [self._labels_in(place) for place in places]
                 stem = file[: file.rindex(".")]
                 label = next((table[stem] for table in tables[folder] if stem in table), None)
                 if label is not None:
                     used.add(label)
                 yield Item(tags.get(image, part.name), name, image, label)
-            for place in list(folders):
-                for other in self._label_folders(place, part):
-                    folders.setdefault(other, part.name)
-            for place, owner in folders.items():
-                searched.setdefault(place, owner)
+        yield from self._alone({**shared, **own}, used)
+
+    def _search(
+        self, folder: str, part: Part, above: str, own: dict[str, _Searched], shared: dict[str, _Searched]
+    ) -> list[str]:
+        """Where label files of images in ``folder`` may lie, the likeliest first. Whose these places are is noted, in
+        ``own`` where they belong to this folder alone and in ``shared`` where to all parts."""
+        places = self._own_label_folders(folder)
+        for place in places:
+            own.setdefault(place, _Searched(part.name, above))
+        fallback = [] if os.path.isfile(part.place) else self._shared_label_folders(folder, part)
+        for place in fallback:
+            shared.setdefault(place, _Searched(part.name, above))
+        return list(dict.fromkeys([*places, *fallback]))
+
+    def _alone(self, searched: dict[str, _Searched], used: set[str]) -> Iterator[Item]:
+        """The label files that no image ``used``. Each belongs to the innermost of the places it lies in: what lies in
+        ``labels/val`` is not what ``labels`` holds for every part."""
         seen: set[str] = set()
-        for place, owner in searched.items():
+        for place in sorted(searched, key=lambda place: -place.count(os.sep)):
+            part, above = searched[place]
             for folder, _ in self._walk(place):
                 if folder in seen:
                     continue
@@ -77,7 +100,7 @@ class DatasetFiles:
                 for label in self._labels_in(folder).values():
                     if label not in used:
                         stem = os.path.relpath(label, place).replace(os.sep, "/").rpartition(".")[0]
-                        yield Item(owner, stem, None, label)
+                        yield Item(part, above + stem, None, label)
 
     def _images(self, part: Part) -> Iterator[tuple[str, str]]:
         """Name and path of each image of a part, in a fixed order."""
@@ -130,9 +153,9 @@ class DatasetFiles:
                             tags.setdefault(image, "val" if part == "valid" else part)
         return tags
 
-    def _label_folders(self, folder: str, part: Part) -> list[str]:
-        """Where label files of images in ``folder`` may lie: in ``labels`` where the image is in ``images``, beside the
-        image, or in a folder ``labels`` (``annotations``) of the dataset."""
+    def _own_label_folders(self, folder: str) -> list[str]:
+        """Where only label files of images in ``folder`` lie: in ``labels`` where the image is in ``images``, or beside
+        the image."""
         below = os.path.relpath(folder, self._root).split(os.sep)
         places = []
         for name in _LABEL_FOLDERS:
@@ -140,11 +163,12 @@ class DatasetFiles:
                 if below[index] == "images":
                     places.append(os.path.join(self._root, *below[:index], name, *below[index + 1 :]))
                     break
-        places.append(folder)
-        if not os.path.isfile(part.place):
-            inner = os.path.relpath(folder, part.place)
-            places += [os.path.normpath(os.path.join(self._root, name, inner)) for name in _LABEL_FOLDERS]
-        return list(dict.fromkeys(places))
+        return [*places, folder]
+
+    def _shared_label_folders(self, folder: str, part: Part) -> list[str]:
+        """Where label files of all parts may lie: in a folder ``labels`` (``annotations``) of the dataset."""
+        inner = os.path.relpath(folder, part.place)
+        return [os.path.normpath(os.path.join(self._root, name, inner)) for name in _LABEL_FOLDERS]
 
     def _labels_in(self, folder: str) -> dict[str, str]:
         """Stem -> path of the label files of one folder."""

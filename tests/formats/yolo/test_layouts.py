@@ -283,3 +283,55 @@ def test_more_classes_than_there_are_colours_to_tell_apart(lay):
     content = formats.read(lay({"classes.txt": "dog\n", "a.jpg": None, "a.txt": text}), format="yolo")
     assert content.classes.num_rows == 9000 and len(set(content.classes["color"].to_pylist())) == 9000
     assert [(note.reason, note.count) for note in content.report.noticed] == [("the class number has no name", 8999)]
+
+
+def numbered(bench, parts):
+    """As many tasks as ``parts`` says of each, a box each, tagged with their part."""
+    tags = [part for part, count in parts.items() for _ in range(count)]
+    return bench.labels(
+        *(
+            bench.task(
+                f"sub/{number}.jpg" if number % 5 == 0 else f"{number}.jpg", bench.shape("bbox", BOX), tags=[tag]
+            )
+            for number, tag in enumerate(tags)
+        )
+    )
+
+
+def test_parts_without_pictures_keep_their_tags_and_names(bench, tmp_path):
+    content = numbered(bench, {"train": 12, "val": 10, "test": 8})
+    formats.write(content, format="yolo", target=tmp_path / "y", split="tags")
+    tasks, report = found(tmp_path / "y", size=(100, 80))
+    expected = {task["name"].removesuffix(".jpg"): (task["tags"], ["dog"]) for task in to_fastlabel(content)}
+    assert tasks == expected
+    assert not report.dropped and not report.altered and not report.noticed
+
+
+def test_the_sdks_layout_without_pictures_keeps_its_names(bench, tmp_path):
+    content = numbered(bench, {"train": 11})
+    formats.write(content, format="yolo", target=tmp_path / "y", layout="darknet", split=None)
+    tasks, _ = found(tmp_path / "y", size=(100, 80))
+    assert sorted(tasks) == sorted(task["name"].removesuffix(".jpg") for task in to_fastlabel(content))
+
+
+def test_label_files_without_an_image_belong_to_the_part_of_their_folder(lay):
+    root = lay(
+        {
+            "data.yaml": "train: images/train\nval: images/val\nnames: [dog]\n",
+            "images/train/a.jpg": None,
+            "images/train/sub/b.jpg": None,
+            "images/train/val/c.jpg": None,
+            "images/val/d.jpg": None,
+            **{f"labels/train/{name}.txt": LINE for name in ("a", "sub/b", "val/c", "sub/lost", "gone")},
+            "labels/val/d.txt": LINE,
+            "labels/val/orphan.txt": LINE,
+            "labels/stray.txt": LINE,
+        }
+    )
+    tasks, report = found(root, size=(100, 80))
+    train, val = (["train"], ["dog"]), (["val"], ["dog"])
+    pictured = {"a.jpg": train, "sub/b.jpg": train, "val/c.jpg": train, "d.jpg": val}
+    assert tasks == {**pictured, "sub/lost": train, "gone": train, "orphan": val, "stray": train}
+    assert not report.dropped
+    _, report = found(root)
+    assert report.dropped_count == 4
