@@ -125,23 +125,25 @@ def video_size(video: Picture) -> tuple[int, int] | None:
 
 def write_frames(
     folder: FolderWriter, wishes: Mapping[str, Sequence[Wish]], held: Mapping[str, Picture], tally: Tally
-) -> tuple[int, int]:
-    """Put the frames wanted of each video (by task id) into the folder. Returns files and bytes.
+) -> tuple[set[str], int]:
+    """Put the frames wanted of each video (by task id) into the folder. Returns the paths written, and their bytes.
 
     Only one frame at a time is in memory. A video that cannot be read is noted, and so is every frame that is not
-    there; the dataset lists them all the same.
+    there; the dataset lists them all the same, unless its format looks at what was written.
     """
-    counted = [0, 0]
+    made: set[str] = set()
+    size = 0
 
     def encoded() -> Iterator[tuple[str, bytes]]:
+        nonlocal size
         for video, of_video in wishes.items():
             for path, data in _encoded_frames(held[video], of_video, tally):
-                counted[0] += 1
-                counted[1] += len(data)
+                made.add(path)
+                size += len(data)
                 yield path, data
 
     folder.write_many(encoded())
-    return counted[0], counted[1]
+    return made, size
 
 
 def encode(pixels: Pixels, suffix: str, quality: int = 95) -> bytes:

@@ -89,15 +89,24 @@ def list_pictures(
 
 
 def link_pictures(
-    folder: FolderWriter, pictures: Pictures, paths: Sequence[str | None], images: PictureSource, tally: Tally
+    folder: FolderWriter,
+    pictures: Pictures,
+    paths: Sequence[str | None],
+    images: PictureSource,
+    tally: Tally,
+    *,
+    without: set[int] | None = None,
 ) -> tuple[int, int]:
     """Put the picture of image ``i`` into the folder as ``paths[i]`` (None: not wanted). Returns files and bytes.
 
     A frame of a video is cut out of the video's file, if ``images`` hold that under the task id of the video. Tasks
-    whose picture is not there are noted, and stay in the dataset.
+    whose picture is not there are noted, and stay in the dataset; a format that cannot have them there passes a set
+    ``without``, which is filled with the positions of all images that were wanted and got no picture.
     """
     missing: list[str] = []
+    lost: set[int] = set() if without is None else without
     of_videos: dict[str, list[Wish]] = {}
+    asked: dict[str, int] = {}
     files = total = 0
     for index, (task_id, name, path) in enumerate(zip(pictures.task_ids, pictures.names, paths, strict=True)):
         if path is None:
@@ -108,15 +117,18 @@ def link_pictures(
             if frame is not None and frame[0] in images.held:
                 wish = Wish(frame[1], name, path, pictures.width[index], pictures.height[index])
                 of_videos.setdefault(frame[0], []).append(wish)
+                asked[path] = index
             else:
                 missing.append(name)
+                lost.add(index)
             continue
         folder.link(picture.store, picture.path, path)
         files += 1
         total += picture.size
     tally.note("dropped", images.absent, IMAGE, len(missing), missing[:EXAMPLES])
     made, made_bytes = write_frames(folder, of_videos, images.held, tally)
-    return files + made, total + made_bytes
+    lost.update(index for path, index in asked.items() if path not in made)
+    return files + len(made), total + made_bytes
 
 
 def _size(value: int | None) -> float:

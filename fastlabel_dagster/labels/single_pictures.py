@@ -78,7 +78,8 @@ def frame_id(task_id: str, frame: int) -> str:
 def video_of(task_id: str) -> tuple[str, int] | None:
     """The video and the frame (from 1) that :func:`frame_id` made this of; None for what is not of that form."""
     video, mark, frame = task_id.rpartition("#")
-    return (video, int(frame)) if mark and frame.isascii() and frame.isdigit() and len(frame) < 10 else None
+    known = mark and frame.isascii() and frame.isdigit() and len(frame) < 10 and frame[0] != "0"
+    return (video, int(frame)) if known else None
 
 
 def single_pictures(labels: Labels, told: TakenApart | None = None, *, suffix: str = ".jpg") -> Labels:

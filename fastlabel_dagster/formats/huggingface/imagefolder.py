@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.huggingface.card import CARD, card
 from fastlabel_dagster.formats.huggingface.label import find_labelling
 from fastlabel_dagster.formats.huggingface.rows import (
@@ -25,14 +26,14 @@ from fastlabel_dagster.formats.huggingface.rows import (
     splits_of,
     taken_apart,
 )
-from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
+from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import offsets_of
+from fastlabel_dagster.labels.ragged import Bools, offsets_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -57,8 +58,9 @@ def write_hf_imagefolder(
     Args:
         labels: what to write.
         folder: where to.
-        images: the pictures. A task without one is left out, for ``datasets`` would not load the others either. With
-            None there is only the metadata.
+        images: the pictures, or the videos frames are cut from. A task without a picture is left out, and so is a
+            frame that its video does not have, for ``datasets`` would not load the others either. With None there is
+            only the metadata.
         tally: told of everything left out or changed.
         task: ``detect`` (a box around every shape) or ``classify`` (one label per picture).
         split: which part each image belongs to, as :func:`~fastlabel_dagster.formats.splits.parts_of` says; ``val``
@@ -72,17 +74,15 @@ def write_hf_imagefolder(
     check_options(task, category)
     pictures = list_pictures(labels, images, tally, safe=_beside_metadata)
     splits = splits_of(pictures, split)
-    wanted = np.array([images is None or task_id in images.held for task_id in pictures.task_ids], np.bool_)
-    if images is None:
-        tally.note("noticed", _NO_PICTURES, IMAGE, len(pictures), pictures.names[:EXAMPLES])
-    if task == "detect":
-        classes = object_classes(labels)
-        shape = Shape(task, category, [one.value for one in classes])
-        rows = object_rows(labels, pictures, classes, tally, names=category == "name", wanted=wanted)
+    subject = object_classes(labels) if task == "detect" else find_labelling(labels, label)
+    # Pictures first: only then it is known which frames the videos really have.
+    wanted, linked, linked_bytes = _put_pictures(folder, pictures, splits, images, tally)
+    if isinstance(subject, Categories):
+        shape = Shape(task, category, [one.value for one in subject])
+        rows = object_rows(labels, pictures, subject, tally, names=category == "name", wanted=wanted)
     else:
-        labelling = find_labelling(labels, label)
-        shape = Shape(task, category, labelling.names)
-        rows = label_rows(labels, pictures, labelling, tally, wanted=wanted)
+        shape = Shape(task, category, subject.names)
+        rows = label_rows(labels, pictures, subject, tally, wanted=wanted)
     names = sorted({one for one, is_wanted in zip(splits, wanted.tolist(), strict=True) if is_wanted})
     with contextlib.ExitStack() as stack:
         files: dict[str, BinaryIO] = {one: stack.enter_context(folder.open(f"{one}/{METADATA}")) for one in names}
@@ -94,12 +94,23 @@ def write_hf_imagefolder(
     content = card(shape, names, "{}/**", image=True, file_name=False)
     folder.write_bytes(CARD, content)
     counts = {one: int(sum(wanted[np.array(splits) == one])) for one in names}
-    written = Written(int(wanted.sum()), len(names) + 1, size + len(content), counts)
+    return Written(int(wanted.sum()), len(names) + 1 + linked, size + len(content) + linked_bytes, counts)
+
+
+def _put_pictures(
+    folder: FolderWriter, pictures: Pictures, splits: list[str], images: PictureSource | None, tally: Tally
+) -> tuple[Bools, int, int]:
+    """Put the pictures where their rows will be. Returns which images the dataset has (bool[pictures]), and the files
+    and bytes written."""
+    wanted = np.ones(len(pictures), np.bool_)
     if images is None:
-        return written
+        tally.note("noticed", _NO_PICTURES, IMAGE, len(pictures), pictures.names[:EXAMPLES])
+        return wanted, 0, 0
     paths = [f"{one}/{file}" for one, file in zip(splits, pictures.files, strict=True)]
-    linked, linked_bytes = link_pictures(folder, pictures, paths, images, tally)
-    return written._replace(files=written.files + linked, bytes=written.bytes + linked_bytes)
+    without: set[int] = set()
+    linked, linked_bytes = link_pictures(folder, pictures, paths, images, tally, without=without)
+    wanted[sorted(without)] = False
+    return wanted, linked, linked_bytes
 
 
 def _beside_metadata(name: str) -> str:
@@ -136,6 +147,7 @@ FORMAT = Format(
     name="hf_imagefolder",
     summary="Hugging Face imagefolder: pictures and metadata.jsonl",
     index=CARD,
+    rules=2,
     write=write_hf_imagefolder,
     options={"task": "detect", "split": None, "category": "index", "label": None},
 )

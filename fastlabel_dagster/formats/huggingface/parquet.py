@@ -1,14 +1,15 @@
 """A Hugging Face dataset as Parquet files: ``data/<split>-00000-of-00003.parquet``, with the pictures in them.
 
 ``load_dataset("parquet", …)``, or the folder on the Hub, gives typed features: pictures, and class labels with their
-names. Rows are streamed: memory is needed for a row group, and every picture is read once.
+names. Rows are streamed: memory is needed for a row group, every picture is read once, and so is every video whose
+frames are the pictures.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.huggingface.card import CARD, card, schema_metadata
 from fastlabel_dagster.formats.huggingface.label import find_labelling
+from fastlabel_dagster.formats.huggingface.pictures_inside import PictureReader, picture_weights
 from fastlabel_dagster.formats.huggingface.rows import (
     Rows,
     Shape,
@@ -27,9 +29,9 @@ from fastlabel_dagster.formats.huggingface.rows import (
     object_rows,
     splits_of,
 )
-from fastlabel_dagster.formats.pictures import Pictures, list_pictures
+from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
-from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
+from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.written import Written
@@ -63,7 +65,8 @@ def write_hf_parquet(
     Args:
         labels: what to write.
         folder: where to.
-        images: the pictures. A task without one has a null there. With None there is no column of pictures.
+        images: the pictures, or the videos frames are cut from. A task without one has a null there. With None there
+            is no column of pictures.
         tally: told of everything left out or changed.
         task: ``detect`` (a box around every shape) or ``classify`` (one label per picture).
         split: which part each image belongs to, as :func:`~fastlabel_dagster.formats.splits.parts_of` says; ``val``
@@ -92,26 +95,25 @@ def write_hf_parquet(
         shape = Shape(task, category, labelling.names)
         rows = label_rows(labels, pictures, labelling, tally, wanted=everyone)
     schema = _schema(shape, image=source is not None)
-    weights = _weights(pictures, source)
+    weights = np.ones(len(pictures)) if source is None else picture_weights(pictures, source)
     names = sorted(set(splits))
     chosen = np.array(splits)
     limit = SHARD_ROWS if source is None else file_bytes
-    missing: list[str] = []
     with contextlib.ExitStack() as stack:
         shards = {
             one: stack.enter_context(_Shards(folder, one, float(weights[chosen == one].sum()), limit, schema))
             for one in names
         }
-        for batch in rows:
-            of_batch = chosen[batch.picture]
-            for one in sorted(set(of_batch.tolist())):
-                mine = np.flatnonzero(of_batch == one)
-                part = Rows(batch.picture[mine], batch.columns.take(pa.array(mine)))
+        reader = None if source is None else stack.enter_context(PictureReader(pictures, source, tally))
+        for piece in _pieces(rows, weights, reader):
+            frames = {} if reader is None else reader.frames(piece.picture.tolist())
+            of_piece = chosen[piece.picture]
+            for one in sorted(set(of_piece.tolist())):
+                mine = np.flatnonzero(of_piece == one)
+                part = Rows(piece.picture[mine], piece.columns.take(pa.array(mine)))
                 for group in _groups(part, weights, min(limit, _GROUP_BYTES)):
-                    content = group.columns if source is None else _with_images(group, pictures, source, missing)
+                    content = group.columns if reader is None else _with_images(group, reader, frames)
                     shards[one].write(content.cast(schema), float(weights[group.picture].sum()))
-    if source is not None:
-        tally.note("dropped", source.absent, IMAGE, len(missing), missing[:EXAMPLES])
     files, size = (sum(getattr(one, what) for one in shards.values()) for what in ("files", "bytes"))
     readme = card(shape, names, "data/{}-*", image=source is not None, file_name=True)
     folder.write_bytes(CARD, readme)
@@ -193,12 +195,14 @@ def _schema(shape: Shape, *, image: bool) -> pa.Schema:
     return pa.schema(fields, metadata=dict(schema_metadata(shape, image=image)))
 
 
-def _weights(pictures: Pictures, source: PictureSource | None) -> NDArray[np.float64]:
-    """What each row weighs: the bytes of its picture, or 1."""
-    if source is None:
-        return np.ones(len(pictures))
-    held = (source.held.get(task_id) for task_id in pictures.task_ids)
-    return np.fromiter((max(1, picture.size) if picture else 1 for picture in held), np.float64, len(pictures))
+def _pieces(rows: Iterable[Rows], weights: NDArray[np.float64], reader: PictureReader | None) -> Iterator[Rows]:
+    """The batches; those with frames of videos in pieces of the size of a row group, for the frames of a piece are in
+    memory together: its splits share them, and the video is decoded once for all."""
+    for batch in rows:
+        if reader is not None and reader.has_frames(batch.picture.tolist()):
+            yield from _groups(batch, weights, _GROUP_BYTES)
+        else:
+            yield batch
 
 
 def _groups(rows: Rows, weights: NDArray[np.float64], limit: float) -> Iterator[Rows]:
@@ -212,19 +216,12 @@ def _groups(rows: Rows, weights: NDArray[np.float64], limit: float) -> Iterator[
         first += count
 
 
-def _with_images(rows: Rows, pictures: Pictures, source: PictureSource, missing: list[str]) -> pa.Table:
-    """The columns with ``image`` before them; null where there is no picture, whose name is added to ``missing``."""
-    contents: list[bytes | None] = []
-    paths: list[str | None] = []
-    for row in rows.picture.tolist():
-        picture = source.held.get(pictures.task_ids[row])
-        try:
-            contents.append(None if picture is None else picture.store.read_bytes(picture.path))
-        except FileNotFoundError:
-            contents.append(None)
-        paths.append(None if contents[-1] is None else pictures.files[row])
-        if contents[-1] is None:
-            missing.append(pictures.names[row])
+def _with_images(rows: Rows, reader: PictureReader, frames: Mapping[int, bytes | None]) -> pa.Table:
+    """The columns with ``image`` before them, null where there is no picture."""
+    places = rows.picture.tolist()
+    contents = [frames[row] if row in frames else reader.stored(row) for row in places]
+    files = [reader.pictures.files[row] for row in places]
+    paths = [None if content is None else file for content, file in zip(contents, files, strict=True)]
     fields = [pa.array(contents, pa.binary()), pa.array(paths, pa.string())]
     mask = pa.array([content is None for content in contents], pa.bool_())
     image = pa.StructArray.from_arrays(fields, fields=list(_IMAGE), mask=mask)
@@ -235,6 +232,7 @@ FORMAT = Format(
     name="hf_parquet",
     summary="Hugging Face dataset as Parquet, pictures included",
     index=CARD,
+    rules=2,
     write=write_hf_parquet,
     options={
         "task": "detect",
