@@ -234,22 +234,37 @@ def _pose(batch: ShapeBatch, met: Met, count: int) -> _Lines:
     flat, told = batch.flat, batch.told
     slots = met.column("keypoint_count")
     told.drop(f"its class has more than the dataset's {count} keypoints", slots > count)
-    shares = _box_shares(batch)
     values, offsets, _ = keypoint_rows(flat, batch.column("keypoints"), met, np.full(len(flat), -1), told)
     rows = np.flatnonzero(told.kept)
-    flat_table = np.zeros((len(rows), 3 * count))
+    table = np.zeros((len(rows), 3 * count))
     lengths = np.diff(offsets)[rows]
     place = (np.repeat(np.arange(len(rows)), lengths), ranges(np.zeros(len(rows)), lengths))
-    flat_table[place] = values[ranges(offsets[:-1][rows], lengths)]
-    table = flat_table.reshape(len(rows), count, 3)
+    table[place] = values[ranges(offsets[:-1][rows], lengths)]
+    points = table.reshape(len(rows), count, 3)
     size = batch.size[rows][:, None, :]
-    placed = table[:, :, 2] > 0
-    gone = placed & ((table[:, :, :2] < 0) | (table[:, :, :2] > size)).any(axis=2)
-    table[gone] = 0
+    gone = (points[:, :, 2] > 0) & ((points[:, :, :2] < 0) | (points[:, :, :2] > size)).any(axis=2)
+    points[gone] = 0
     told.alter("a keypoint outside the image counts as not placed", _marked(rows[gone.any(axis=1)], flat))
-    table[:, :, :2] /= size
-    numbers = np.concatenate([shares[rows], flat_table], axis=1)
+    _shrink_boxes(batch, rows, points, gone.any(axis=1))
+    points[:, :, :2] /= size
+    shares = _box_shares(batch)
+    lasting = told.kept[rows]
+    rows, table = rows[lasting], table[lasting]
+    numbers = np.concatenate([shares[rows], table], axis=1)
     return _Lines(rows, _line_texts(met, rows, numbers.reshape(-1), np.full(len(rows), numbers.shape[1])))
+
+
+def _shrink_boxes(batch: ShapeBatch, rows: Ints, points: Floats, lessened: Bools) -> None:
+    """The boxes of the poses that lost keypoints (``lessened``: bool[k], of ``rows``) are those around the keypoints
+    that are left (``points``: float64[k, count, 3], pixels), where these have an area."""
+    rows, points = rows[lessened], points[lessened]
+    if not len(rows):
+        return
+    placed = points[:, :, 2:] > 0
+    first = np.where(placed, points[:, :, :2], np.inf).min(axis=1)
+    last = np.where(placed, points[:, :, :2], -np.inf).max(axis=1)
+    solid = (last - first > _SMALLEST * batch.size[rows]).all(axis=1)
+    batch.box[rows[solid]] = np.hstack([first, last])[solid]
 
 
 def _line_texts(met: Met, rows: Ints, shares: Floats, counts: Ints) -> pa.Array:

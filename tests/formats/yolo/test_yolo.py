@@ -290,3 +290,26 @@ def test_without_names_or_with_a_damaged_file_it_says_so(tmp_path):
     (tmp_path / "data.yaml").write_text("names: [a]\ntrain: nowhere")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         formats.read(tmp_path, format="yolo")
+
+
+def test_the_box_of_a_pose_is_the_one_around_the_keypoints_that_are_placed(bench):
+    def pose(**places):
+        placed = [{"name": key, "key": key, "value": [x, y, 1], "edges": []} for key, (x, y) in places.items()]
+        return bench.shape("pose_estimation", keypoints=placed)
+
+    points = [{"id": k, "key": k, "name": k, "color": "#000000", "edges": []} for k in ("head", "ear", "tail")]
+    classes = [bench.klass("dog", kind="pose_estimation", keypoints=points)]
+    out_at_the_right = pose(head=(10, 20), ear=(40, 60), tail=(130, 70))
+    one_left = pose(head=(10, 20), tail=(130, 70))
+    none_left = pose(head=(-10, -20), tail=(-30, -40))
+    task = bench.task("a.jpg", out_at_the_right, one_left, none_left)
+    report, files = bench.yolo(task, classes=classes, task="pose")
+    first, second = lines(files["a.txt"])
+    assert first == [0, 0.25, 0.5, 0.3, 0.5, 0.1, 0.25, 2, 0.4, 0.75, 2, 0, 0, 0]
+    # A single keypoint has no area, so the box stays the one around the whole pose, cut to the image.
+    assert second == [0, 0.55, 0.5625, 0.9, 0.625, 0.1, 0.25, 2, 0, 0, 0, 0, 0, 0]
+    assert (report.written, report.dropped_count) == (2, 1)
+    only_the_first = bench.labels(bench.task("a.jpg", out_at_the_right), classes=classes)
+    formats.write(only_the_first, format="yolo", target=bench.folder / "one", task="pose")
+    back = formats.read(bench.folder / "one", format="yolo", size=(100, 80))
+    assert not back.report.altered and not back.report.dropped
