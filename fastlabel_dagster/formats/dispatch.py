@@ -15,7 +15,7 @@ import orjson
 
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.formats.archive import SHARD_BYTES, ArchiveFolder, ArchiveKind
-from fastlabel_dagster.formats.errors import LossError
+from fastlabel_dagster.formats.errors import FormatError, LossError
 from fastlabel_dagster.formats.report import IMAGE, REPORT_FILE, ExportReport, Tally
 from fastlabel_dagster.formats.sources import (
     SOURCE,
@@ -181,9 +181,9 @@ def read(
     told = ReadTally(progress)
     path = Path(source)
     if is_archive(path):
-        labels = _read_unpacked(chosen, unpacked(path, told, limits), told, settings)
+        labels = _read_unpacked(chosen, path, unpacked(path, told, limits), told, settings)
     else:
-        labels = chosen.read(path, told, **settings)
+        labels = _read_folder(chosen, path, path, told, settings)
     labels.origin[SOURCE] = os.path.realpath(source)
     labels.report = ReadReport(
         format,
@@ -199,23 +199,52 @@ def read(
     return labels
 
 
-def _read_unpacked(chosen: registry.Format, content: Unpacked, told: ReadTally, settings: Mapping[str, Any]) -> Labels:
+def _read_unpacked(
+    chosen: registry.Format, source: Path, content: Unpacked, told: ReadTally, settings: Mapping[str, Any]
+) -> Labels:
     """The labels of an unpacked dataset; the files stay as long as they do."""
-    assert chosen.read is not None
     *likely, last = content.roots(chosen.index)
     labels: Labels | None = None
     try:
         for root in likely:
             with suppress(FileNotFoundError):
-                labels = chosen.read(root, told, **settings)
+                labels = _read_folder(chosen, root, source, told, settings)
                 break
         if labels is None:
-            labels = chosen.read(last, told, **settings)
+            labels = _read_folder(chosen, last, source, told, settings)
     except BaseException:
         content.remove()
         raise
     labels.files = content
     return labels
+
+
+def _read_folder(
+    chosen: registry.Format, root: Path, source: Path, told: ReadTally, settings: Mapping[str, Any]
+) -> Labels:
+    """The labels of the dataset at ``root``. Raises FormatError, naming ``source``, when it is one of ours in another
+    format: many share the name of an index or the suffix of their files, and would find nothing and say nothing."""
+    assert chosen.read is not None
+    said = None if registry.is_registered(chosen.name) else _format_of_export(root, chosen.index)
+    if said not in (None, chosen.name):
+        raise FormatError(source, f"it is a dataset of the format {said!r}, not {chosen.name!r}")
+    return chosen.read(root, told, **settings)
+
+
+def _format_of_export(root: Path, index: str) -> str | None:
+    """The format of the export that lies in a folder; None when there is none, or when somebody else has put a dataset
+    with that ``index`` beside it."""
+    if not root.is_dir():
+        return None
+    store = open_store(root)
+    report = _report_in(store)
+    if report is None or report.format not in registry.written_names():
+        return None
+    if not (root / registry.find(report.format).index).exists():
+        return None
+    mark = store.read_mark()
+    foreign = mark is not None and index not in mark.files and (root / index).is_file()
+    return None if foreign else report.format
 
 
 def is_current(

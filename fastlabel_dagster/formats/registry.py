@@ -115,6 +115,11 @@ def register(format: Format) -> None:
     _REGISTERED[format.name] = format
 
 
+def is_registered(name: str) -> bool:
+    """Whether a format is one of your own, made known by :func:`register`."""
+    return name in _REGISTERED
+
+
 def settings(known: Mapping[str, Any], given: Mapping[str, Any], of: str) -> dict[str, Any]:
     """``known`` options with what is ``given``. Raises ValueError for one that is not known, and for one
     that is not the switch, or the whole number, its default is."""

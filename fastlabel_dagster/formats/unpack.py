@@ -79,16 +79,22 @@ class Unpacked:
 
     def roots(self, index: str) -> list[Path]:
         """Where the dataset may begin, the likeliest first: people pack the folder as often as what is in it."""
-        inside = [path for path in self.folder.iterdir() if path.name != "__MACOSX"]
-        if len(inside) != 1 or not inside[0].is_dir():
+        inside = self.only_folder()
+        if inside is None:
             return [self.folder]
-        if (inside[0] / index).exists() and not (self.folder / index).exists():
-            return [inside[0], self.folder]
-        return [self.folder, inside[0]]
+        if (inside / index).exists() and not (self.folder / index).exists():
+            return [inside, self.folder]
+        return [self.folder, inside]
+
+    def only_folder(self) -> Path | None:
+        """The folder that is all there is, if there is one."""
+        inside = [path for path in self.folder.iterdir() if path.name != "__MACOSX"]
+        return inside[0] if len(inside) == 1 and inside[0].is_dir() else None
 
 
 def unpacked(source: Path, told: ReadTally, limits: ArchiveLimits | None = None) -> Unpacked:
-    """Unpack an archive (``.zip``, ``.tar``, ``.tar.gz``, ``.tgz``), or a folder of the archives we write.
+    """Unpack an archive (``.zip``, ``.tar``, ``.tar.gz``, ``.tgz``), or a folder of the archives we write, or an
+    archive of such a folder, which has the limits of the outer archive for everything in it.
 
     Members that lie outside of the folder, are links or devices, come twice or are damaged are left out and told. What
     is behind the place where an archive breaks off is one such thing.
@@ -102,12 +108,16 @@ def unpacked(source: Path, told: ReadTally, limits: ArchiveLimits | None = None)
         if source.is_dir():
             shards = _shards(source)
             for path in shards:
-                _unpack(path, result.folder, told, limits, prefix=f"{path.name}, ")
+                _unpack(path, _Sieve(path, result.folder, told, limits, f"{path.name}, "))
             for path in sorted(source.rglob("*")):
                 if path.is_file() and not path.is_symlink() and path not in shards:
                     _beside(path, result.folder / path.relative_to(source))
         else:
-            _unpack(source, result.folder, told, limits, prefix="")
+            sieve = _Sieve(source, result.folder, told, limits, "")
+            _unpack(source, sieve)
+            for root in (result.folder, result.only_folder()):
+                for path in _shards(root) if root is not None else ():
+                    _unpack_shard(source, path, sieve)
     except BaseException:
         result.remove()
         raise
@@ -116,7 +126,7 @@ def unpacked(source: Path, told: ReadTally, limits: ArchiveLimits | None = None)
 
 def _shards(folder: Path) -> list[Path]:
     """The archives in a folder that says itself that it has some."""
-    found = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    found = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name) and path.is_file())
     if not found:
         return []
     try:
@@ -134,9 +144,27 @@ def _beside(path: Path, target: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def _unpack(archive: Path, folder: Path, told: ReadTally, limits: ArchiveLimits, *, prefix: str) -> None:
-    sieve = _Sieve(archive, folder, told, limits, prefix)
+def _unpack(archive: Path, sieve: _Sieve) -> None:
     (_unpack_zip if archive.name.lower().endswith(_ZIP) else _unpack_tar)(archive, sieve)
+
+
+def _unpack_shard(archive: Path, shard: Path, outer: _Sieve) -> None:
+    """Replace an archive that was in ``archive`` by its files."""
+    try:
+        _unpack(shard, outer.inner(shard))
+    except FormatError as error:  # the temporary folder says nothing to people
+        place = f"{shard.name}, {error.place}" if error.place else shard.name
+        raise FormatError(archive, error.problem, place=place) from error
+    outer.forget(shard.stat().st_size)
+    shard.unlink()
+
+
+@dataclass
+class _Spent:
+    """What has come out of an archive, and of those in it."""
+
+    bytes: int = 0
+    members: int = 0
 
 
 class _Sieve:
@@ -146,18 +174,28 @@ class _Sieve:
         self.archive, self.limits = archive, limits
         self._folder, self._told, self._prefix = folder, told, prefix
         self.most = min(limits.bytes, limits.slack + limits.ratio * archive.stat().st_size)
-        self._bytes = self._members = 0
+        self._spent = _Spent()
+
+    def inner(self, shard: Path) -> _Sieve:
+        """For the members of an archive that came through this one; both together have the limits of this one."""
+        result = _Sieve(shard, shard.parent, self._told, self.limits, f"{self._prefix}{shard.name}, ")
+        result.most, result._spent = self.most, self._spent
+        return result
+
+    def forget(self, size: int) -> None:
+        """So many bytes are gone again."""
+        self._spent.bytes -= size
 
     def count(self, member: str) -> None:
         """One more member. Raises FormatError when they are too many."""
-        self._members += 1
-        if self._members > self.limits.members:
+        self._spent.members += 1
+        if self._spent.members > self.limits.members:
             raise FormatError(self.archive, f"it has more than {self.limits.members:,} members", place=member)
 
     def weigh(self, size: int, member: str) -> None:
         """So many more bytes. Raises FormatError when they are too many."""
-        self._bytes += size
-        if self._bytes > self.most:
+        self._spent.bytes += size
+        if self._spent.bytes > self.most:
             raise FormatError(
                 self.archive,
                 f"it unpacks to more than {int(self.most):,} bytes, as bombs do; ArchiveLimits can allow it",

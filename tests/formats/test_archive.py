@@ -180,6 +180,52 @@ def test_packed_datasets(tmp_path: Path, project: Any, pictures: Any, name: str,
     assert not any(path.exists() for path in folders), "the temporary folder goes with the labels"
 
 
+@pytest.mark.parametrize("name", ["d.zip", "d.tar", "d.tgz"])
+@pytest.mark.parametrize("prefix", ["", "dataset/"])
+@pytest.mark.parametrize("format", ["yolo", "coco"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_archives_in_an_archive(
+    tmp_path: Path, project: Any, pictures: Any, name: str, prefix: str, format: str, kind: str
+) -> None:
+    """An export in archives, downloaded as one file, is the dataset it was."""
+    images = pictures(project, tmp_path / "pictures")
+    formats.write(project, format=format, target=tmp_path / "plain", images=images)
+    formats.write(project, format=format, target=tmp_path / "out", images=images, archive=kind, shard_bytes=900)
+    content = formats.read(packed(tmp_path / "out", tmp_path / name, prefix), format=format)
+    assert plain(content) == plain(formats.read(tmp_path / "plain", format=format))
+    assert content.report.annotations == 7
+    assert content.report.dropped == ()
+    folder = content.files.folder / prefix
+    assert not list(folder.glob("data-*")), "the inner archives are not kept beside their files"
+    assert all(Path(url.removeprefix("file://")).is_file() for url in content.tasks["url"].to_pylist())
+
+
+def test_archives_in_an_archive_share_its_limits(tmp_path: Path) -> None:
+    evil_zip(tmp_path / "data-00000.zip", ("zeros.json", bytes(3 * 2**20), 0o100644), ("b.json", b"", 0o100644))
+    shard = (tmp_path / "data-00000.zip").read_bytes()
+    report = ("report.json", b'{"archive": {"kind": "zip"}}', 0o100644)
+    evil_zip(tmp_path / "d.zip", ("data-00000.zip", shard, 0o100644), ("tasks.json", TASKS, 0o100644), report)
+    before = temporary_folders()
+    with pytest.raises(FormatError, match=r"d\.zip, data-00000\.zip, zeros\.json.*bomb") as caught:
+        formats.read(tmp_path / "d.zip", format="fastlabel", limits=ArchiveLimits(bytes=2**20))
+    assert caught.value.path == str(tmp_path / "d.zip")
+    with pytest.raises(FormatError, match=r"data-00000\.zip, b\.json.*members"):
+        formats.read(tmp_path / "d.zip", format="fastlabel", limits=ArchiveLimits(members=4))
+    # Two times the ratio would be its square: only the outer archive counts.
+    with pytest.raises(FormatError, match=r"data-00000\.zip, zeros\.json.*bomb"):
+        formats.read(tmp_path / "d.zip", format="fastlabel", limits=ArchiveLimits(ratio=250, slack=0))
+    evil_zip(tmp_path / "e.zip", ("data-00000.zip", b"nothing", 0o100644), ("tasks.json", TASKS, 0o100644), report)
+    with pytest.raises(FormatError, match=r"e\.zip, data-00000\.zip: it is no zip"):
+        formats.read(tmp_path / "e.zip", format="fastlabel")
+    assert temporary_folders() == before
+
+
+def test_archives_in_an_archive_of_somebody_else_stay_closed(tmp_path: Path) -> None:
+    evil_zip(tmp_path / "d.zip", ("data-00000.zip", b"nothing", 0o100644), ("tasks.json", TASKS, 0o100644),
+             ("data-00001.zip/x.txt", b"", 0o100644))  # fmt: skip
+    assert plain(formats.read(tmp_path / "d.zip", format="fastlabel")) == json.loads(TASKS)
+
+
 def evil_zip(path: Path, *entries: tuple[str, bytes, int]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, data, mode in entries:
