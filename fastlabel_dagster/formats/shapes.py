@@ -15,13 +15,15 @@ from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array, valid_mask
 from fastlabel_dagster.labels.tables import Labels
 
 #: Types with an area.
 SHAPES = ("bbox", "polygon", "segmentation", "circle")
 #: The columns of the label tables a batch needs.
 NEEDS = ("task_id", "name", "width", "height", "annotations")
+REVERSED = "the corners of the box came in another order, they were put in order"
+CUT_MASK = "reached outside the image, its mask ends at the edge"
 NO_CLASS = "the class is not in the project, it was added behind the others"
 
 
@@ -53,8 +55,8 @@ class ShapeBatch:
 
     def sift(self, *wanted: str, what: str, sized: bool = True, classed: bool = True) -> None:
         """Drop all but the types ``wanted`` (named ``what``, as in "a box"), and what no format can hold: ill-formed
-        geometry, coordinates that are not finite or far away, (``classed``) no class, and (``sized``) no size of the
-        picture."""
+        geometry, coordinates that are not finite or far away, (``classed``) no class or an empty one, and (``sized``)
+        no size of the picture. Boxes whose corners were put in order are told."""
         flat, told = self.flat, self.told
         told.drop(f"not {what}", ~flat.is_type(*wanted))
         drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
@@ -63,10 +65,15 @@ class ShapeBatch:
         told.drop(TOO_FAR, is_too_far(self.box))
         told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
         if classed:
-            told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
+            # Readers take an empty name for none: what has one would be written, and lost when it is read.
+            told.drop(
+                "it has no class",
+                ~valid_mask(flat.value) | pc.fill_null(pc.equal(flat.value, ""), False).to_numpy(zero_copy_only=False),
+            )
         if sized:
             known: Bools = np.logical_and.reduce(self.size > 0, axis=1)
             told.drop("the size of the image is not known", ~known)
+        told.alter(REVERSED, flat.reversed)
 
     def meet(self, categories: Categories) -> Met:
         """The categories of those that are kept; unknown ones are added and noted."""

@@ -83,6 +83,9 @@ class FlatAnnotations:
     well_formed: Bools
     """bool[n]: False when the type promises geometry and the points do not fit it: a wrong or odd count of numbers,
     null or missing points, a ring of fewer than three vertices. Such an annotation has no ring."""
+    reversed: Bools
+    """bool[n]: a bbox whose points came with x1 > x2 or y1 > y2. Its ring begins at the top left like that of any
+    other: the order of its corners says nothing about the box, and must not turn it."""
 
     def __len__(self) -> int:
         return len(self.task)
@@ -110,7 +113,8 @@ class FlatAnnotations:
 def flatten(tasks: pa.Table) -> FlatAnnotations:
     """The geometry of every annotation of ``tasks`` (columns ``annotations``, and ``width``/``height`` when present).
 
-    Rings by type: bbox 4 corners from (x1, y1) around, turned by ``rotation`` about the box's centre; polygon its
+    Rings by type: bbox 4 corners clockwise from the top left, whichever two of them its points name, turned by
+    ``rotation`` about the box's centre; polygon its
     outline and line its path (open) as they came; segmentation each ring of each region without the vertex that repeats
     the first; keypoint one vertex; circle its centre; pose_estimation the x, y of its placed keypoints in their order.
     """
@@ -159,8 +163,10 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
     ]
     rotation = np.where(valid_mask(column["rotation"]), floats(column["rotation"]), 0.0)
     boxed = np.flatnonzero(bbox)
+    is_reversed = np.zeros(n, dtype=np.bool_)
     if len(boxed):
         ends = numbers[points.starts[boxed, None] + np.arange(4)]
+        is_reversed[boxed] = _put_in_order(ends)
         coords[ring_offsets[first_ring[boxed], None] + np.arange(4)] = _corners(ends, rotation[boxed])
     coords[ranges(ring_offsets[segmentation_rings], rings.vertices)] = rings.coords
     coords[ranges(ring_offsets[first_ring[placed.fits]], placed.counts[placed.fits])] = placed.coords
@@ -186,6 +192,7 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
         width=_size(tasks, "width")[task],
         height=_size(tasks, "height")[task],
         well_formed=well_formed,
+        reversed=is_reversed,
     )
 
 
@@ -294,6 +301,17 @@ def _no_nulls(lists: Ragged) -> Bools:
     nulls = offsets_of(~valid_mask(lists.values))
     none: Bools = nulls[lists.starts + lists.lengths] == nulls[lists.starts]
     return none
+
+
+def _put_in_order(ends: Floats) -> Bools:
+    """Make x1 <= x2 and y1 <= y2 of boxes (float64[b, 4]: x1, y1, x2, y2), in place; bool[b]: it was not so.
+
+    NaN is in no order and stays where it came."""
+    swapped: Bools = ends[:, :2] > ends[:, 2:]
+    row, axis = np.nonzero(swapped)
+    ends[row, axis], ends[row, axis + 2] = ends[row, axis + 2], ends[row, axis]
+    result: Bools = np.logical_or.reduce(swapped, axis=1)
+    return result
 
 
 def _corners(ends: Floats, degrees: Floats) -> Floats:

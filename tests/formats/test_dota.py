@@ -52,7 +52,7 @@ def annotations_of(content):
     return [annotation for task in to_fastlabel(content) for annotation in task["annotations"]]
 
 
-def test_a_box_is_its_four_corners_clockwise_from_its_own_first(bench, dota):
+def test_a_box_is_its_four_corners_clockwise_from_its_own_top_left(bench, dota):
     _, files = dota(
         bench.task(
             "a.png",
@@ -67,7 +67,7 @@ def test_a_box_is_its_four_corners_clockwise_from_its_own_first(bench, dota):
     assert files == {
         "labelTxt/a.txt": "10 20 30 20 30 40 10 40 dog 0\n"
         "60 10 60 90 40 90 40 10 dog 0\n"
-        "30 20 30 40 10 40 10 20 dog 1\n"
+        "10 20 30 20 30 40 10 40 dog 1\n"
         "1 2 9 2.5 8 7 0 6 dog 2\n"
         "0 6 1 2 9 2.5 8 7 dog 0\n",
         "labelTxt/b.txt": "",

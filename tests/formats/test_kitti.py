@@ -124,6 +124,7 @@ def test_shapes_become_boxes_and_the_rest_is_dropped(bench, kitti):
         ("bbox", "a rotated box became the upright box around it"): 1,
         ("polygon", "a shape became the box around it"): 1,
         ("circle", "a shape became the box around it"): 1,
+        ("bbox", "the corners of the box came in another order, they were put in order"): 1,
     }
     assert [note.reason for note in report.noticed] == ["it reaches outside the image"]
 

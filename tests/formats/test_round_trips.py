@@ -338,6 +338,18 @@ def test_what_is_not_carried_is_told(format, case):
     is_told()
 
 
+@pytest.mark.parametrize("format", ["coco", "coco_parquet", "dota", "labelme"])
+@pytest.mark.parametrize("points", [[30, 40, 10, 30], [30, 30, 10, 40], [10, 40, 30, 30]])
+def test_corners_in_another_order_turn_no_box(bench, format, points):
+    told = bench.write(bench.task("a.jpg", bench.shape("bbox", points, rotation=30)), format=format).altered
+    assert "the corners of the box came in another order, they were put in order" in [note.reason for note in told]
+    back = formats.read(bench.folder / format, format=format)
+    ((found,),) = (task["annotations"] for task in to_fastlabel(back))
+    assert found["type"] == "bbox"
+    np.testing.assert_allclose(found["points"], [10, 30, 30, 40], atol=1e-6)
+    assert same_turn(found["rotation"], 30)
+
+
 # Real photographs ---------------------------------------------------------------------------------------------------
 
 

@@ -100,6 +100,24 @@ def test_rotation_is_clockwise_about_the_centre() -> None:
     assert half_quarter.rotation.tolist() == [45]
 
 
+@pytest.mark.parametrize("rotation", [0, 30, 90])
+def test_any_two_opposite_corners_make_the_same_box(rotation: float) -> None:
+    ends = [(10, 20, 30, 40), (30, 40, 10, 20), (30, 20, 10, 40), (10, 40, 30, 20)]
+    flat = flatten(table(*(bbox(*points, rotation=rotation) for points in ends)))
+    assert flat.reversed.tolist() == [False, True, True, True]
+    first, *others = np.split(flat.coords, 4)
+    for other in others:
+        assert other.tolist() == first.tolist()
+
+
+def test_only_boxes_are_reversed_and_nan_is_in_no_order() -> None:
+    flat = flatten(
+        table(bbox(5, 5, 5, 5), bbox(NAN, 9, 1, 2), bbox(9, 9, NAN, NAN), of("line", 9, 9, 1, 1), bbox(9, 1, 2))
+    )
+    assert flat.reversed.tolist() == [False, True, False, False, False]
+    np.testing.assert_array_equal(flat.coords[4:8], [[NAN, 2], [1, 2], [1, 9], [NAN, 9]])
+
+
 @pytest.mark.parametrize(
     "annotation",
     [

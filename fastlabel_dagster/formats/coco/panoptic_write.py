@@ -34,7 +34,7 @@ from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.masks.shapes import annotation_spans
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
-from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.painting import Spans, picked
@@ -142,6 +142,7 @@ class _Painter:
         told = self.batch.told
         told.drop("it has no pixel: it lies outside the image, or between the centres of pixels", self._empty)
         told.drop("later annotations cover all of it", self._covered)
+        told.alter(CUT_MASK, self.batch.outside())
         told.alter("later annotations cover a part of it, which is theirs", self._partly)
         told.alter("it became one segment with the other stuff of its class", self._merged)
         told.notice("a hole reaches outside its outline, only what lies inside was cut out", self._leaving)

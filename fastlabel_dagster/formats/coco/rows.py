@@ -14,7 +14,8 @@ line, others       dropped: COCO has no place for them
 =================  ====================================================================================================
 
 ``area`` is that of the shape as drawn, also where it reaches outside the image: width x height of a box, outlines less
-what regions share of a polygon. That of a run-length mask is the number of its pixels, which end at the image's edge.
+what regions share of a polygon. That of a run-length mask is the number of its pixels, which end at the image's edge,
+as does its ``bbox``.
 
 Any of them with the attribute ``iscrowd`` switched on becomes a crowd: ``iscrowd`` 1 and a run-length mask.
 """
@@ -34,8 +35,8 @@ from fastlabel_dagster.formats.coco.columns import list_array
 from fastlabel_dagster.formats.coco.run_lengths import RunLengths, run_lengths
 from fastlabel_dagster.formats.coco.stated import StatedShapes, stated_shapes
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, SLACK, Rings, is_turned, outline_rings
-from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
+from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, Rings, is_turned, outline_rings
+from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
 from fastlabel_dagster.formats.united import united_areas
 from fastlabel_dagster.labels.geometry import areas
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offsets_of, ranges
@@ -100,7 +101,7 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle") & ~masked)
     told.alter("a polygon with holes became a mask of pixels", holes & ~attributes.crowd)
     told.alter("a crowd became a mask of pixels", attributes.crowd & shape)
-    _tell_of_edges(batch, masked)
+    cut = _tell_of_edges(batch, masked)
 
     kept = np.flatnonzero(told.kept)
     polygonal = told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat) | rectangles)
@@ -113,6 +114,7 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     points, offsets, placed = keypoint_rows(
         flat, batch.column("keypoints"), met, point_slot, told, posed=flat.is_type(POSE) | boxes_with_points
     )
+    box[cut] = np.clip(box[cut], 0, np.tile(batch.size[cut], 2))
     apply_stated_boxes(box, attributes)
     stated = _stated(batch, attributes, pose & told.kept, area)
     extent = np.column_stack([box[kept, :2], box[kept, 2:] - box[kept, :2]])
@@ -146,13 +148,13 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     )
 
 
-def _tell_of_edges(batch: ShapeBatch, masked: Bools) -> None:
-    """What reaches outside the image stays as it is drawn, but for masks."""
-    box, told = batch.box, batch.told
-    beyond = np.hstack([box[:, :2] < -SLACK, box[:, 2:] > batch.size + SLACK])
-    outside: Bools = np.logical_or.reduce(beyond, axis=1)
+def _tell_of_edges(batch: ShapeBatch, masked: Bools) -> Bools:
+    """What reaches outside the image stays as it is drawn, but for masks; bool[n]: those of them that are kept."""
+    told, outside = batch.told, batch.outside()
     told.notice("reaches outside the image", outside & ~masked)
-    told.alter("reached outside the image, its mask ends at the edge", outside & masked)
+    told.alter(CUT_MASK, outside & masked)
+    cut: Bools = outside & masked & told.kept
+    return cut
 
 
 def _masks(batch: ShapeBatch, masked: Bools, area: Floats) -> RunLengths:

@@ -29,7 +29,7 @@ from fastlabel_dagster.formats.attributes import AttributeValues, attribute_valu
 from fastlabel_dagster.formats.categories import POSE
 from fastlabel_dagster.formats.labelme.masks import DrawnMask, draw_mask
 from fastlabel_dagster.formats.outlines import is_turned, regions_of
-from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
+from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, json_text
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, valid_mask
 
@@ -228,7 +228,7 @@ def _masks(batch: ShapeBatch, wanted: Bools) -> dict[int, DrawnMask]:
         drawn[row] = mask
         marks["overlap"][row], marks["leave"][row] = mask.overlaps, mask.holes_leave
     told.drop("its mask has no pixel: it lies outside the image, or its holes leave nothing", marks["empty"])
-    told.alter("reached outside the image, its mask ends at the edge", marks["cut"])
+    told.alter(CUT_MASK, marks["cut"])
     told.notice("its regions overlap", marks["overlap"])
     told.notice("a hole reaches outside its outline, only what lies inside was cut out", marks["leave"])
     return drawn

@@ -22,7 +22,7 @@ from fastlabel_dagster.formats.masks.png import MOST_PIXELS, encode_grey16, pale
 from fastlabel_dagster.formats.masks.shapes import PIXELS, annotation_spans, edge_pixels
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
-from fastlabel_dagster.formats.shapes import NO_CLASS, SHAPES, ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import CUT_MASK, NO_CLASS, SHAPES, ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.painting import runs_to_pixels
@@ -186,6 +186,7 @@ def _batch_masks(batch: ShapeBatch, plan: _Plan) -> Iterator[tuple[int, bytes, d
             yield int(pictures[nth]), png, about
     told.drop("it has no pixel within the image", gone)
     told.drop("later annotations cover all of it", covered)
+    told.alter(CUT_MASK, batch.outside())
     told.notice("later annotations cover a part of it", cut)
     told.notice("a hole reaches outside its outline, only what lies inside was cut out", leaving)
     told.finish()

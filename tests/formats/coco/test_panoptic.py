@@ -81,6 +81,21 @@ def test_later_annotations_lie_above_earlier_ones_and_every_pixel_is_one_segment
     assert categories["dog"]["color"] == [16, 32, 48] and categories["dog"]["isthing"] == 1
 
 
+def test_what_is_cut_at_the_edge_is_told(bench):
+    shapes = [
+        bench.shape("bbox", [-5, 0, 5, 10], id="left"),
+        bench.shape("bbox", [20, 0, 100, 80], id="inside"),
+        bench.shape("bbox", [200, 0, 210, 9], id="nowhere"),
+    ]
+    report = bench.write(bench.task("a.jpg", *shapes), format="coco_panoptic")
+    document, segments = panoptic(bench.folder / "coco_panoptic")
+    judge(document, segments)
+    assert [(note.reason, note.examples) for note in report.altered] == [
+        ("reached outside the image, its mask ends at the edge", ("a.jpg · left",))
+    ]
+    assert (report.written, report.dropped_count) == (2, 1)
+
+
 def test_stuff_is_one_segment_of_its_class(bench):
     shapes = [bench.shape("bbox", [x, 0, x + 10, 10], value) for x, value in ((0, "sky"), (20, "dog"), (5, "sky"))]
     report = bench.write(

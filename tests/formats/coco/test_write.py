@@ -30,7 +30,39 @@ def test_a_box_is_a_box_without_outline_whatever_corner_comes_first(bench):
     (annotation,) = coco.dataset["annotations"]
     assert annotation["bbox"] == [10, 20, 20, 20]
     assert (annotation["segmentation"], annotation["area"], annotation["iscrowd"]) == ([], 400, 0)
-    assert report.written == 1 and not report.dropped and not report.altered
+    assert report.written == 1 and not report.dropped
+    assert [note.reason for note in report.altered] == [
+        "the corners of the box came in another order, they were put in order"
+    ]
+
+
+def test_a_class_without_a_name_is_no_class(bench):
+    shapes = [bench.shape("bbox", [1, 2, 3, 4], value) for value in ("", None, "dog")]
+    report, coco = bench.coco(bench.task("a.jpg", *shapes))
+    assert [(note.reason, note.count) for note in report.dropped] == [("it has no class", 2)]
+    assert [category["name"] for category in coco.dataset["categories"]] == ["dog"]
+    assert len(coco.dataset["annotations"]) == report.written == 1
+
+
+def test_the_box_of_a_mask_ends_where_the_mask_does(bench):
+    outline, hole = [-10, -10, 50, -10, 50, 50, -10, 50], [10, 10, 10, 30, 30, 30, 30, 10]
+    beyond = [90, 70, 120, 70, 120, 95, 90, 95]
+    report, coco = bench.coco(
+        bench.task(
+            "a.jpg",
+            bench.shape("segmentation", [[outline, hole]]),
+            bench.shape("segmentation", [[outline, hole], [beyond]]),
+            bench.shape("segmentation", [[outline]]),
+        )
+    )
+    first, second, plain = coco.dataset["annotations"]
+    assert (first["bbox"], first["area"]) == ([0, 0, 50, 50], 50 * 50 - 400)
+    assert second["bbox"] == [0, 0, 100, 80]
+    assert plain["bbox"] == [-10, -10, 60, 60]
+    y, x = np.nonzero(coco.annToMask(first))
+    assert first["bbox"] == [x.min(), y.min(), x.max() + 1, y.max() + 1]
+    told = {note.reason: note.count for note in report.altered}
+    assert told["reached outside the image, its mask ends at the edge"] == 2
 
 
 def test_a_turned_box_keeps_its_shape_in_an_enclosing_box(bench):

@@ -81,6 +81,22 @@ def test_everything_that_is_not_in_a_mask_is_told(bench, ours):
     assert masks["a.png"].counts() == {0: 8000 - 400 - 200 - 300, 3: 375, 4: 225, 5: 300}
 
 
+@pytest.mark.parametrize("pixels", ["centers", "sdk"])
+@pytest.mark.parametrize("format", ["semantic_masks", "instance_masks"])
+def test_what_is_cut_at_the_edge_is_told(bench, ours, format, pixels):
+    shapes = [
+        bench.shape("bbox", [-5, 0, 5, 10], id="left"),
+        bench.shape("circle", [95, 70, 9], id="corner"),
+        bench.shape("bbox", [20, 0, 100, 20], id="inside"),
+        bench.shape("bbox", [200, 0, 210, 9], id="nowhere"),
+    ]
+    report, _ = ours([bench.task("a.jpg", *shapes)], format, project=[bench.klass("dog")], pixels=pixels)
+    (box, circle) = report.altered
+    assert box.reason == circle.reason == "reached outside the image, its mask ends at the edge"
+    assert (box.examples, circle.examples) == (("a.jpg · left",), ("a.jpg · corner",))
+    assert [note.examples for note in report.dropped] == [("a.jpg · nowhere",)]
+
+
 def test_pictures_without_a_size_or_too_large_have_no_mask(bench, ours):
     box = bench.shape("bbox", [0, 0, 10, 10])
     tasks = [
