@@ -234,6 +234,7 @@ def _pose(batch: ShapeBatch, met: Met, count: int) -> _Lines:
     flat, told = batch.flat, batch.told
     slots = met.column("keypoint_count")
     told.drop(f"its class has more than the dataset's {count} keypoints", slots > count)
+    shares = _box_shares(batch)
     values, offsets, _ = keypoint_rows(flat, batch.column("keypoints"), met, np.full(len(flat), -1), told)
     rows = np.flatnonzero(told.kept)
     table = np.zeros((len(rows), 3 * count))
@@ -242,29 +243,28 @@ def _pose(batch: ShapeBatch, met: Met, count: int) -> _Lines:
     table[place] = values[ranges(offsets[:-1][rows], lengths)]
     points = table.reshape(len(rows), count, 3)
     size = batch.size[rows][:, None, :]
-    gone = (points[:, :, 2] > 0) & ((points[:, :, :2] < 0) | (points[:, :, :2] > size)).any(axis=2)
+    out = (points[:, :, :2] < 0) | (points[:, :, :2] > size)
+    gone: Bools = np.logical_and(points[:, :, 2] > 0, np.logical_or.reduce(out, axis=2))
     points[gone] = 0
-    told.alter("a keypoint outside the image counts as not placed", _marked(rows[gone.any(axis=1)], flat))
-    _shrink_boxes(batch, rows, points, gone.any(axis=1))
+    lessened: Bools = np.logical_or.reduce(gone, axis=1)
+    told.alter("a keypoint outside the image counts as not placed", _marked(rows[lessened], flat))
     points[:, :, :2] /= size
-    shares = _box_shares(batch)
-    lasting = told.kept[rows]
-    rows, table = rows[lasting], table[lasting]
+    _shrink_boxes(shares, rows[lessened], points[lessened])
     numbers = np.concatenate([shares[rows], table], axis=1)
     return _Lines(rows, _line_texts(met, rows, numbers.reshape(-1), np.full(len(rows), numbers.shape[1])))
 
 
-def _shrink_boxes(batch: ShapeBatch, rows: Ints, points: Floats, lessened: Bools) -> None:
-    """The boxes of the poses that lost keypoints (``lessened``: bool[k], of ``rows``) are those around the keypoints
-    that are left (``points``: float64[k, count, 3], pixels), where these have an area."""
-    rows, points = rows[lessened], points[lessened]
+def _shrink_boxes(shares: Floats, rows: Ints, points: Floats) -> None:
+    """Make the boxes (``shares``: float64[n, 4], centre and size) of the poses ``rows``, which lost keypoints, those
+    around the keypoints left (``points``: float64[k, count, 3], shares too), where these have an area."""
     if not len(rows):
         return
     placed = points[:, :, 2:] > 0
     first = np.where(placed, points[:, :, :2], np.inf).min(axis=1)
     last = np.where(placed, points[:, :, :2], -np.inf).max(axis=1)
-    solid = (last - first > _SMALLEST * batch.size[rows]).all(axis=1)
-    batch.box[rows[solid]] = np.hstack([first, last])[solid]
+    solid: Bools = np.logical_and.reduce(last - first > _SMALLEST, axis=1)
+    first, last = first[solid], last[solid]
+    shares[rows[solid]] = np.hstack([(first + last) / 2, last - first])
 
 
 def _line_texts(met: Met, rows: Ints, shares: Floats, counts: Ints) -> pa.Array:
