@@ -289,7 +289,7 @@ def compare(shapes, content: labels.Labels, read: labels.Labels, case: Carried) 
     for (kind, _), task in zip(shapes, before, strict=True):
         back, (was,) = after[task["name"]], task["annotations"]
         assert (back.get("id") == task["id"]) is case.task_ids
-        tags = {"all": ["val", "night"], "split": ["train"], "none": []}[case.tags]
+        tags = {"all": ["val", "night"], "split": ["val"], "none": []}[case.tags]
         assert (back.get("tags") or []) == tags
         assert (back.get("status") == task["status"]) is case.status
         if len(back["annotations"]) != 1:
