@@ -84,7 +84,7 @@ _HEAD = """# Benchmarks
 Written by `make bench`: one run, the same input for everybody, from files to files in memory (tmpfs).
 Machine: {machine}. Versions: {versions}; the other converters are those of `benchmarks/peers.txt`.
 
-Each figure is the median of {runs} processes (one for what takes longer than ten seconds); every process has done the
+Each figure is the median of {runs} processes (one for what takes longer than four seconds); every process has done the
 step on a small input before its clock starts. "Beside ours" is how many times our time somebody needs: above 1 is
 slower. The peak is the largest resident size of the process, libraries and input included.
 
