@@ -8,6 +8,7 @@ import json
 import os
 import random
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -302,9 +303,13 @@ def test_a_bomb_in_the_headers_of_a_tar(tmp_path: Path) -> None:
         formats.read(tmp_path / "bomb.tgz", format="fastlabel", limits=ArchiveLimits(slack=2**20))
 
 
-def temporary_folders() -> set[str]:
-    import tempfile
+@pytest.fixture(autouse=True)
+def _temporary_place_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests unpack archives too while these look at what is left behind."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
 
+
+def temporary_folders() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("fastlabel-*")}
 
 
