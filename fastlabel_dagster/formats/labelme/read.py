@@ -34,6 +34,7 @@ from fastlabel_dagster.formats.labelme.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.formats.splits import PART_OF_TAG
+from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
 from fastlabel_dagster.labels.tables import Labels
@@ -224,7 +225,7 @@ class _Shapes:
         numbers: list[float] = []
         for number, shape in enumerate(shapes, start=1):
             box = plain_box(shape) if type(shape) is dict else None
-            if box is not None and type(label := shape.get("label")) is str and label and _is_text(label):
+            if box is not None and type(label := shape.get("label")) is str and label and encodable(label):
                 self._order += 1
                 orders.append(self._order)
                 values.append(label)
@@ -238,7 +239,7 @@ class _Shapes:
             label = shape.get("label")
             if type(label) is int:
                 label = str(label)
-            if not isinstance(label, str) or not label or not _is_text(label):
+            if not isinstance(label, str) or not label or not encodable(label):
                 self._reader.told.drop("a shape without a label", where=where)
                 continue
             try:
@@ -314,7 +315,7 @@ class _Shapes:
         flags = document.get("flags")
         about = document.get("flag_attributes")
         for value, is_set in flags.items() if isinstance(flags, dict) else ():
-            if is_set is True and value and _is_text(value):
+            if is_set is True and value and encodable(value):
                 said = about.get(value) if isinstance(about, dict) else None
                 attributes = attributes_of(said) if isinstance(said, dict) else []
                 self._order += 1
@@ -345,25 +346,14 @@ def _listed(root: Path) -> dict[str, FoundClass]:
 
 def _tags(document: dict[str, Any], folder: str) -> list[str]:
     stated = document.get("tags")
-    if isinstance(stated, list) and all(isinstance(tag, str) and _is_text(tag) for tag in stated):
+    if isinstance(stated, list) and all(isinstance(tag, str) and encodable(tag) for tag in stated):
         return stated
     part = PART_OF_TAG.get(folder.partition("/")[0].lower())
     return [part] if part else []
 
 
 def _own_text(value: Any) -> str:
-    return value if isinstance(value, str) and _is_text(value) else ""
-
-
-def _is_text(text: str) -> bool:
-    """Python's json lets half characters pass that no table can hold."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return value if isinstance(value, str) and encodable(value) else ""
 
 
 def _side(value: Any) -> int | None:
