@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
     from fastlabel_dagster.store import S3Options, open_store
     from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
-    from fastlabel_dagster.translator import FastLabelTranslator
+    from fastlabel_dagster.translator import DagsterFastLabelTranslator
 
 _HOMES = {
     "FastLabelClient": "fastlabel_dagster.api",
     "FastLabelError": "fastlabel_dagster.api",
     "FastLabelResource": "fastlabel_dagster.resource",
-    "FastLabelTranslator": "fastlabel_dagster.translator",
+    "DagsterFastLabelTranslator": "fastlabel_dagster.translator",
     "LabelMirror": "fastlabel_dagster.sync",
     "Labels": "fastlabel_dagster.labels",
     "S3Options": "fastlabel_dagster.store",
@@ -44,10 +44,10 @@ _HOMES = {
 _MODULES = ("formats", "labels", "ops")
 
 __all__ = [
+    "DagsterFastLabelTranslator",
     "FastLabelClient",
     "FastLabelError",
     "FastLabelResource",
-    "FastLabelTranslator",
     "LabelMirror",
     "Labels",
     "S3Options",

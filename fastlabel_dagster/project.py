@@ -17,7 +17,7 @@ from fastlabel_dagster.translator import safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
-    from fastlabel_dagster.translator import FastLabelTranslator
+    from fastlabel_dagster.translator import DagsterFastLabelTranslator
 
 
 def sync_job_name(project: str) -> str:
@@ -41,7 +41,7 @@ def build_fastlabel_project(
     nightly_at: str | None = "0 3 * * *",
     time_zone: str = "UTC",
     resource: FastLabelResource | None = None,
-    translator: FastLabelTranslator | None = None,
+    translator: DagsterFastLabelTranslator | None = None,
     group_name: str | None = None,
     resource_key: str = "fastlabel",
     s3: S3Options | None = None,

@@ -92,11 +92,11 @@ _KINDS: dict[str, set[str]] = {
 }
 
 
-class FastLabelTranslator:
+class DagsterFastLabelTranslator:
     """Decides key, group, description, kinds, owners and tags of each asset. Override :meth:`get_asset_spec`.
 
     Example:
-        >>> class Ours(FastLabelTranslator):
+        >>> class Ours(DagsterFastLabelTranslator):
         ...     def get_asset_spec(self, props):
         ...         spec = super().get_asset_spec(props)
         ...         return spec.replace_attributes(owners=["team:perception"])
@@ -121,8 +121,8 @@ class FastLabelTranslator:
         return dg.AssetKey([props.project, props.name])
 
 
-def asset_key(project: str, part: str, translator: FastLabelTranslator | None = None) -> dg.AssetKey:
+def asset_key(project: str, part: str, translator: DagsterFastLabelTranslator | None = None) -> dg.AssetKey:
     """Key of a project's asset ``part`` (any of :data:`PARTS` but ``export``), as ``translator`` names it."""
     name = project if part == "project" else part
     props = FastLabelAssetProps(project=project, part=part, name=name)
-    return (translator or FastLabelTranslator()).get_asset_spec(props).key
+    return (translator or DagsterFastLabelTranslator()).get_asset_spec(props).key

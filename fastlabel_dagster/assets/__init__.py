@@ -18,7 +18,7 @@ from fastlabel_dagster.checks import build_remote_checks
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
-    from fastlabel_dagster.translator import FastLabelTranslator
+    from fastlabel_dagster.translator import DagsterFastLabelTranslator
 
 __all__ = ["ExportPlan", "ProjectPlan", "TrainingPlan", "build_fastlabel_project_assets"]
 
@@ -33,7 +33,7 @@ def build_fastlabel_project_assets(
     publish_status: str = "approved",
     prune: bool = True,
     empty_share: float = 0.1,
-    translator: FastLabelTranslator | None = None,
+    translator: DagsterFastLabelTranslator | None = None,
     group_name: str | None = None,
     resource_key: str = "fastlabel",
     s3: S3Options | None = None,
@@ -64,7 +64,8 @@ def build_fastlabel_project_assets(
             the approved tasks. Only objects this project has published are ever deleted. Off, they stay, and are
             trained on with the rest.
         empty_share: largest share of labeled tasks without annotations before the check ``few_empty_tasks`` warns.
-        translator: names and describes the assets; see :class:`~fastlabel_dagster.translator.FastLabelTranslator`.
+        translator: names and describes the assets; see
+            :class:`~fastlabel_dagster.translator.DagsterFastLabelTranslator`.
         group_name: the assets' group; default made from the slug.
         resource_key: under which key the code location holds its ``FastLabelResource``.
         s3: endpoint, region and profile for an ``s3://`` store, where the environment does not decide.
@@ -73,7 +74,7 @@ def build_fastlabel_project_assets(
     Raises:
         ValueError: something is named that does not exist, or two exports have one name.
     """
-    from fastlabel_dagster.translator import FastLabelTranslator
+    from fastlabel_dagster.translator import DagsterFastLabelTranslator
 
     plan = ProjectPlan.of(
         project,
@@ -84,7 +85,7 @@ def build_fastlabel_project_assets(
         publish_status=publish_status,
         prune=prune,
         empty_share=empty_share,
-        translator=translator or FastLabelTranslator(),
+        translator=translator or DagsterFastLabelTranslator(),
         group_name=group_name,
         resource_key=resource_key,
         s3=s3,

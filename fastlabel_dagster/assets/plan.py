@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dagster as dg
 
 from fastlabel_dagster.formats import registry
-from fastlabel_dagster.translator import FastLabelAssetProps, FastLabelTranslator, safe_name
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options, Store
@@ -113,7 +113,7 @@ class ProjectPlan:
     publish_status: str = "approved"
     prune: bool = True
     empty_share: float = 0.1
-    translator: FastLabelTranslator = field(default_factory=FastLabelTranslator)
+    translator: DagsterFastLabelTranslator = field(default_factory=DagsterFastLabelTranslator)
     group_name: str | None = None
     resource_key: str = "fastlabel"
     s3: S3Options | None = None

@@ -15,7 +15,7 @@ from fastlabel_dagster.checks import IMPORTS_CHECK
 from fastlabel_dagster.resource import FastLabelResource, error_kind
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
 from fastlabel_dagster.sensors.target import JobLike, project_selection, target_of
-from fastlabel_dagster.translator import FastLabelTranslator, asset_key, safe_name
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, safe_name
 
 _KIND = "imports"
 #: How many settled histories a project's part of the cursor names one by one; older ones are known by their date.
@@ -34,7 +34,7 @@ def build_import_sensor(
     first_tick: Literal["from_now", "backfill"] = "from_now",
     name: str | None = None,
     resource_key: str = "fastlabel",
-    translator: FastLabelTranslator | None = None,
+    translator: DagsterFastLabelTranslator | None = None,
     time_budget_seconds: float = 10.0,
     minimum_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,

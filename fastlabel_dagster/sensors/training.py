@@ -14,7 +14,7 @@ from fastlabel_dagster.checks import TRAINING_CHECK
 from fastlabel_dagster.metadata.tables import without_query
 from fastlabel_dagster.resource import FastLabelResource, error_kind, resource_named
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
-from fastlabel_dagster.translator import FastLabelTranslator, asset_key, safe_name
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, safe_name
 
 _KIND = "training"
 #: How many materializations of the training asset are looked through for jobs, newest first.
@@ -39,7 +39,7 @@ def build_training_sensor(
     *,
     name: str | None = None,
     resource_key: str = "fastlabel",
-    translator: FastLabelTranslator | None = None,
+    translator: DagsterFastLabelTranslator | None = None,
     time_budget_seconds: float = 10.0,
     minimum_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,

@@ -9,7 +9,7 @@ from fastlabel_dagster import formats
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.translator import FastLabelTranslator, dataset_name, safe_name
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, dataset_name, safe_name
 
 
 def keys(**arguments):
@@ -62,7 +62,7 @@ def test_assets_come_as_far_as_they_are_asked_for():
 
 
 def test_a_translator_decides_keys_groups_and_owners():
-    class Ours(FastLabelTranslator):
+    class Ours(DagsterFastLabelTranslator):
         def get_asset_spec(self, props):
             spec = super().get_asset_spec(props)
             return spec.replace_attributes(key=spec.key.with_prefix("ml"), owners=["team:perception"])

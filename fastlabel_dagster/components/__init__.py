@@ -1,0 +1,1 @@
+"""What `dg` lists: FastLabel in YAML."""
