@@ -33,6 +33,9 @@ LAYOUTS: dict[str, dict[str, object]] = {
     "yolo pose": {"task": "pose"},
     "pascal_voc in parts": {"split": "tags", "outlines": "polygon"},
 }
+#: The least share of damaged datasets that is still read: one bad file does not sink the rest, so it is most of them;
+#: less where all labels lie in one file, and least where that is a Parquet file, which one wrong byte spoils.
+STILL_READ = {"coco": 0.3, "coco_panoptic": 0.4, "cvat": 0.3, "coco_parquet": 0.12, "parquet": 0.02}
 READ = [name for name in registry.names() if registry.find(name).read]
 COUNT = int(os.environ.get("FASTLABEL_MUTATIONS", "60"))
 SECRET = b"the secret of somebody else"
@@ -278,8 +281,7 @@ def test_damaged_datasets(dataset_of, outside, tmp_path, made):
             raise AssertionError(f"{made} {number}: {', '.join(mutator.done)}") from error
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         shutil.rmtree(folder)
-    # One bad file does not sink the rest: most of what is damaged is still read.
-    assert outcomes.get("Labels", 0) > 0
+    assert outcomes.get("Labels", 0) >= int(STILL_READ.get(made, 0.55) * COUNT), outcomes
 
 
 @pytest.mark.parametrize("format", READ)
