@@ -10,6 +10,7 @@ import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.plan import ExportLike, TrainingPlan
+from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
 from fastlabel_dagster.sensors.target import project_selection
@@ -46,6 +47,7 @@ def build_fastlabel_project(
     resource_key: str = "fastlabel",
     s3: S3Options | None = None,
     pool: str | None = "fastlabel",
+    steps: StepOptions | None = None,
     publish_status: str = "approved",
     prune: bool = True,
     empty_share: float = 0.1,
@@ -83,8 +85,9 @@ def build_fastlabel_project(
         resource_key=resource_key,
         s3=s3,
         pool=pool,
+        steps=steps,
     )
-    name = safe_name(project)
+    name = (steps and steps.name) or safe_name(project)
     sync = dg.define_asset_job(
         sync_job_name(project),
         selection=project_selection(project),

@@ -12,6 +12,7 @@ from fastlabel_dagster.assets.exports import build_export_asset
 from fastlabel_dagster.assets.images import build_images_asset
 from fastlabel_dagster.assets.mirror import build_mirror_asset
 from fastlabel_dagster.assets.plan import ExportLike, ExportPlan, ProjectPlan, TrainingPlan
+from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.tables import build_tables_asset
 from fastlabel_dagster.assets.training import build_dataset_asset, build_training_asset
 from fastlabel_dagster.checks import build_remote_checks
@@ -38,6 +39,7 @@ def build_fastlabel_project_assets(
     resource_key: str = "fastlabel",
     s3: S3Options | None = None,
     pool: str | None = "fastlabel",
+    steps: StepOptions | None = None,
 ) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
     """All assets of one project, ready for ``dg.Definitions(assets=[*street])``. Builds; asks nobody and opens nothing.
 
@@ -70,6 +72,8 @@ def build_fastlabel_project_assets(
         resource_key: under which key the code location holds its ``FastLabelResource``.
         s3: endpoint, region and profile for an ``s3://`` store, where the environment does not decide.
         pool: Dagster pool of the steps that call the API; set its limit with ``dagster instance concurrency``.
+        steps: what all steps have in common: the beginning of their names, op tags, backfill policy, and a function
+            that runs them; see :class:`~fastlabel_dagster.assets.steps.StepOptions`.
 
     Raises:
         ValueError: something is named that does not exist, or two exports have one name.
@@ -90,6 +94,7 @@ def build_fastlabel_project_assets(
         resource_key=resource_key,
         s3=s3,
         pool=pool,
+        steps=steps or StepOptions(),
     )
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         plan.spec("project"),

@@ -10,7 +10,6 @@ from pydantic import Field
 from fastlabel_dagster.assets.plan import ExportPlan, ProjectPlan
 from fastlabel_dagster.assets.tables import read_labels
 from fastlabel_dagster.metadata.tables import counts_table, export_notes_table, labels_origin
-from fastlabel_dagster.resource import resource_named
 
 
 class ExportRunConfig(dg.Config):
@@ -47,9 +46,7 @@ def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefini
             metadata=export_metadata(report, labels),
         )
 
-    return dg.multi_asset(name=f"{plan.name}_{export.name.replace('-', '_')}_export", specs=[spec])(
-        resource_named(plan.resource_key, write_export)
-    )
+    return plan.step(write_export, f"{export.name.replace('-', '_')}_export", [spec])
 
 
 def export_metadata(report: Any, labels: Any) -> dict[str, Any]:

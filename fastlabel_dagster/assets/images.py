@@ -9,7 +9,7 @@ import dagster as dg
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.tables import read_labels
 from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quarantine_table
-from fastlabel_dagster.resource import FastLabelResource, resource_named
+from fastlabel_dagster.resource import FastLabelResource
 
 
 def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
@@ -41,6 +41,4 @@ def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             context.log.warning("%d %s could not be used; see the metadata.", len(report.quarantined), report.what)
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(folder.digest()), metadata=metadata)
 
-    return dg.multi_asset(
-        name=f"{plan.name}_images", specs=[plan.spec("images", [plan.key("labels")])], pool=plan.pool
-    )(resource_named(plan.resource_key, images))
+    return plan.step(images, "images", [plan.spec("images", [plan.key("labels")])], pool=plan.pool)

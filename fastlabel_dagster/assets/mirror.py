@@ -12,7 +12,7 @@ from fastlabel_dagster.assets.enrichment import enrichment
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import mirror_check_specs, parity_result, quarantine_result
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table, records_table
-from fastlabel_dagster.resource import FastLabelResource, resource_named
+from fastlabel_dagster.resource import FastLabelResource
 
 if TYPE_CHECKING:
     from fastlabel_dagster.sync import SyncReport
@@ -85,12 +85,8 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             ],
         )
 
-    return dg.multi_asset(
-        name=f"{plan.name}_labels",
-        specs=[plan.spec("labels", [project_key])],
-        check_specs=mirror_check_specs(key),
-        pool=plan.pool,
-    )(resource_named(plan.resource_key, labels))
+    specs = [plan.spec("labels", [project_key])]
+    return plan.step(labels, "labels", specs, check_specs=mirror_check_specs(key), pool=plan.pool)
 
 
 def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:

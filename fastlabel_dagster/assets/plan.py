@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
+from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
 
@@ -118,6 +119,7 @@ class ProjectPlan:
     resource_key: str = "fastlabel"
     s3: S3Options | None = None
     pool: str | None = None
+    steps: StepOptions = field(default_factory=StepOptions)
 
     @classmethod
     def of(
@@ -147,8 +149,24 @@ class ProjectPlan:
 
     @property
     def name(self) -> str:
-        """The slug as part of an op's name."""
-        return safe_name(self.project)
+        """What the names of the ops begin with: the slug, unless the step options say otherwise."""
+        return self.steps.name or safe_name(self.project)
+
+    def step(
+        self, run: Callable[..., Any], name: str, specs: Sequence[dg.AssetSpec], **more: Any
+    ) -> dg.AssetsDefinition:
+        """``run(context, fastlabel, …)`` as the step that makes the assets ``specs``; ``name`` is its op's last part.
+
+        ``more`` goes to ``dg.multi_asset``: ``check_specs``, ``pool``, ``can_subset`` …
+        """
+        return self.steps.asset(
+            run,
+            project=self.project,
+            name=f"{self.name}_{name}",
+            specs=specs,
+            resource_key=self.resource_key,
+            **more,
+        )
 
     def props(self, part: str, **more: Any) -> FastLabelAssetProps:
         """What the translator is told about ``part``."""

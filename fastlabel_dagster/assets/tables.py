@@ -11,7 +11,7 @@ from fastlabel_dagster.assets.enrichment import enrichment, label_pictures
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import LabelFindings, label_check_specs
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
-from fastlabel_dagster.resource import FastLabelResource, resource_named
+from fastlabel_dagster.resource import FastLabelResource
 
 TABLES = ("classes", "tasks", "annotations")
 
@@ -63,12 +63,8 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 check_results=list(findings.results(annotations_key)) if name == "annotations" else [],
             )
 
-    return dg.multi_asset(
-        name=f"{plan.name}_tables",
-        specs=[plan.spec(name, [labels_key]) for name in TABLES],
-        check_specs=label_check_specs(annotations_key),
-        pool=plan.pool,
-    )(resource_named(plan.resource_key, tables))
+    specs = [plan.spec(name, [labels_key]) for name in TABLES]
+    return plan.step(tables, "tables", specs, check_specs=label_check_specs(annotations_key), pool=plan.pool)
 
 
 def read_labels(plan: ProjectPlan) -> tuple[Any, Any]:

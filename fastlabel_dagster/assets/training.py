@@ -15,7 +15,7 @@ from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submission import submit_training
 from fastlabel_dagster.assets.tables import read_labels
 from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quarantine_table
-from fastlabel_dagster.resource import FastLabelResource, resource_named
+from fastlabel_dagster.resource import FastLabelResource
 
 #: How many generations of re-executed runs are searched for a submitted job.
 _ANCESTORS = 20
@@ -79,9 +79,7 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(report.digest), metadata=metadata)
 
     spec = plan.spec("dataset", [plan.key("labels"), plan.key("images")], options={"dataset": name})
-    return dg.multi_asset(name=f"{plan.name}_dataset", specs=[spec], pool=plan.pool)(
-        resource_named(plan.resource_key, dataset)
-    )
+    return plan.step(dataset, "dataset", [spec], pool=plan.pool)
 
 
 def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
@@ -146,9 +144,7 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         )
 
     spec = plan.spec("training", [dataset_key], options={"base_model": training.base_model_name})
-    return dg.multi_asset(name=f"{plan.name}_training", specs=[spec], pool=plan.pool)(
-        resource_named(plan.resource_key, train)
-    )
+    return plan.step(train, "training", [spec], pool=plan.pool)
 
 
 @contextmanager

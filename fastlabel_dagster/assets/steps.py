@@ -1,0 +1,86 @@
+"""``StepOptions``: how Dagster runs the steps of a project's assets, whatever the steps do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+from fastlabel_dagster.resource import resource_named
+
+
+@dataclass(frozen=True)
+class FastLabelStep:
+    """One step that is about to run.
+
+    Attributes:
+        project: slug of the project.
+        name: the step's op, such as ``street_scenes_labels``.
+        run: does the work and yields its results; nothing has happened before it is called.
+    """
+
+    project: str
+    name: str
+    run: Callable[[], Iterator[Any]]
+
+
+#: ``execute(context, step)``: runs ``step.run()`` and yields what it yields, with whatever it does before and after.
+Execute: TypeAlias = Callable[[dg.AssetExecutionContext, FastLabelStep], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """What the steps of a project have in common.
+
+    Attributes:
+        name: begins the names of ops, jobs, sensors and schedule; None makes it from the slug. Two instances of one
+            project in one code location need two names.
+        tags: tags of every op.
+        backfill_policy: how a backfill of partitioned assets is cut into runs.
+        execute: runs each step; None runs it as it is.
+    """
+
+    name: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    backfill_policy: dg.BackfillPolicy | None = None
+    execute: Execute | None = None
+
+    def asset(
+        self,
+        run: Callable[..., Any],
+        *,
+        project: str,
+        name: str,
+        specs: Sequence[dg.AssetSpec],
+        resource_key: str,
+        **more: Any,
+    ) -> dg.AssetsDefinition:
+        """``run(context, fastlabel, …)`` as the asset or assets ``specs``, called ``name`` among the ops."""
+        if self.tags:
+            more["op_tags"] = {**more.get("op_tags", {}), **self.tags}
+        if any(spec.partitions_def is not None for spec in specs):
+            more.setdefault("backfill_policy", self.backfill_policy)
+        body = run if self.execute is None else _executed(run, self.execute, project, name)
+        return dg.multi_asset(name=name, specs=specs, **more)(resource_named(resource_key, body))
+
+
+def _executed(run: Callable[..., Any], execute: Execute, project: str, name: str) -> Callable[..., Iterator[Any]]:
+    @functools.wraps(run)
+    def executed(context: dg.AssetExecutionContext, *args: Any, **given: Any) -> Iterator[Any]:
+        step = FastLabelStep(project, name, lambda: _results(run(context, *args, **given)))
+        yield from execute(context, step)
+
+    return executed
+
+
+def _results(result: Any) -> Iterator[Any]:
+    """What a step gave, one by one: a generator, a single result, several of them, or nothing."""
+    if result is None:
+        return
+    if isinstance(result, Iterator | list) or type(result) is tuple:
+        yield from result
+    else:
+        yield result
