@@ -10,6 +10,7 @@ import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.plan import ExportLike, TrainingPlan
+from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
@@ -38,6 +39,7 @@ def build_fastlabel_project(
     exports: Iterable[ExportLike] = ("coco", "yolo"),
     dataset: str | None = None,
     training: TrainingPlan | Mapping[str, Any] | None = None,
+    loop: LoopPlan | Mapping[str, Any] | None = None,
     retrain_every: int = 200,
     nightly_at: str | None = "0 3 * * *",
     time_zone: str = "UTC",
@@ -51,6 +53,7 @@ def build_fastlabel_project(
     publish_status: str = "approved",
     prune: bool = True,
     empty_share: float = 0.1,
+    sensor_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.Definitions:
     """The definitions of one project. Merge several with ``dg.Definitions.merge`` (give only one of them ``resource``).
@@ -64,13 +67,22 @@ def build_fastlabel_project(
       runs it for every ``retrain_every`` newly approved tasks, and sensor ``<slug>_training`` that reports the model.
 
     Args:
+        loop: the whole labeling loop in place of ``dataset``, ``training`` and ``retrain_every``; see
+            :class:`~fastlabel_dagster.loop.LoopPlan`.
+        sensor_interval_seconds: how often each sensor looks at most.
         nightly_at: cron expression of the nightly sync in ``time_zone``; None for no schedule.
         resource: put into the definitions under ``resource_key``; None leaves that to you.
         default_status: whether sensors and schedule run from the start or are switched on in the UI.
 
     Raises:
-        ValueError: as ``build_fastlabel_project_assets``; or ``retrain_every`` is below 1.
+        ValueError: as ``build_fastlabel_project_assets`` and ``LoopPlan.of``; ``loop`` is given beside what it stands
+            for; or ``retrain_every`` is below 1.
     """
+    if loop is not None:
+        if dataset is not None or training is not None:
+            raise ValueError("loop names the dataset and the training itself: leave out dataset= and training=")
+        plan = LoopPlan.of(loop)
+        dataset, training, retrain_every = plan.dataset, plan.training_settings(), plan.approved
     assets = build_fastlabel_project_assets(
         project,
         store=store,
@@ -95,7 +107,11 @@ def build_fastlabel_project(
         tags={"fastlabel/project": project},
     )
     jobs = [sync]
-    common: dict[str, Any] = {"resource_key": resource_key, "default_status": default_status}
+    common: dict[str, Any] = {
+        "resource_key": resource_key,
+        "default_status": default_status,
+        "minimum_interval_seconds": sensor_interval_seconds,
+    }
     sensors = [build_import_sensor(project, job=sync, translator=translator, **common)]
     if training is not None:
         retrain = dg.define_asset_job(
