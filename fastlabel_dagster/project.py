@@ -10,8 +10,8 @@ import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.plan import ExportLike, TrainingPlan
-from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.assets.steps import StepOptions
+from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
 from fastlabel_dagster.sensors.target import project_selection
