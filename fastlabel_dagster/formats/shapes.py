@@ -15,7 +15,7 @@ from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array
 from fastlabel_dagster.labels.tables import Labels
 
 #: Types with an area.
@@ -24,7 +24,15 @@ SHAPES = ("bbox", "polygon", "segmentation", "circle")
 NEEDS = ("task_id", "name", "width", "height", "annotations")
 REVERSED = "the corners of the box came in another order, they were put in order"
 CUT_MASK = "reached outside the image, its mask ends at the edge"
+CLASSLESS = "it has no class"
 NO_CLASS = "the class is not in the project, it was added behind the others"
+
+
+def has_class(values: pa.Array) -> Bools:
+    """bool[n]: there is the name of a class. Readers take an empty one for none: what has it would be written, and lost
+    when it is read."""
+    named: Bools = pc.fill_null(pc.not_equal(values, ""), False).to_numpy(zero_copy_only=False)
+    return named
 
 
 @dataclass
@@ -65,11 +73,7 @@ class ShapeBatch:
         told.drop(TOO_FAR, is_too_far(self.box))
         told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
         if classed:
-            # Readers take an empty name for none: what has one would be written, and lost when it is read.
-            told.drop(
-                "it has no class",
-                ~valid_mask(flat.value) | pc.fill_null(pc.equal(flat.value, ""), False).to_numpy(zero_copy_only=False),
-            )
+            told.drop(CLASSLESS, ~has_class(flat.value))
         if sized:
             known: Bools = np.logical_and.reduce(self.size > 0, axis=1)
             told.drop("the size of the image is not known", ~known)

@@ -219,7 +219,8 @@ def test_what_a_mask_cannot_hold_is_told(bench, cvat):
         expected = raster.regions_to_mask(shape["points"], 100, 80)
         np.testing.assert_array_equal(decoded(element), expected)
     assert [(note.count, note.reason) for note in report.altered] == [
-        (3, "an outline across pixels became the pixels whose centres it holds")
+        (2, "an outline across pixels became the pixels whose centres it holds"),
+        (1, "reached outside the image, its mask ends at the edge"),
     ]
     assert [note.count for note in report.dropped] == [2]
     unknown, _ = cvat(bench.task("a.png", shapes[-1], width=None, height=None), replace=True)

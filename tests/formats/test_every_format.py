@@ -256,6 +256,28 @@ def test_whatever_a_project_holds(odd, tmp_path, tree, format, write):
             assert read.tasks.num_rows == odd.tasks.num_rows
 
 
+@pytest.mark.parametrize("format", [name for name in WRITTEN if name not in LOSSLESS])
+def test_an_empty_class_is_none(bench, tmp_path, format, write):
+    of_format = {"spacy": "ner", "conll": "ner", "rttm": "segmentation", "audacity": "segmentation"}
+    kind = of_format.get(format, "bbox")
+    given = {"bbox": {"points": [1, 2, 30, 40]}, "ner": {"start": 0, "end": 5}, "segmentation": {"start": 0, "end": 1}}
+    named, empty, none = (bench.shape(kind, value=value, **given[kind]) for value in ("dog", "", None))
+    task = bench.task("plain.jpg", named, empty, none, text="hello world", duration=2.5)
+    report = write(bench.labels(task), format=format, target=tmp_path)
+    # Where a label is only drawn, there is a picture of it without a name as well.
+    expected = [] if format == "overlays" else [("it has no class", kind, 2)]
+    assert [(note.reason, note.type, note.count) for note in report.dropped] == expected
+
+
+@pytest.mark.parametrize("format", [name for name in WRITTEN if name not in LOSSLESS | SPAN_FORMATS])
+def test_boxes_with_their_corners_in_another_order_are_told(bench, tmp_path, format, write):
+    task = bench.task("plain.jpg", bench.shape("bbox", [30, 40, 10, 20]), bench.shape("bbox", [50, 50, 70, 70]))
+    report = write(bench.labels(task), format=format, target=tmp_path)
+    assert report.written == 2
+    told = "the corners of the box came in another order, they were put in order"
+    assert [note.count for note in report.altered if note.reason == told] == [1]
+
+
 @pytest.mark.parametrize("format", WRITTEN)
 def test_many_small_tasks(bench, tmp_path, tree, format, write):
     count = 5000 if format not in ("semantic_masks", "instance_masks", "coco_panoptic", "overlays") else 300

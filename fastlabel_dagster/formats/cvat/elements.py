@@ -22,7 +22,7 @@ from fastlabel_dagster.formats.categories import POSE, Categories, Met
 from fastlabel_dagster.formats.cvat.masks import FARTHEST_SIDE, follow_pixels, masks_of
 from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.outlines import TOO_FAR, is_too_far
-from fastlabel_dagster.formats.shapes import ShapeBatch
+from fastlabel_dagster.formats.shapes import CLASSLESS, CUT_MASK, REVERSED, ShapeBatch, has_class
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.xml import xml_texts
 from fastlabel_dagster.labels.geometry import is_finite
@@ -74,13 +74,15 @@ def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Ele
     """The element of every annotation that is kept; ``used`` learns what they use."""
     flat, told = batch.flat, batch.told
     _sift(batch)
-    masked = np.flatnonzero(told.kept & flat.is_type("segmentation"))
+    segmented = flat.is_type("segmentation")
+    masked = np.flatnonzero(told.kept & segmented)
     masks = masks_of(flat, masked, batch.size, batch.box)
     empty = np.zeros(len(flat), np.bool_)
     empty[masked] = True
     empty[masks.annotation] = False
     told.drop("a segmentation without a pixel in the image", empty)
-    told.alter("an outline across pixels became the pixels whose centres it holds", _crosses(batch))
+    told.alter(CUT_MASK, segmented & batch.outside())
+    told.alter("an outline across pixels became the pixels whose centres it holds", segmented & ~follow_pixels(flat))
     met = batch.meet(categories)
     values = attribute_values(batch.column("attributes"))
     values = values.take(told.kept[values.owner])
@@ -109,11 +111,12 @@ def _sift(batch: ShapeBatch) -> None:
     told.drop("a coordinate is not a finite number", ~is_finite(flat) | ~np.isfinite(flat.rotation))
     told.drop(TOO_FAR, is_too_far(box))
     told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-    told.drop("it has no class", ~valid_mask(flat.value))
+    told.drop(CLASSLESS, ~has_class(flat.value))
     mask = flat.is_type("segmentation")
     with np.errstate(invalid="ignore"):
         vast: Bools = mask & np.logical_or.reduce(np.fmin(box[:, 2:], batch.size) > FARTHEST_SIDE, axis=1)
     told.drop(f"a mask that reaches beyond {FARTHEST_SIDE:,} pixels", vast)
+    told.alter(REVERSED, flat.reversed)
     told.notice("it reaches outside the image", ~mask & batch.outside())
     illegal = np.zeros(len(flat), np.bool_)
     illegal |= _illegal(flat.value)
@@ -134,14 +137,6 @@ def _illegal(texts: pa.Array) -> Bools:
     found = pc.fill_null(pc.match_substring_regex(texts, _ILLEGAL), False)
     illegal: Bools = found.to_numpy(zero_copy_only=False)
     return illegal
-
-
-def _crosses(batch: ShapeBatch) -> Bools:
-    """bool[n]: a segmentation that is not quite its mask."""
-    flat = batch.flat
-    with np.errstate(invalid="ignore"):
-        out: Bools = np.logical_or.reduce((batch.box[:, :2] < 0) | (batch.box[:, 2:] > batch.size), axis=1)
-    return flat.is_type("segmentation") & (out | ~follow_pixels(flat))
 
 
 def _learn(batch: ShapeBatch, met: Met, values: AttributeValues, used: Used) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_list import class_list
@@ -21,7 +20,7 @@ from fastlabel_dagster.formats.labelme.shapes import TYPES, said, shapes_of
 from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
-from fastlabel_dagster.formats.shapes import REVERSED, ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import CLASSLESS, REVERSED, ShapeBatch, has_class, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.geometry import is_finite
@@ -135,7 +134,7 @@ def _sift(batch: ShapeBatch, classification: Bools) -> None:
     told.drop("a coordinate is not a finite number", ~is_finite(flat))
     told.drop(TOO_FAR, is_too_far(batch.box))
     told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-    told.drop("it has no class", ~pc.is_valid(flat.value).to_numpy(zero_copy_only=False))
+    told.drop(CLASSLESS, ~has_class(flat.value))
     told.alter(REVERSED, flat.reversed)
 
 

@@ -25,10 +25,11 @@ from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.label_files import files_below, stem_of
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.formats.shapes import CLASSLESS, has_class
 from fastlabel_dagster.formats.task_list import ListedTask
 from fastlabel_dagster.formats.text import number_text
 from fastlabel_dagster.labels import fastlabel
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, one_array, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, one_array
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -97,7 +98,7 @@ def segment_batches(labels: Labels, recordings: Pictures, tally: Tally) -> Itera
         is_segment: Bools = pc.fill_null(pc.equal(kind, SEGMENT), False).to_numpy(zero_copy_only=False)
         told.drop("not a stretch of sound", ~is_segment)
         told.drop("it has no start or end in seconds", ~(np.isfinite(start) & np.isfinite(end)))
-        told.drop("it has no class", ~valid_mask(value))
+        told.drop(CLASSLESS, ~has_class(value))
         told.drop("a time is more than three years away", (np.abs(start) > LONGEST) | (np.abs(end) > LONGEST))
         told.drop("it begins before the recording", start < -_ROUNDING)
         told.drop("it ends before it starts", end < start)

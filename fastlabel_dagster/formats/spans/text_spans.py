@@ -24,6 +24,7 @@ from fastlabel_dagster.formats.assembly import FoundClass, class_colors, classes
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.report import FILE, BatchTally, Tally
+from fastlabel_dagster.formats.shapes import CLASSLESS, has_class
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels import fastlabel
 from fastlabel_dagster.labels.json_text import encodable
@@ -100,7 +101,7 @@ def _span_batch(tasks: pa.Table, source: PictureSource | None, tally: Tally) -> 
         whole: Bools = (start == np.floor(start)) & (end == np.floor(end)) & (np.abs(start) < 2**53)
         whole &= np.abs(end) < 2**53
     told.drop("its start or end is not a whole number", ~whole)
-    told.drop("it has no class", ~valid_mask(field["value"]))
+    told.drop(CLASSLESS, ~has_class(field["value"]))
     starts, ends = (np.where(told.kept, side, 0).astype(np.int64) for side in (start, end))
     batch = SpanBatch(
         task_ids,
