@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastlabel_dagster import formats, labels, ops
     from fastlabel_dagster.api import FastLabelClient, FastLabelError
     from fastlabel_dagster.assets import build_fastlabel_project_assets
+    from fastlabel_dagster.components import FastLabelProjectComponent, FastLabelWorkspaceComponent
     from fastlabel_dagster.labels import Labels
     from fastlabel_dagster.project import build_fastlabel_project
     from fastlabel_dagster.resource import FastLabelResource
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "FastLabelClient": "fastlabel_dagster.api",
     "FastLabelError": "fastlabel_dagster.api",
+    "FastLabelProjectComponent": "fastlabel_dagster.components",
     "FastLabelResource": "fastlabel_dagster.resource",
+    "FastLabelWorkspaceComponent": "fastlabel_dagster.components",
     "DagsterFastLabelTranslator": "fastlabel_dagster.translator",
     "LabelMirror": "fastlabel_dagster.sync",
     "Labels": "fastlabel_dagster.labels",
@@ -47,7 +50,9 @@ __all__ = [
     "DagsterFastLabelTranslator",
     "FastLabelClient",
     "FastLabelError",
+    "FastLabelProjectComponent",
     "FastLabelResource",
+    "FastLabelWorkspaceComponent",
     "LabelMirror",
     "Labels",
     "S3Options",

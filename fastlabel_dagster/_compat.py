@@ -9,6 +9,13 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+# What a component needs for `op:` and `translation:` in its YAML. Dagster's own integrations use them, and its docs show
+# them; they are importable from where they live, but from no module that is declared public.
+from dagster.components.resolved.core_models import OpSpec
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+
+__all__ = ["OpSpec", "TranslationFn", "TranslationFnResolver", "add_run_tags", "input_version_tag"]
+
 
 def add_run_tags(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
     """Write tags onto a run that is already going; they are stored when this returns.

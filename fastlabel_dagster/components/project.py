@@ -1,0 +1,156 @@
+"""``FastLabelProjectComponent``: one FastLabel project as assets, checks, sensors, jobs and schedule, from YAML only."""
+
+# Annotations are not postponed here: Dagster derives the YAML's schema from them.
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import dagster as dg
+from pydantic import BaseModel, Field
+from typing_extensions import Self
+
+from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver
+from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
+from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
+from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
+from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
+from fastlabel_dagster.components.translation import ComponentTranslator
+from fastlabel_dagster.project import build_fastlabel_project
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
+
+
+@dg.scaffold_with(FastLabelProjectScaffolder)
+class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
+    """One FastLabel project: its labels mirrored and versioned, exported, checked, watched, and trained on.
+
+    Example (``defs.yaml``)::
+
+        type: fastlabel_dagster.FastLabelProjectComponent
+        attributes:
+          fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
+          project: street-scenes
+          store: s3://acme-labels/street
+          exports: [coco, {format: yolo, task: detect, split: {train: 0.9, val: 0.1}}]
+
+    To do something around every step, subclass it and use the subclass in the YAML::
+
+        class Ours(FastLabelProjectComponent):
+            def execute(self, context, step):
+                context.log.info("%s begins", step.name)
+                for result in super().execute(context, step):
+                    yield result
+    """
+
+    fastlabel: FastLabelConnection = Field(
+        default_factory=FastLabelConnection,
+        description="Where the API is, and the name of the environment variable that holds the access token.",
+        examples=[{"access_token_env": "FASTLABEL_ACCESS_TOKEN"}],
+    )
+    project: str = Field(description="Slug of the project, as in its URL in FastLabel.", examples=["street-scenes"])
+    store: str = Field(
+        description="Where everything is written: a folder or s3://bucket/prefix. One store for each project.",
+        examples=["data/street-scenes", "s3://acme-labels/street"],
+    )
+    s3: S3Attributes | None = Field(
+        default=None, description="For an s3:// store, where the environment is not enough."
+    )
+    exports: Sequence[str | Mapping[str, Any]] = Field(
+        default=("coco", "yolo"),
+        description="Formats to write, by name or with their options. The plain Parquet tables are written in any case.",
+        examples=[["coco", {"format": "yolo", "task": "segment", "split": {"train": 0.9, "val": 0.1}}]],
+    )
+    loop: Mapping[str, Any] | None = Field(
+        default=None,
+        description="Closes the labeling loop: approvals start a retraining, the model is evaluated, a gate decides, "
+        "and the model that passes annotates the tasks nobody has touched.",
+        examples=[
+            {
+                "retrain_after": {"approved": 200},
+                "dataset": "street-scenes",
+                "base_model": "fastlabel_object_detection_light",
+                "epoch": 300,
+                "gate": {"mAP": {"no_worse_than": 0.01}},
+                "auto_annotate": {"status": "registered", "confidence": 0.4},
+            }
+        ],
+    )
+    sensors: SensorAttributes = Field(default_factory=SensorAttributes, description="Which sensors there are.")
+    schedule: ScheduleAttributes | None = Field(default=None, description="When to sync; without it, no schedule.")
+    running: bool = Field(
+        default=False, description="Sensors and schedule run from the start; else they are switched on in the UI."
+    )
+    empty_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of labeled tasks without annotations from which a check warns."
+    )
+    op: OpSpec | None = Field(
+        default=None,
+        description="Of the steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which begins the "
+        "names of ops, jobs and sensors: two instances of one project need two.",
+        examples=[{"pool": "fastlabel", "tags": {"team": "perception"}}],
+    )
+    translation: Annotated[
+        TranslationFn[FastLabelAssetProps] | None,
+        TranslationFnResolver[FastLabelAssetProps](lambda props: {"props": props}),
+    ] = Field(
+        default=None,
+        description="Changes every asset's spec: key, key_prefix, deps, metadata, group_name, owners, tags, kinds, "
+        "automation_condition, partitions_def, freshness_policy, code_version. `props` (project, part, name, store, "
+        "format, options) and `spec` can be used in templates.",
+    )
+    resource_key: str = Field(
+        default="fastlabel",
+        description="Under which key the resource is put into the definitions. Two connections need two keys.",
+    )
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        """What is shown in the list of component types."""
+        return dg.ComponentTypeSpec(
+            description="One FastLabel project: labels, exports, checks, sensors, and the labeling loop.",
+            tags=["fastlabel", "annotation", "machine-learning"],
+            produces=["asset", "asset_check", "job", "resource", "schedule", "sensor"],
+        )
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Make the component of its YAML. Raises ValueError when a token is written there."""
+        refuse_tokens(attributes)
+        return super().load(attributes, context)
+
+    def execute(self, context: dg.AssetExecutionContext, step: FastLabelStep) -> Iterator[Any]:
+        """Runs one step of the project; override it to do something before, after or with the results of every step.
+
+        Args:
+            context: of the running step.
+            step: ``step.project``, ``step.name`` (its op), and ``step.run()``, which does the work.
+
+        Yields:
+            what ``step.run()`` yields: ``MaterializeResult`` and other results Dagster knows.
+        """
+        yield from step.run()
+
+    def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
+        """The spec of one asset: the package's own, changed by ``translation``. Override it for what YAML cannot say."""
+        spec = DagsterFastLabelTranslator().get_asset_spec(props)
+        return spec if self.translation is None else self.translation(spec, props)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Assets, checks, sensors, jobs, schedule, and the resource. Asks nobody; raises ValueError for bad attributes."""
+        op = self.op or OpSpec()
+        defs = build_fastlabel_project(
+            self.project,
+            store=self.store,
+            exports=self.exports,
+            loop=self.loop,
+            nightly_at=self.schedule.cron if self.schedule else None,
+            time_zone=self.schedule.time_zone if self.schedule else "UTC",
+            resource=self.fastlabel.resource(),
+            translator=ComponentTranslator(self.get_asset_spec),
+            resource_key=self.resource_key,
+            s3=self.s3.options() if self.s3 else None,
+            pool=op.pool or "fastlabel",
+            steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
+            empty_share=self.empty_share,
+            sensor_interval_seconds=self.sensors.interval_seconds,
+            default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
+        )
+        return defs
