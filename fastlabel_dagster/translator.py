@@ -11,7 +11,22 @@ from typing import Any
 import dagster as dg
 
 #: What an asset holds. ``project`` is the external FastLabel project, ``model`` the external trained model.
-PARTS = ("project", "labels", "classes", "tasks", "annotations", "images", "export", "dataset", "training", "model")
+PARTS = (
+    "project",
+    "labels",
+    "classes",
+    "tasks",
+    "annotations",
+    "images",
+    "export",
+    "dataset",
+    "training",
+    "model",
+    "evaluation",
+    "auto_annotation",
+    "s3_import",
+    "dicom_import",
+)
 
 _PLAIN_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -77,6 +92,10 @@ _DESCRIPTIONS = {
     "dataset": "Approved tasks of **{project}** published as the FastLabel dataset training reads.",
     "training": "Training job submitted to FastLabel on the published dataset: one per change of the approved labels.",
     "model": "The trained model. Reported by a sensor when FastLabel has finished the training.",
+    "evaluation": "The newest model measured on the published dataset, with the gate it has to pass.",
+    "auto_annotation": "Tasks of **{project}** that nobody has touched, annotated by a model that has passed the gate.",
+    "s3_import": "Pictures of the project's S3 storage imported into **{project}** as tasks.",
+    "dicom_import": "A zip of DICOM files imported into **{project}** as tasks.",
 }
 
 _KINDS: dict[str, set[str]] = {
@@ -89,6 +108,10 @@ _KINDS: dict[str, set[str]] = {
     "dataset": {"fastlabel"},
     "training": {"fastlabel"},
     "model": {"fastlabel"},
+    "evaluation": {"fastlabel"},
+    "auto_annotation": {"fastlabel"},
+    "s3_import": {"fastlabel", "s3"},
+    "dicom_import": {"fastlabel"},
 }
 
 
