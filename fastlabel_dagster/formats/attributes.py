@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastlabel_dagster.formats.report import BatchTally
 from fastlabel_dagster.formats.text import glued, joined, json_text
 from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, offsets_of, ranges, valid_mask
 
@@ -21,6 +22,8 @@ STATED_BOX = "coco_bbox"
 #: A JSON object of ``bbox``, ``area`` and ``segmentation``: what a COCO file says of an object beside its keypoints. It
 #: counts while the box holds the keypoints.
 STATED_SHAPE = "coco_shape"
+KEYLESS = "an attribute without a key was left out"
+SAME_KEY = "several attributes have the same key, one of them counts"
 #: The keys that have a meaning of their own.
 _OWN = (CROWD, STATED_BOX, STATED_SHAPE)
 _TRUE = pa.array(["true", "True", "TRUE", "1", "1.0", "yes", "on"])
@@ -100,8 +103,7 @@ class AttributeValues(NamedTuple):
 
     def is_key(self, *keys: str) -> Bools:
         """bool[k]: the key is one of ``keys``."""
-        found: Bools = pc.is_in(self.key, value_set=pa.array(keys, pa.string())).to_numpy(zero_copy_only=False)
-        return found
+        return _is_in(self.key, keys)
 
     @property
     def is_true(self) -> Bools:
@@ -130,6 +132,26 @@ def attribute_values(column: pa.Array) -> AttributeValues:
     return AttributeValues(owner[keyed], key, name, kind, value, is_json)
 
 
+def tell_of_keys(column: pa.Array, told: BatchTally, *, among: Sequence[str] | None = None) -> None:
+    """Tell of attributes that will not be written: those without a key, and all but one of several with the same key.
+
+    ``column`` is the attributes column of the batch. ``among``: only these keys have a place for a single value; None:
+    every key has.
+    """
+    lists = as_ragged(column)
+    if not lists.lengths.any():
+        return
+    owner = np.repeat(np.arange(len(lists.lengths)), lists.lengths)
+    key = pc.struct_field(lists.values.take(pa.array(ranges(lists.starts, lists.lengths))), "key")
+    told.alter(KEYLESS, _owned(len(column), owner[~valid_mask(key)]))
+    counted = np.flatnonzero(valid_mask(key) if among is None else _is_in(key, among))
+    codes = pc.dictionary_encode(key.take(pa.array(counted)))
+    pairs = owner[counted] * max(1, len(codes.dictionary)) + codes.indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(pairs, kind="stable")
+    again = order[1:][pairs[order[1:]] == pairs[order[:-1]]]
+    told.alter(SAME_KEY, _owned(len(column), owner[counted[again]]))
+
+
 def flags(column: pa.Array, names: Sequence[str]) -> dict[str, Bools]:
     """For each of ``names`` bool[n]: the annotation has an attribute of this key that is on.
 
@@ -152,6 +174,17 @@ def apply_stated_boxes(box: NDArray[np.float64], attributes: Attributes) -> None
         stated = np.array([x, y, x + width, y + height])
         if np.all(np.abs(box[row] - stated) <= 1 + 1e-6):
             box[row] = stated
+
+
+def _owned(n: int, owners: Ints) -> Bools:
+    found = np.zeros(n, np.bool_)
+    found[owners] = True
+    return found
+
+
+def _is_in(keys: pa.Array, wanted: Sequence[str]) -> Bools:
+    found: Bools = pc.is_in(keys, value_set=pa.array(wanted, pa.string())).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _equal(keys: pa.Array, name: str) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
-from fastlabel_dagster.formats.attributes import CROWD, AttributeValues, attribute_values
+from fastlabel_dagster.formats.attributes import CROWD, AttributeValues, attribute_values, tell_of_keys
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
@@ -133,6 +133,7 @@ def _difficult(batch: ShapeBatch, attributes: AttributeValues) -> Ints:
     told.alter("a crowd became one object", crowd)
     other[attributes.owner[~attributes.is_key(CROWD, DIFFICULT)]] = True
     told.alter(f"attributes other than {DIFFICULT} were left out", other)
+    tell_of_keys(batch.column("attributes"), told, among=[DIFFICULT])
     return difficult
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
-from fastlabel_dagster.formats.attributes import CROWD, AttributeValues, attribute_values
+from fastlabel_dagster.formats.attributes import CROWD, AttributeValues, attribute_values, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
 from fastlabel_dagster.formats.line_files import Layout, Lines, Words, read_line_files, write_line_files
@@ -108,6 +108,7 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords, *, s
     other = np.zeros(len(flat), np.bool_)
     other[attributes.owner[~attributes.is_key(CROWD, *_KEYS)]] = True
     told.alter("attributes KITTI has no column for were left out", other)
+    tell_of_keys(batch.column("attributes"), told, among=_KEYS)
     confidence = floats(batch.column("confidence_score"))
     if not score:
         told.alter("its confidence was left out (the option score writes it)", np.isfinite(confidence))

@@ -14,6 +14,7 @@ from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
+from fastlabel_dagster.labels import json_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array
 from fastlabel_dagster.labels.tables import Labels
@@ -23,6 +24,7 @@ SHAPES = ("bbox", "polygon", "segmentation", "circle")
 #: The columns of the label tables a batch needs.
 NEEDS = ("task_id", "name", "width", "height", "annotations")
 REVERSED = "the corners of the box came in another order, they were put in order"
+UNTURNED = "its rotation is not a number, the box is taken as not turned"
 CUT_MASK = "reached outside the image, its mask ends at the edge"
 CLASSLESS = "it has no class"
 NO_CLASS = "the class is not in the project, it was added behind the others"
@@ -61,14 +63,27 @@ class ShapeBatch:
         found: Bools = np.logical_or.reduce(beyond, axis=1)
         return found
 
-    def sift(self, *wanted: str, what: str, sized: bool = True, classed: bool = True) -> None:
-        """Drop all but the types ``wanted`` (named ``what``, as in "a box"), and what no format can hold: ill-formed
-        geometry, coordinates that are not finite or far away, (``classed``) no class or an empty one, and (``sized``)
-        no size of the picture. Boxes whose corners were put in order are told."""
+    def sift(
+        self,
+        *wanted: str,
+        what: str = "",
+        reason: str = "",
+        bare: str = "",
+        sized: bool = True,
+        classed: bool = True,
+    ) -> None:
+        """Drop what cannot be written, and tell of boxes that are not quite as they were drawn: their corners were put
+        in order, or their rotation is no number.
+
+        Dropped are all but the types ``wanted`` (as "not ``what``", such as "a box", or for the whole ``reason``), and
+        what no format can hold: ill-formed geometry (but of the type ``bare``, which has none), coordinates that are
+        not finite or far away, (``classed``) no class or an empty one, and (``sized``) no size of the picture.
+        """
         flat, told = self.flat, self.told
-        told.drop(f"not {what}", ~flat.is_type(*wanted))
+        told.drop(reason or f"not {what}", ~flat.is_type(*wanted))
         drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
-        told.drop("the geometry is missing or ill-formed", ~flat.well_formed | ~drawn)
+        shapeless = ~flat.well_formed | ~drawn
+        told.drop("the geometry is missing or ill-formed", shapeless & ~flat.is_type(bare) if bare else shapeless)
         told.drop("a coordinate is not a finite number", ~is_finite(flat))
         told.drop(TOO_FAR, is_too_far(self.box))
         told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
@@ -78,6 +93,17 @@ class ShapeBatch:
             known: Bools = np.logical_and.reduce(self.size > 0, axis=1)
             told.drop("the size of the image is not known", ~known)
         told.alter(REVERSED, flat.reversed)
+        told.alter(UNTURNED, self._odd_rotation())
+
+    def _odd_rotation(self) -> Bools:
+        """bool[n]: a box whose rotation is something else than a number, which is no column but one of its extras."""
+        odd = np.zeros(len(self.flat), np.bool_)
+        extra = self.column("extra")
+        if extra.null_count < len(extra):
+            speaks = pc.fill_null(pc.match_substring(extra, '"rotation":'), False).to_numpy(zero_copy_only=False)
+            for row in np.flatnonzero(speaks & self.flat.is_type("bbox")).tolist():
+                odd[row] = json_text.loads(extra[row].as_py()).get("rotation") is not None
+        return odd
 
     def meet(self, categories: Categories) -> Met:
         """The categories of those that are kept; unknown ones are added and noted."""

@@ -278,6 +278,16 @@ def test_boxes_with_their_corners_in_another_order_are_told(bench, tmp_path, for
     assert [note.count for note in report.altered if note.reason == told] == [1]
 
 
+@pytest.mark.parametrize("format", [name for name in WRITTEN if name not in LOSSLESS | SPAN_FORMATS])
+def test_a_rotation_that_is_no_number_is_told(bench, tmp_path, format, write):
+    given = [("30", 10), ([1], 30), (None, 50), (0, 70)]
+    shapes = [bench.shape("bbox", [left, 20, left + 5, 30], rotation=rotation) for rotation, left in given]
+    report = write(bench.labels(bench.task("plain.jpg", *shapes)), format=format, target=tmp_path)
+    told = "its rotation is not a number, the box is taken as not turned"
+    assert report.written == 4
+    assert [note.count for note in report.altered if note.reason == told] == [2]
+
+
 @pytest.mark.parametrize("format", WRITTEN)
 def test_many_small_tasks(bench, tmp_path, tree, format, write):
     count = 5000 if format not in ("semantic_masks", "instance_masks", "coco_panoptic", "overlays") else 300

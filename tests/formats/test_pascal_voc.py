@@ -61,6 +61,22 @@ def shapes_of(read):
     ]
 
 
+def test_blanks_around_a_class_name_are_told(voc) -> None:
+    read = voc.read({"a.xml": xml(box("\n  dog "), box()), "b.xml": xml(box(), filename="b.jpg")})
+    assert [value for _, value, _ in shapes_of(read)] == ["dog"] * 3
+    assert [(note.reason, note.count, note.examples) for note in read.report.altered] == [
+        ("blanks around the name of the class were left out", 1, ("a.xml, object 1",))
+    ]
+
+
+def test_class_names_that_differ_in_blanks_stay_apart_in_our_own_exports(bench, voc) -> None:
+    shapes = [bench.shape("bbox", [1, 2, 30, 40], value) for value in ("dog", " dog", "dog ")]
+    voc.write(bench.task("a.jpg", *shapes), classes=[])
+    read = voc.back()
+    assert [value for _, value, _ in shapes_of(read)] == ["dog", " dog", "dog "]
+    assert read.report.altered == ()
+
+
 def reasons(notes):
     return {note.reason: note.count for note in notes}
 

@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastlabel_dagster.formats.attributes import read_attributes
+from fastlabel_dagster.formats.attributes import read_attributes, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.coco.write import (
     IMAGES,
@@ -111,6 +111,7 @@ def _annotations(
         batch.told.drop("the image has more than 2^28 pixels", too_large)
         met = batch.meet(categories)
         attributes = read_attributes(batch.column("attributes"))
+        tell_of_keys(batch.column("attributes"), batch.told)
         is_stuff = np.array([*(one.value in stuff for one in met.categories), False], np.bool_)[met.position]
         painter = _Painter(batch, met.column("id"), is_stuff, attributes.crowd, attributes.json, pictures)
         rows = [orjson.dumps(row) for row in painter.rows(pngs)]

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fastlabel_dagster.formats.attributes import Attributes, apply_stated_boxes, read_attributes
+from fastlabel_dagster.formats.attributes import Attributes, apply_stated_boxes, read_attributes, tell_of_keys
 from fastlabel_dagster.formats.categories import POSE, Categories
 from fastlabel_dagster.formats.coco.columns import list_array
 from fastlabel_dagster.formats.coco.run_lengths import RunLengths, run_lengths
@@ -94,6 +94,7 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     batch.sift(*SHAPES, *POINTS, what="a box, an area or keypoints", sized=False)
     sized: Bools = np.logical_and.reduce(batch.size > 0, axis=1)
     told.drop("the size of the image is not known, its mask cannot be drawn", masked & ~sized)
+    tell_of_keys(batch.column("attributes"), told)
     met = batch.meet(categories)
     point_slot = np.array([*(category.point_slot for category in met.categories), -1])[met.position]
     told.drop("the keypoints of its category do not include it", flat.is_type("keypoint") & (point_slot < 0))

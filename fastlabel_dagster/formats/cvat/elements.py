@@ -17,15 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.attributes import AttributeValues, attribute_values
+from fastlabel_dagster.formats.attributes import AttributeValues, attribute_values, tell_of_keys
 from fastlabel_dagster.formats.categories import POSE, Categories, Met
 from fastlabel_dagster.formats.cvat.masks import FARTHEST_SIDE, follow_pixels, masks_of
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import TOO_FAR, is_too_far
-from fastlabel_dagster.formats.shapes import CLASSLESS, CUT_MASK, REVERSED, ShapeBatch, has_class
+from fastlabel_dagster.formats.shapes import CUT_MASK, ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.xml import xml_texts
-from fastlabel_dagster.labels.geometry import is_finite
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, ranges, valid_mask
 
 #: FastLabel's type -> CVAT's element, and what CVAT calls a label that is only used for it.
@@ -104,20 +102,13 @@ def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Ele
 
 def _sift(batch: ShapeBatch) -> None:
     flat, told, box = batch.flat, batch.told, batch.box
-    tag = flat.is_type(TAG)
-    told.drop("CVAT has no shape for it", ~flat.is_type(*ELEMENTS))
-    drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
-    told.drop("the geometry is missing or ill-formed", ~tag & (~flat.well_formed | ~drawn))
-    told.drop("a coordinate is not a finite number", ~is_finite(flat) | ~np.isfinite(flat.rotation))
-    told.drop(TOO_FAR, is_too_far(box))
-    told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-    told.drop(CLASSLESS, ~has_class(flat.value))
+    batch.sift(*ELEMENTS, reason="CVAT has no shape for it", bare=TAG, sized=False)
     mask = flat.is_type("segmentation")
     with np.errstate(invalid="ignore"):
         vast: Bools = mask & np.logical_or.reduce(np.fmin(box[:, 2:], batch.size) > FARTHEST_SIDE, axis=1)
     told.drop(f"a mask that reaches beyond {FARTHEST_SIDE:,} pixels", vast)
-    told.alter(REVERSED, flat.reversed)
     told.notice("it reaches outside the image", ~mask & batch.outside())
+    tell_of_keys(batch.column("attributes"), told, among=(OCCLUDED, *OWN_ATTRIBUTES))
     illegal = np.zeros(len(flat), np.bool_)
     illegal |= _illegal(flat.value)
     values = attribute_values(batch.column("attributes"))

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import orjson
 
+from fastlabel_dagster.formats.attributes import tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_list import class_list
 from fastlabel_dagster.formats.class_words import CLASS_FILE
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.labelme.shapes import TYPES, said, shapes_of
-from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
+from fastlabel_dagster.formats.outlines import SLACK
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
-from fastlabel_dagster.formats.shapes import CLASSLESS, REVERSED, ShapeBatch, has_class, shape_batches
+from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.geometry import is_finite
 from fastlabel_dagster.labels.ragged import Bools
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -93,7 +93,8 @@ def _documents(
     """The position of each task's picture, and its JSON file."""
     flat, told = batch.flat, batch.told
     classification = flat.is_type(_CLASSIFICATION)
-    _sift(batch, classification)
+    batch.sift(*TYPES, _CLASSIFICATION, reason="labelme has no shape for it", bare=_CLASSIFICATION, sized=False)
+    tell_of_keys(batch.column("attributes"), told)
     batch.meet(categories)
     classified = _image_flags(batch, classification)
     shapes = shapes_of(batch, oriented=oriented)
@@ -123,19 +124,6 @@ def _documents(
             document["flag_attributes"] = about
         yield row, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
         start = end
-
-
-def _sift(batch: ShapeBatch, classification: Bools) -> None:
-    """Drop what labelme cannot hold."""
-    flat, told = batch.flat, batch.told
-    told.drop("labelme has no shape for it", ~flat.is_type(*TYPES) & ~classification)
-    drawn = flat.annotation_rings[1:] > flat.annotation_rings[:-1]
-    told.drop("the geometry is missing or ill-formed", ~classification & (~flat.well_formed | ~drawn))
-    told.drop("a coordinate is not a finite number", ~is_finite(flat))
-    told.drop(TOO_FAR, is_too_far(batch.box))
-    told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
-    told.drop(CLASSLESS, ~has_class(flat.value))
-    told.alter(REVERSED, flat.reversed)
 
 
 def _image_flags(batch: ShapeBatch, classification: Bools) -> dict[int, dict[str, dict[str, Any]]]:

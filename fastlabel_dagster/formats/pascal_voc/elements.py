@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.attributes import AttributeValues, attribute_values
+from fastlabel_dagster.formats.attributes import AttributeValues, attribute_values, tell_of_keys
 from fastlabel_dagster.formats.outlines import outline_rings
 from fastlabel_dagster.formats.shapes import ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
@@ -34,6 +34,7 @@ def object_elements(batch: ShapeBatch, box: Floats, kept: Ints, outlined: Bools)
     """
     n = len(batch.flat)
     rows = pa.array(kept)
+    tell_of_keys(batch.column("attributes"), batch.told, among=FLAGS)
     values = attribute_values(batch.column("attributes"))
     values = values.take(batch.told.kept[values.owner])
     flags = [_flags(values, name, n).take(rows) for name in FLAGS]

@@ -245,7 +245,8 @@ class _Reader:
 
     def _read_object(self, row: int, number: int, element: Element, file: VocFile) -> None:
         child = {one.tag: one for one in element}
-        value = _text(child.get("name"))
+        stated = "" if child.get(NAME) is None else child[NAME].text or ""
+        value = self._class_of(stated)
         if not value:
             self._told.drop("an object without a name", where=_where(file, number))
             return
@@ -255,6 +256,8 @@ class _Reader:
         if not _UNREAD.keys().isdisjoint(child):
             for tag in sorted(_UNREAD.keys() & child.keys()):
                 self._told.notice(_UNREAD[tag], where=_where(file, number))
+        if value != stated:
+            self._told.alter("blanks around the name of the class were left out", where=_where(file, number))
         self._meet([value])
         outline = self._outline(child["polygon"], file, number) if "polygon" in child else None
         kind, points = ("bbox", box) if outline is None else ("polygon", outline)
@@ -263,6 +266,11 @@ class _Reader:
             self._annotations.add(row, kind, value, points=points, attributes=attributes, order=number)
         else:
             self._plain.add(row, number, kind, value, points)
+
+    def _class_of(self, stated: str) -> str:
+        """The class an object states. People put blanks around names when they lay out XML; they belong to a name
+        only where the dataset's own list of classes has it so."""
+        return stated if stated in self._classes else stated.strip()
 
     def _box(self, element: Element | None, file: VocFile, number: int) -> list[float] | None:
         """x1, y1, x2, y2 in pixels, the corners in order; None (and told) when the box is no box."""
@@ -305,8 +313,8 @@ class _Reader:
 
 def _plain_boxes(columns: dict[str, list[str]]) -> _Boxes | None:
     """The objects as boxes; None when one of them needs a closer look."""
-    values = list(map(str.strip, columns[NAME]))
-    if not all(values) or not is_unmarked(columns):
+    values = columns[NAME]
+    if not all(values) or values != list(map(str.strip, values)) or not is_unmarked(columns):
         return None
     try:
         corners = np.array([list(map(float, columns[side])) for side in SIDES]).T

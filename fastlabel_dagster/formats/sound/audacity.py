@@ -84,7 +84,7 @@ def _texts(batch: SegmentBatch) -> list[bytes]:
     """The file of each task of a batch."""
     told = batch.told
     label = pc.replace_substring_regex(batch.value, _BREAKS, " ")
-    told.drop("its class has no name", pc.fill_null(pc.equal(label, ""), False).to_numpy(zero_copy_only=False))
+    told.drop("its class has no name but blanks", pc.fill_null(pc.equal(pc.utf8_trim_whitespace(label), ""), False).to_numpy(zero_copy_only=False))
     changed = pc.fill_null(pc.not_equal(label, batch.value), False).to_numpy(zero_copy_only=False)
     told.alter("tabs and line breaks in the class name became blanks", changed)
     told.alter("its attributes have no place in a line", batch.has_attributes_besides(LOW, HIGH))

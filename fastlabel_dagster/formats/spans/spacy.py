@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import stable_id
-from fastlabel_dagster.formats.attributes import attribute_values
+from fastlabel_dagster.formats.attributes import attribute_values, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
 from fastlabel_dagster.formats.pictures import list_pictures
@@ -87,6 +87,7 @@ def _lines(batch: SpanBatch) -> pa.Array:
     """A line of JSON for each task; null for one without a text."""
     kept = np.flatnonzero(batch.told.kept)
     rows = pa.array(kept)
+    tell_of_keys(batch.attributes, batch.told)
     values = attribute_values(batch.attributes)
     offsets = values.offsets(len(batch.owner))
     members = joined(offsets, glued(json_text(values.key), ":", values.json()), ",")

@@ -64,6 +64,7 @@ def test_what_cannot_be_said_is_told(bench) -> None:
     task = audio_task(
         segment(0, 1, "a\tb\nc"),
         segment(0, 1, ""),
+        segment(0, 1, " \t"),
         segment(2, 1),
         segment(0, 1, attributes=[{"key": "mood", "value": "x"}]),
         bench.shape("bbox", [0, 0, 1, 1]),
@@ -73,7 +74,8 @@ def test_what_cannot_be_said_is_told(bench) -> None:
     assert {note.reason: note.count for note in report.dropped} == {
         "not a stretch of sound": 1,
         "it ends before it starts": 1,
-        "its class has no name": 1,
+        "it has no class": 1,
+        "its class has no name but blanks": 1,
     }
     assert {note.reason for note in report.altered} == {
         "tabs and line breaks in the class name became blanks",
