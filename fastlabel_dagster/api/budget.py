@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastlabel_dagster.api.errors import Invalid
+from fastlabel_dagster.api.errors import Invalid, RateLimited
 
 if TYPE_CHECKING:
     from pyrate_limiter import InMemoryBucket, SQLiteBucket
@@ -68,17 +68,23 @@ class BudgetAccount:
         self._bucket: InMemoryBucket | SQLiteBucket | None = None
         self._opened_by = 0
 
-    def spend(self) -> float:
+    def spend(self, longest: float | None = None) -> float:
         """Wait until one more request fits into the window, and count it.
+
+        Args:
+            longest: seconds to wait at most; None waits as long as it takes.
 
         Returns:
             The seconds waited, 0.0 when there was room.
 
         Raises:
+            RateLimited: when there is no room within ``longest``; nothing is counted then.
             Invalid: when the shared account cannot be opened or written.
         """
         waited = 0.0
         while (wait := self._try_spend()) is not None:
+            if longest is not None and waited + wait > longest:
+                raise RateLimited("the request budget of this process is used up", status=None, retry_after=wait)
             self._budget.sleep(wait)
             waited += wait
         return waited

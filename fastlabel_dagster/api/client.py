@@ -97,6 +97,9 @@ class FastLabelClient(SdkNames):
             account=None if budget is None else budget.account(token, self._base_url),
             session=session or new_session(),
         )
+        self._make_groups()
+
+    def _make_groups(self) -> None:
         self.projects = Projects(self._transport)
         self.tasks = Tasks(self._transport)
         self.image_tasks = ImageTasks(self._transport)
@@ -143,6 +146,26 @@ class FastLabelClient(SdkNames):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def with_limits(self, *, timeout: Timeout | None = None, retry: RetryPolicy | None = None) -> FastLabelClient:
+        """A client of the same token, connections, request budget and statistics that is less (or more) patient.
+
+        ```python
+        hurried = client.with_limits(timeout=5, retry=RetryPolicy(attempts=1, total_seconds=5))
+        ```
+
+        It waits for room in the request budget no longer than its retry policy's `total_seconds`; then it raises
+        `RateLimited`. Closing either client closes the connections of both, which open again when they are used.
+
+        Args:
+            timeout: as for the client; None keeps it.
+            retry: as for the client; None keeps it, and with it the unlimited wait for room in the budget.
+        """
+        other: FastLabelClient = object.__new__(type(self))
+        other._base_url = self._base_url
+        other._transport = self._transport.with_limits(timeout=timeout, retry=retry)
+        other._make_groups()
+        return other
 
     def close(self) -> None:
         """Close the pooled connections. A closed client opens new ones when it is used again."""

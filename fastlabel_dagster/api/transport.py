@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from copy import copy
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http.cookiejar import DefaultCookiePolicy
@@ -142,8 +143,19 @@ class Transport:
         self.counter = StatisticsCounter()
         self.server_ahead: float | None = None
         """Seconds that the server's clock was ahead of ours at its last answer; None when it has not said."""
+        self.longest_wait: float | None = None
+        """Seconds to wait for room in the request budget at most; None waits as long as it takes."""
         self._auth = BearerToken(token)
         self._account = account
+
+    def with_limits(self, *, timeout: Timeout | None, retry: RetryPolicy | None) -> Transport:
+        """The same way to the server with other limits; see `FastLabelClient.with_limits`."""
+        other = copy(self)
+        if timeout is not None:
+            other.timeout = timeout
+        if retry is not None:
+            other.retry, other.longest_wait = retry, retry.total_seconds
+        return other
 
     def __repr__(self) -> str:
         return f"Transport({self.base_url!r})"
@@ -204,7 +216,7 @@ class Transport:
 
     def _try(self, method: str, path: str, query: Mapping[str, Any] | None, data: Body | None) -> tuple[Any] | Failure:
         if self._account is not None:
-            self.counter.add(waited_seconds=self._account.spend())
+            self.counter.add(waited_seconds=self._account.spend(self.longest_wait))
         self.counter.add(requests=1, bytes_sent=0 if data is None else len(data))
         try:
             response = self._send(method, self.base_url + path, query, data)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from fastlabel_dagster.api import FastLabelError, Unauthorized, job_state
-from fastlabel_dagster.checks import IMPORTS_CHECK
+from fastlabel_dagster.checks.names import IMPORTS_CHECK
 from fastlabel_dagster.resource import FastLabelResource, error_kind
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
 from fastlabel_dagster.sensors.target import JobLike, project_selection, target_of

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster.api import FastLabelError, NotFound, job_state
-from fastlabel_dagster.checks import TRAINING_CHECK
+from fastlabel_dagster.checks.names import TRAINING_CHECK
 from fastlabel_dagster.metadata.tables import without_query
 from fastlabel_dagster.resource import FastLabelResource, error_kind, resource_named
 from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import dagster as dg
 import pytest
+import requests
+from requests.adapters import BaseAdapter
 
+from fastlabel_dagster.api import FastLabelClient
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sandbox import Sandbox
 
@@ -74,3 +81,59 @@ def make_daemon(sandbox: Sandbox, instance: dg.DagsterInstance) -> Callable[...,
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
     return make_daemon()
+
+
+TOKEN = "token-of-the-vendor"
+
+
+class Vendor(BaseAdapter):
+    """FastLabel's server as far as a sensor sees it, in place of its socket, with a clock that only its answers move.
+
+    Answers ``answer(path, query)`` after ``latency(path, query)`` seconds; a timeout comes when it is due.
+
+    ``answer`` gives a JSON value, or ``(status, value)``. ``now`` is the clock, ``asked`` counts requests by project.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[str, dict[str, str]], Any],
+        latency: Callable[[str, dict[str, str]], float] = lambda path, query: 0.0,
+    ) -> None:
+        super().__init__()
+        self.answer, self.latency = answer, latency
+        self.now = 1_000.0
+        self.asked: Counter[str] = Counter()
+
+    def clock(self) -> float:
+        return self.now
+
+    def resource(self) -> FastLabelResource:
+        """A resource whose client speaks to this vendor."""
+        session = requests.Session()
+        session.mount("https://", self)
+        resource = FastLabelResource(access_token=TOKEN, base_url="https://vendor.example/v1/")
+        resource._client = FastLabelClient(TOKEN, "https://vendor.example/v1/", session=session, budget=None)
+        return resource
+
+    def send(self, request: requests.PreparedRequest, **given: Any) -> requests.Response:
+        parts = urlsplit(str(request.url))
+        path, query = parts.path.removeprefix("/v1/"), dict(parse_qsl(parts.query))
+        self.asked[query.get("project", path)] += 1
+        seconds, timeout = self.latency(path, query), float(given["timeout"])
+        self.now += min(seconds, timeout)
+        if seconds > timeout:
+            raise requests.ReadTimeout(request=request)
+        answer = self.answer(path, query)
+        status, value = answer if isinstance(answer, tuple) else (200, answer)
+        response = requests.Response()
+        response.status_code, response.request, response.url = status, request, str(request.url)
+        response.raw = io.BytesIO(json.dumps(value).encode())
+        return response
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def make_vendor() -> type[Vendor]:
+    return Vendor

@@ -1,0 +1,347 @@
+"""One tick of the polling engine: turns, time, room, errors and health. What it promises stands in ``polling``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
+from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata
+from fastlabel_dagster.sensors.cursor import MAX_CURSOR_CHARACTERS, VERSION, dump_cursor, load_cursor
+from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+
+#: On the asset a target belongs to: the sensors can read it.
+POLLING_CHECK: Final = "polling_healthy"
+#: How many ticks a failing target waits at most before it is asked again.
+LONGEST_PAUSE: Final = 8
+#: After this many failures in a row a target that may only have had bad luck counts as unhealthy.
+FAILURES_FORGIVEN: Final = 2
+#: The longest a tick is skipped because the server (or our own budget) said to wait.
+_LONGEST_WAIT = 600.0
+#: Seconds in which nobody answers.
+_TOO_SHORT = 0.05
+#: How many notes of a tick its skip reason shows.
+_NOTES_SHOWN = 8
+
+
+@dataclass
+class _Trouble:
+    """What is known of a target that fails: how often in a row, from which tick on it is asked again, and whether its
+    check says so."""
+
+    failures: int = 0
+    resume: int = 0
+    reported: bool = False
+
+
+class _Refused(Exception):
+    """The tick is over for every target; the reason is this error."""
+
+    def __init__(self, error: FastLabelError) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class _Question(threading.Thread):
+    """One ``ask`` on a thread of its own, which nobody has to wait for: a timeout bounds each wait for bytes, but
+    neither the look-up of a name nor an answer that drips in."""
+
+    def __init__(self, ask: Ask, client: FastLabelClient, target: str, memory: Mapping[str, Any] | None) -> None:
+        super().__init__(name=f"fastlabel-poll-{target[:40]}", daemon=True)
+        self.target = target
+        self.answer: Any = None
+        self.error: Exception | None = None
+        self._ask = ask
+        self._arguments = (client, target, memory)
+
+    def run(self) -> None:
+        try:
+            self.answer = self._ask(*self._arguments)
+        except Exception as error:  # noqa: BLE001 - handed to the tick, which tells of it
+            self.error = error
+
+
+class Tick:
+    """The state of one tick."""
+
+    def __init__(
+        self,
+        context: dg.SensorEvaluationContext,
+        fastlabel: FastLabelResource,
+        targets: Sequence[str],
+        polling: Polling,
+        *,
+        ask: Ask,
+        digest: Digest,
+        health_key: Callable[[str], dg.AssetKey] | None,
+    ) -> None:
+        self.context, self.fastlabel, self.polling = context, fastlabel, polling
+        self.targets = list(dict.fromkeys(targets))
+        self.ask, self.digest, self.health_key = ask, digest, health_key
+        state = (
+            load_cursor(context.cursor, polling.kind, context.log, version=VERSION, migrations=polling.migrations) or {}
+        )
+        known = set(self.targets)
+        self.number = int(state.get("tick", 0)) + 1
+        self.following: str = state.get("next", "")
+        self.wait_until = float(state.get("wait", 0))
+        self.memory: dict[str, dict[str, Any]] = {
+            target: dict(memory) for target, memory in state.get("projects", {}).items() if target in known
+        }
+        self.trouble: dict[str, _Trouble] = {
+            target: _Trouble(int(of[0]), int(of[1]), bool(of[2]))
+            for target, of in state.get("failing", {}).items()
+            if target in known
+        }
+        self.runs: list[dg.RunRequest] = []
+        self.events: list[Event] = []
+        self.partitions: list[PartitionsRequest] = []
+        self.notes: list[str] = []
+        self.asked = 0
+        self.requests = 0
+        self.deadline = 0.0
+
+    def run(self) -> dg.SensorResult:
+        started = self.polling.clock()
+        self.deadline = started + self.polling.time_budget_seconds
+        left = self.wait_until - self.polling.wall()
+        if left > 0:
+            self.notes.append(f"the request budget is spent; asking again in {left:.0f} s")
+            return self._result()
+        self.wait_until = 0.0
+        try:
+            self._go_round()
+        except _Refused as refused:
+            self._note_refusal(refused.error)
+        self._note_tick(self.polling.clock() - started)
+        return self._result()
+
+    # -- turns and time ----------------------------------------------------------------------------------------------
+
+    def _go_round(self) -> None:
+        """Visit the targets that do not pause, from the one whose turn it is; ``following`` is who comes next."""
+        try:
+            client = self.fastlabel.client
+        except FastLabelError as error:  # there is no token, or one that cannot be
+            raise _Refused(error) from error
+        start = self.targets.index(self.following) if self.following in self.targets else 0
+        ring = [*self.targets[start:], *self.targets[:start]]
+        waiting = [one for one in ring if one not in self.trouble or self.trouble[one].resume <= self.number]
+        before = client.statistics.requests
+        slowest = 0.0
+        try:
+            while waiting:
+                now = self.polling.clock()
+                if self.asked and self.deadline - now < max(slowest, _TOO_SHORT):  # it would hardly be back in time
+                    self.notes.append(f"the time is used up, {len(waiting)} wait for the next tick")
+                    break
+                wave = waiting[: self.polling.in_flight]
+                done = self._visit(client, wave)
+                waiting = waiting[done:]
+                self.following = waiting[0] if waiting else ring[0]
+                if done < len(wave):
+                    break
+                slowest = max(slowest, self.polling.clock() - now)
+        finally:
+            self.requests = client.statistics.requests - before
+
+    def _visit(self, client: FastLabelClient, wave: Sequence[str]) -> int:
+        """Ask these targets at the same time and digest their answers in order.
+
+        Returns:
+            How many of them, from the first on, have had their turn.
+        """
+        from fastlabel_dagster.api import RetryPolicy
+
+        seconds = min(self.polling.longest_request, self.deadline - self.polling.clock())
+        cut_short = seconds < self.polling.longest_request
+        until = self.polling.clock() + seconds
+        hurried = client.with_limits(timeout=seconds, retry=RetryPolicy(attempts=1, total_seconds=seconds))
+        questions = [_Question(self.ask, hurried, target, self._memory_of(target)) for target in wave]
+        for question in questions:
+            question.start()
+        self.asked += len(questions)
+        done, stopped = 0, False
+        refusal: FastLabelError | None = None
+        for question in questions:
+            question.join(max(0.0, until - self.polling.clock()))
+            error = question.error
+            if question.is_alive():
+                error = TransportError(f"no answer within {seconds:.1f} s", hint=TransportError.hint_by_default)
+            if error is not None and cut_short and isinstance(error, TransportError):
+                self.notes.append(f"{question.target}: there was no time left for its answer")
+                stopped = True
+            elif isinstance(error, FastLabelError) and _concerns_all(error):
+                refusal = refusal or error
+                stopped = True
+            elif not self._has_room():
+                self.notes.append("that is enough for one tick, the rest follows with the next")
+                stopped = True
+            elif error is not None:
+                self._fail(question.target, error)
+            else:
+                self._take(question.target, question.answer)
+            done += not stopped
+        if refusal is not None:
+            self.following = wave[done]
+            raise _Refused(refusal)
+        return done
+
+    def _memory_of(self, target: str) -> dict[str, Any] | None:
+        known = self.memory.get(target)
+        return None if known is None else {name: value for name, value in known.items() if name != "at"}
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        return len(self.events) < self.polling.events and len(self.runs) < self.polling.runs
+
+    def _take(self, target: str, answer: Any) -> None:
+        """Digest one answer. All of its findings count, or none: what is remembered and what is done stay together."""
+        share = 1 if len(self.targets) == 1 else 4  # one busy target leaves room for others
+        visit = Visit(
+            target=target,
+            memory=self._memory_of(target),
+            events=max(1, min(self.polling.events - len(self.events), self.polling.events // share)),
+            runs=max(1, min(self.polling.runs - len(self.runs), self.polling.runs // share)),
+            first_tick=self.polling.first_tick,
+            context=self.context,
+        )
+        try:
+            findings = self.digest(visit, answer)
+        except Exception as error:  # noqa: BLE001 - an answer nobody foresaw must not stop the other targets
+            self._fail(target, error)
+            return
+        new = target not in self.memory or "at" not in self.memory[target]
+        self.memory[target] = {**findings.memory, "at": int(self.polling.wall())}
+        self.runs += findings.runs
+        self.events += findings.events
+        self.partitions += findings.partitions
+        if findings.note:
+            self.notes.append(findings.note)
+        trouble = self.trouble.pop(target, None)
+        if (new or (trouble is not None and trouble.reported)) and not self._report(target, None):
+            self.trouble[target] = _Trouble(reported=True)  # said when there is room
+
+    def _fail(self, target: str, error: Exception) -> None:
+        trouble = self.trouble.setdefault(target, _Trouble())
+        trouble.failures += 1
+        pause = 0 if trouble.failures == 1 or len(self.targets) == 1 else 2 ** min(trouble.failures - 2, 10)
+        trouble.resume = self.number + 1 + min(pause, LONGEST_PAUSE)
+        said = _said(error)
+        self.notes.append(f"{target}: {said}")
+        if isinstance(error, FastLabelError):
+            self.context.log.warning("%s cannot be read (%d in a row): %s", target, trouble.failures, said)
+        else:
+            self.context.log.error(
+                "%s: its answer was not understood (%d in a row)", target, trouble.failures, exc_info=error
+            )
+        lasting = not isinstance(error, FastLabelError) or isinstance(error, (NotFound, Unauthorized, Invalid))
+        if not trouble.reported and (lasting or trouble.failures > FAILURES_FORGIVEN):
+            trouble.reported = self._report(target, error)
+
+    def _note_refusal(self, error: FastLabelError) -> None:
+        """The server refuses everybody. Nothing is counted against a target; their places are kept."""
+        self.notes.insert(0, f"{_said(error)}. Nothing is lost, the next tick tries again.")
+        self.context.log.error("Nothing can be polled: %s", _said(error))
+        if isinstance(error, RateLimited):
+            self.wait_until = self.polling.wall() + min(error.retry_after or 0.0, _LONGEST_WAIT)
+            return
+        for target in self.targets:
+            trouble = self.trouble.setdefault(target, _Trouble())
+            trouble.reported = trouble.reported or self._report(target, error)
+
+    # -- health ------------------------------------------------------------------------------------------------------
+
+    def _report(self, target: str, error: Exception | None) -> bool:
+        """Report ``polling_healthy`` of a target, failed with the error or passed; False when there is no room."""
+        if self.health_key is None:
+            return True
+        if len(self.events) >= self.polling.events:
+            return False
+        trouble = self.trouble.get(target, _Trouble())
+        metadata: dict[str, Any] = {"sensor": self.polling.kind, "project": target}
+        if error is not None:
+            metadata["failures_in_a_row"] = trouble.failures
+            metadata |= error_metadata(error) if isinstance(error, FastLabelError) else {"error": _said(error)}
+            failing = sorted(one for one, known in self.trouble.items() if known.failures)
+            metadata["failing"] = f"{len(failing)} of {len(self.targets)}: {', '.join(failing[:20])}"
+        last = self.memory.get(target, {}).get("at")
+        if last is not None:
+            metadata["last_success"] = dg.MetadataValue.timestamp(float(last))
+            metadata["lag_seconds"] = max(0, int(self.polling.wall()) - int(last))
+        self.events.append(
+            dg.AssetCheckEvaluation(
+                asset_key=self.health_key(target),
+                check_name=POLLING_CHECK,
+                passed=error is None,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=f"{target} can be read." if error is None else f"{target} cannot be read: {_said(error)}",
+                metadata=metadata,
+            )
+        )
+        return True
+
+    def _note_tick(self, seconds: float) -> None:
+        """How the polling goes, into the sensor's log: what this tick did, who fails, how old the oldest answer is."""
+        failing = [target for target, known in self.trouble.items() if known.failures]
+        never = [target for target in self.targets if "at" not in self.memory.get(target, {})]
+        oldest = min((int(known["at"]) for known in self.memory.values() if "at" in known), default=None)
+        said = f"asked {self.asked} of {len(self.targets)} with {self.requests} requests in {seconds:.1f} s"
+        if failing:
+            said += f"; {len(failing)} failing: {', '.join(sorted(failing)[:10])}"
+        if never:
+            said += f"; {len(never)} not read yet"
+        if oldest is not None:
+            said += f"; the oldest answer is {max(0, int(self.polling.wall()) - oldest)} s old"
+        self.context.log.info("%s.", said)
+        if len(self.targets) > 1:
+            self.notes.append(said)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _result(self) -> dg.SensorResult:
+        state: dict[str, Any] = {"tick": self.number, "next": self.following, "projects": self.memory}
+        failing = {
+            target: [known.failures, known.resume, int(known.reported)] for target, known in self.trouble.items()
+        }
+        if failing:
+            state["failing"] = failing
+        if self.wait_until:
+            state["wait"] = int(self.wait_until)
+        cursor = dump_cursor(self.polling.kind, state, version=VERSION)
+        if len(cursor) > MAX_CURSOR_CHARACTERS:
+            self.context.log.warning(
+                "The cursor has %d characters; some databases keep no more than 65,535. "
+                "Poll fewer projects with one sensor.",
+                len(cursor),
+            )
+        shown = self.notes[:_NOTES_SHOWN]
+        if len(self.notes) > len(shown):
+            shown += [f"and {len(self.notes) - len(shown)} more", self.notes[-1]]
+        return dg.SensorResult(
+            run_requests=self.runs,
+            asset_events=self.events,
+            dynamic_partitions_requests=self.partitions,
+            cursor=cursor,
+            skip_reason=None if self.runs else "; ".join(shown) or "nothing new",
+        )
+
+
+def _concerns_all(error: FastLabelError) -> bool:
+    """Whether an error says that nobody will be answered: the token is refused, or the request budget is spent. A 403
+    is about one project."""
+    return isinstance(error, RateLimited) or (isinstance(error, Unauthorized) and error.status != 403)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, FastLabelError):
+        return f"{error_kind(error)}: {error}"[:500]
+    return type(error).__name__  # its text may hold anything
