@@ -10,7 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-#: What an asset holds. ``project`` is the external FastLabel project, ``model`` the external trained model.
+#: What an asset holds: a project at FastLabel (``project``), what is made of it here (``labels`` to ``export``,
+#: ``approved_tasks``, ``dataset_objects``), jobs that are started for it and the model they give, and what a workspace
+#: shows (from ``annotation_classes`` on; those from ``workspace_dataset`` on belong to no project).
 PARTS = (
     "project",
     "labels",
@@ -26,7 +28,26 @@ PARTS = (
     "auto_annotation",
     "s3_import",
     "dicom_import",
+    "approved_tasks",
+    "dataset_objects",
+    "annotation_classes",
+    "import_histories",
+    "auto_annotation_jobs",
+    "workspace_dataset",
+    "workspace_model",
+    "training_jobs",
+    "evaluation_jobs",
 )
+
+#: What stands below a project's own key: it is at FastLabel, and not made of it.
+_AT_FASTLABEL = ("annotation_classes", "import_histories", "auto_annotation_jobs")
+#: What belongs to the workspace as a whole, by its place in the key.
+_OF_WORKSPACE = {
+    "workspace_dataset": ("datasets",),
+    "workspace_model": ("models",),
+    "training_jobs": (),
+    "evaluation_jobs": (),
+}
 
 _PLAIN_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -63,12 +84,14 @@ class FastLabelAssetProps:
     """What a translator is told about an asset.
 
     Attributes:
-        project: the project's slug.
+        project: the project's slug; empty for what belongs to the workspace as a whole.
         part: one of :data:`PARTS`.
         name: last part of the asset's key (``labels``, ``coco``, …; the slug for ``project``).
         store: the store's address as configured.
         format: name of the export format, for ``export``.
         options: options of the export, dataset or training.
+        title: what people call the project; project_type, project_status: as the API says them (``image_bbox``,
+            ``active``). The three are known where the assets were made from a workspace, and empty elsewhere.
     """
 
     project: str
@@ -77,10 +100,14 @@ class FastLabelAssetProps:
     store: str = ""
     format: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    project_type: str = ""
+    project_status: str = ""
 
 
 _DESCRIPTIONS = {
-    "project": "The project **{project}** in FastLabel, where people label. Observed by every sync of its mirror.",
+    "project": "The project **{project}** in FastLabel, where people label. "
+    "Its data version changes when its tasks do.",
     "labels": "Versioned mirror of every task of **{project}** with its annotations, as Delta tables. "
     "An unchanged project commits nothing and keeps its version; any earlier version can be read again.",
     "classes": "Annotation classes of **{project}** as Parquet, one row per class.",
@@ -96,6 +123,15 @@ _DESCRIPTIONS = {
     "auto_annotation": "Tasks of **{project}** that nobody has touched, annotated by a model that has passed the gate.",
     "s3_import": "Pictures of the project's S3 storage imported into **{project}** as tasks.",
     "dicom_import": "A zip of DICOM files imported into **{project}** as tasks.",
+    "approved_tasks": "Tasks of **{project}** that are approved, by the day (UTC) of their last change.",
+    "dataset_objects": "Objects of the dataset **{name}**, one Parquet file for each split.",
+    "annotation_classes": "Annotation classes of **{project}**, as they are in FastLabel.",
+    "import_histories": "Imports of files into **{project}**.",
+    "auto_annotation_jobs": "Auto-annotations of **{project}**, running and past.",
+    "workspace_dataset": "The dataset **{name}** in FastLabel.",
+    "workspace_model": "The model **{name}**, trained in FastLabel.",
+    "training_jobs": "Trainings of the workspace, running and past.",
+    "evaluation_jobs": "Evaluations of the workspace, running and past.",
 }
 
 _KINDS: dict[str, set[str]] = {
@@ -112,6 +148,9 @@ _KINDS: dict[str, set[str]] = {
     "auto_annotation": {"fastlabel"},
     "s3_import": {"fastlabel", "s3"},
     "dicom_import": {"fastlabel"},
+    "approved_tasks": {"parquet"},
+    "dataset_objects": {"parquet"},
+    **{part: {"fastlabel"} for part in (*_AT_FASTLABEL, *_OF_WORKSPACE)},
 }
 
 
@@ -127,20 +166,26 @@ class DagsterFastLabelTranslator:
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The spec of one asset; dependencies are added by the caller, unless the spec already names some."""
-        text = _DESCRIPTIONS[props.part].format(project=props.project, format=props.format or "")
+        named = {"project": props.project, "format": props.format or "", "name": props.name}
+        own = {"fastlabel/project": props.project} if props.project else {}
         return dg.AssetSpec(
             key=self.get_asset_key(props),
-            description=text,
-            group_name=safe_name(props.project),
+            description=_DESCRIPTIONS[props.part].format(**named),
+            group_name=safe_name(props.project) if props.project else "fastlabel",
             kinds=set(_KINDS.get(props.part, {props.format or "folder"})),
-            tags={"fastlabel/part": props.part, "fastlabel/project": project_tag(props.project)},
-            metadata={"fastlabel/project": props.project},
+            tags={"fastlabel/part": props.part, **{key: project_tag(slug) for key, slug in own.items()}},
+            metadata=own,
         )
 
     def get_asset_key(self, props: FastLabelAssetProps) -> dg.AssetKey:
-        """``fastlabel/<slug>`` for the project itself, ``<slug>/<name>`` for what is made of it."""
+        """``fastlabel/<slug>`` for the project itself, ``fastlabel/<slug>/<name>`` for what else FastLabel has of it,
+        ``<slug>/<name>`` for what is made of it, ``fastlabel_workspace/…`` for what belongs to no project."""
         if props.part == "project":
             return dg.AssetKey(["fastlabel", props.project])
+        if props.part in _AT_FASTLABEL:
+            return dg.AssetKey(["fastlabel", props.project, props.name])
+        if props.part in _OF_WORKSPACE:
+            return dg.AssetKey(["fastlabel_workspace", *_OF_WORKSPACE[props.part], props.name])
         return dg.AssetKey([props.project, props.name])
 
 
