@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from fastlabel_dagster._compat import add_run_tags
 from fastlabel_dagster.assets.exports import export_metadata
-from fastlabel_dagster.assets.plan import TrainingPlan
-from fastlabel_dagster.assets.submission import submit_training
-from fastlabel_dagster.assets.training import claimant_of, unclear_told
+from fastlabel_dagster.assets.job_plans import TrainingPlan
+from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.metadata.tables import quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import safe_name
@@ -164,22 +162,10 @@ def publish_op(context: dg.OpExecutionContext, config: PublishConfig, fastlabel:
 @dg.op(ins=_AFTER, description="Submit a training, once for each version of the dataset; does not wait for it.")
 def train_op(context: dg.OpExecutionContext, config: TrainConfig, fastlabel: FastLabelResource) -> dict[str, Any]:
     """``{"job_id", "status", "submitted", "reason"}``. A repeated step, run or call attaches to the job there is."""
-    tag = f"fastlabel/training_job/{safe_name(config.project)}"
-    run = context.instance.get_run_by_id(context.run.run_id)
     training = TrainingPlan.of({"base_model": config.base_model, "epoch": config.epoch, **config.options})
-    with fastlabel.dagster_errors(context) as client, unclear_told(context.op.name):
-        result = submit_training(
-            client,
-            config.open(),
-            training,
-            config.dataset,
-            config.dataset_version,
-            recorded=run.tags.get(tag) if run is not None else None,
-            force=config.force,
-            attach_to=config.attach_to,
-            claimant=claimant_of(context),
-            record=lambda job: add_run_tags(context.instance, context.run.run_id, {tag: job}),
-            log=context.log.info,
-        )
+    request = training.request(config.dataset, config.dataset_version)
+    how = JobConfig(force=config.force, attach_to=config.attach_to)
+    with fastlabel.dagster_errors(context) as client:
+        result = submit_in_run(context, client, config.open(), request, how, name=safe_name(config.project))
     context.add_output_metadata({"training_job_id": result.job_id, "reason": result.reason})
     return {"job_id": result.job_id, "status": result.status, "submitted": result.submitted, "reason": result.reason}

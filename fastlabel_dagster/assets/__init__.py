@@ -8,20 +8,39 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from fastlabel_dagster.assets.auto_annotation import build_auto_annotation_asset
+from fastlabel_dagster.assets.evaluation import build_evaluation_asset, build_gate_check
 from fastlabel_dagster.assets.exports import build_export_asset
 from fastlabel_dagster.assets.images import build_images_asset
+from fastlabel_dagster.assets.imports import build_import_assets
 from fastlabel_dagster.assets.mirror import build_mirror_asset
-from fastlabel_dagster.assets.plan import ExportLike, ExportPlan, ProjectPlan, TrainingPlan
+from fastlabel_dagster.assets.plan import (
+    AutoAnnotationPlan,
+    EvaluationPlan,
+    ExportLike,
+    ExportPlan,
+    ImportPlans,
+    ProjectPlan,
+    TrainingPlan,
+)
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.tables import build_tables_asset
 from fastlabel_dagster.assets.training import build_dataset_asset, build_training_asset
-from fastlabel_dagster.checks import build_remote_checks
+from fastlabel_dagster.checks import CheckPlan, ChecksLike, build_remote_checks
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
     from fastlabel_dagster.translator import DagsterFastLabelTranslator
 
-__all__ = ["ExportPlan", "ProjectPlan", "TrainingPlan", "build_fastlabel_project_assets"]
+__all__ = [
+    "AutoAnnotationPlan",
+    "EvaluationPlan",
+    "ExportPlan",
+    "ImportPlans",
+    "ProjectPlan",
+    "TrainingPlan",
+    "build_fastlabel_project_assets",
+]
 
 
 def build_fastlabel_project_assets(
@@ -31,9 +50,12 @@ def build_fastlabel_project_assets(
     exports: Iterable[ExportLike] = ("coco", "yolo"),
     dataset: str | None = None,
     training: TrainingPlan | Mapping[str, Any] | None = None,
+    evaluation: EvaluationPlan | Mapping[str, Any] | None = None,
+    auto_annotation: AutoAnnotationPlan | Mapping[str, Any] | None = None,
+    imports: ImportPlans | Mapping[str, Any] | None = None,
     publish_status: str = "approved",
     prune: bool = True,
-    empty_share: float = 0.1,
+    checks: ChecksLike = None,
     translator: DagsterFastLabelTranslator | None = None,
     group_name: str | None = None,
     resource_key: str = "fastlabel",
@@ -48,6 +70,8 @@ def build_fastlabel_project_assets(
         fastlabel/<slug> (external) -> labels -> classes, tasks, annotations
                                        labels -> images -> coco, yolo, …
                                        labels, images -> dataset -> training -> model (external)
+                                       model, dataset -> evaluation -> auto_annotation
+        s3_import, dicom_import -> fastlabel/<slug>
 
     Data versions follow the content: as long as nobody changes the project, running everything again makes nothing
     stale and rewrites nothing. Every asset made from labels records ``labels_version`` and ``labels_digest``.
@@ -61,11 +85,24 @@ def build_fastlabel_project_assets(
             label tables are written as plain Parquet in any case.
         dataset: name of the FastLabel dataset that approved tasks are published to; None publishes nothing.
         training: ``{"base_model": …, "epoch": …, …}``, further keys as ``client.training_jobs.submit`` takes them.
+            Every job takes ``wait``: ``"run"`` polls in the step (``poll_seconds``, ``give_up_after_hours``),
+            ``"sensor"`` leaves the end to the jobs sensor. Trainings are left to the sensor unless told otherwise, the
+            others are waited for.
+        evaluation: ``{"iou_threshold": 0.5, "confidence_threshold": 0.4, "use_dataset_test": False, "gate": …}``, or
+            ``{}``: measures the newest model on the published dataset. ``gate`` is as in
+            ``{"mAP": {"no_worse_than": 0.01, "at_least": 0.2}}``, with ``recall``, ``precision`` and ``f1`` likewise;
+            ``"compare_with": "best"`` compares with the best model instead of the previous one.
+        auto_annotation: ``{"status": "registered", "confidence": 0.4, …}``, or ``{}``: the evaluated model annotates
+            tasks without annotations once it has passed the gate. Needs ``evaluation``.
+        imports: ``{"s3": {"bucket": …, "region": …, "prefix": …}}`` (or ``{"s3": True}`` for the storage the project
+            has) and/or ``{"dicom": "path/to.zip"}``: imports as assets upstream of the project.
         publish_status: the status of the tasks to publish.
         prune: take objects out of the dataset again whose task has left that status or is gone, so that it holds just
             the approved tasks. Only objects this project has published are ever deleted. Off, they stay, and are
             trained on with the rest.
-        empty_share: largest share of labeled tasks without annotations before the check ``few_empty_tasks`` warns.
+        checks: which checks there are and how strict: ``{"geometry": {"severity": "error", "blocking": True},
+            "duplicates": True, "parity": False}``. What is not named is as it is when nothing is said; False: no checks
+            of labels at all. See :class:`~fastlabel_dagster.checks.CheckPlan`.
         translator: names and describes the assets; see
             :class:`~fastlabel_dagster.translator.DagsterFastLabelTranslator`.
         group_name: the assets' group; default made from the slug.
@@ -86,9 +123,12 @@ def build_fastlabel_project_assets(
         store,
         dataset=dataset,
         training=training,
+        evaluation=evaluation,
+        auto_annotation=auto_annotation,
+        imports=imports,
         publish_status=publish_status,
         prune=prune,
-        empty_share=empty_share,
+        checks=CheckPlan.of(checks),
         translator=translator or DagsterFastLabelTranslator(),
         group_name=group_name,
         resource_key=resource_key,
@@ -96,8 +136,10 @@ def build_fastlabel_project_assets(
         pool=pool,
         steps=steps or StepOptions(),
     )
+    imported = build_import_assets(plan)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
-        plan.spec("project"),
+        *imported,
+        plan.spec("project", [key for one in imported for key in one.keys]),
         build_mirror_asset(plan),
         build_tables_asset(plan),
         build_images_asset(plan),
@@ -106,13 +148,22 @@ def build_fastlabel_project_assets(
     trained = plan.training is not None
     if plan.dataset is not None:
         assets.append(build_dataset_asset(plan))
-    if trained:
-        assets += [build_training_asset(plan), plan.spec("model", [plan.key("training")])]
+    if plan.training is not None:
+        assets.append(build_training_asset(plan))
+        if plan.training.waiting.wait == "sensor":
+            assets.append(plan.spec("model", [plan.key("training")]))
+    if plan.evaluation is not None:
+        assets.append(build_evaluation_asset(plan))
+        if plan.evaluation.gate is not None:
+            assets.append(build_gate_check(plan.name, plan.key("evaluation"), plan.evaluation.gate))
+    if plan.auto_annotation is not None:
+        assets.append(build_auto_annotation_asset(plan))
     assets += build_remote_checks(
         project,
         project_key=plan.key("project"),
         training_key=plan.key("training") if trained else None,
         model_key=plan.key("model") if trained else None,
         resource_key=resource_key,
+        checks=plan.checks,
     )
     return assets

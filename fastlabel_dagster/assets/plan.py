@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, ImportPlans, TrainingPlan
 from fastlabel_dagster.assets.steps import StepOptions
+from fastlabel_dagster.checks import CheckPlan
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options, Store
+
+__all__ = [
+    "AutoAnnotationPlan",
+    "EvaluationPlan",
+    "ExportLike",
+    "ExportPlan",
+    "ImportPlans",
+    "ProjectPlan",
+    "TrainingPlan",
+]
 
 #: Names of folders in a store that are taken.
 _TAKEN = (
@@ -26,6 +38,10 @@ _TAKEN = (
     "dataset",
     "training",
     "model",
+    "evaluation",
+    "auto_annotation",
+    "s3_import",
+    "dicom_import",
     "parquet",
     "quarantine",
 )
@@ -64,45 +80,6 @@ class ExportPlan:
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
-    """What to train: a base model, for how many epochs, and any further argument of ``client.training_jobs.submit``."""
-
-    base_model_name: str
-    epoch: int
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, training: TrainingPlan | Mapping[str, Any]) -> TrainingPlan:
-        """Read ``{"base_model": …, "epoch": …, …}``. Raises ValueError when one of the two is missing or unusable."""
-        if isinstance(training, TrainingPlan):
-            return training
-        given = dict(training)
-        model = given.pop("base_model", None) or given.pop("base_model_name", None)
-        epoch = given.pop("epoch", None)
-        if not isinstance(model, str) or not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 1:
-            raise ValueError("training needs base_model (its name in FastLabel) and epoch (a whole number, at least 1)")
-        unknown = sorted(set(given) - _TRAINING_OPTIONS)
-        if unknown:
-            raise ValueError(
-                f"training has no option {', '.join(unknown)}; it has {', '.join(sorted(_TRAINING_OPTIONS))}"
-            )
-        return cls(model, epoch, given)
-
-
-_TRAINING_OPTIONS = {
-    "annotation_value",
-    "batch_size",
-    "config_file_path",
-    "dataset_revision_id",
-    "instance_type",
-    "learning_rate",
-    "resize_dimension",
-    "resize_option",
-    "use_dataset_train_val",
-}
-
-
-@dataclass(frozen=True)
 class ProjectPlan:
     """See :func:`fastlabel_dagster.assets.build_fastlabel_project_assets` for the meaning of the fields."""
 
@@ -111,9 +88,12 @@ class ProjectPlan:
     exports: tuple[ExportPlan, ...] = ()
     dataset: str | None = None
     training: TrainingPlan | None = None
+    evaluation: EvaluationPlan | None = None
+    auto_annotation: AutoAnnotationPlan | None = None
+    imports: ImportPlans = field(default_factory=ImportPlans)
     publish_status: str = "approved"
     prune: bool = True
-    empty_share: float = 0.1
+    checks: CheckPlan = field(default_factory=CheckPlan.of)
     translator: DagsterFastLabelTranslator = field(default_factory=DagsterFastLabelTranslator)
     group_name: str | None = None
     resource_key: str = "fastlabel"
@@ -129,6 +109,9 @@ class ProjectPlan:
         store: str | Path,
         *,
         training: TrainingPlan | Mapping[str, Any] | None,
+        evaluation: EvaluationPlan | Mapping[str, Any] | None = None,
+        auto_annotation: AutoAnnotationPlan | Mapping[str, Any] | None = None,
+        imports: ImportPlans | Mapping[str, Any] | None = None,
         **rest: Any,
     ) -> ProjectPlan:
         """Check and gather. Raises ValueError with what is wrong; touches neither network nor disk."""
@@ -144,8 +127,20 @@ class ProjectPlan:
             raise ValueError(f"two exports are called {', '.join(doubled)}; give one of them a name of its own")
         if training is not None and not rest.get("dataset"):
             raise ValueError("training needs a dataset to train on: give dataset= too")
-        trained = None if training is None else TrainingPlan.of(training)
-        return cls(project=project, store=str(store), exports=plans, training=trained, **rest)
+        if evaluation is not None and training is None:
+            raise ValueError("evaluation needs a training whose model it evaluates: give training= too")
+        if auto_annotation is not None and evaluation is None:
+            raise ValueError("auto_annotation follows an evaluation: give evaluation= too, {} will do")
+        return cls(
+            project=project,
+            store=str(store),
+            exports=plans,
+            training=None if training is None else TrainingPlan.of(training),
+            evaluation=None if evaluation is None else EvaluationPlan.of(evaluation),
+            auto_annotation=None if auto_annotation is None else AutoAnnotationPlan.of(auto_annotation),
+            imports=ImportPlans.of(imports),
+            **rest,
+        )
 
     @property
     def name(self) -> str:

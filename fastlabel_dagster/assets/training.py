@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
-from fastlabel_dagster._compat import add_run_tags
-from fastlabel_dagster.assets.ledger import Claimant
+from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.plan import ProjectPlan
-from fastlabel_dagster.assets.submission import submit_training
+from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.assets.tables import read_labels
+from fastlabel_dagster.job_reports.submissions import CARRIED, carried_of, newest, submission_metadata
+from fastlabel_dagster.jobs.kinds import TRAINING
 from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
-
-#: How many generations of re-executed runs are searched for a submitted job.
-_ANCESTORS = 20
-
-
-class TrainingConfig(dg.Config):
-    """What one run may say about its training."""
-
-    force: bool = Field(
-        default=False,
-        description="Train again although nothing was newly approved; forget an earlier submit of unclear outcome.",
-    )
-    attach_to: str | None = Field(
-        default=None, description="Id of a training job to take for this version's training; nothing is submitted."
-    )
 
 
 def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
@@ -83,150 +67,68 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
 
 def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
-    """Submits a training on the published dataset, and does not wait for it: ``build_training_sensor`` reports its end.
+    """Submits a training on the published dataset.
 
     One training for each version of the published labels: a retried step, a re-executed run and a run in which nothing
     was newly approved all attach to the job there is, and say so in ``submitted`` and ``reason``.
+
+    With ``wait: sensor`` (the default) the step ends there, and the jobs sensor reports the model when it is trained.
+    With ``wait: run`` the step polls to the end and is the one that makes ``<slug>/model``.
     """
-    key, dataset_key, training = plan.key("training"), plan.key("dataset"), plan.training
+    key, model_key, dataset_key, training = plan.key("training"), plan.key("model"), plan.key("dataset"), plan.training
     assert training is not None
-    job_tag, version_tag = f"fastlabel/training_job/{plan.name}", f"fastlabel/training_of/{plan.name}"
+    in_run = training.waiting.wait == "run"
 
     def train(
-        context: dg.AssetExecutionContext, config: TrainingConfig, fastlabel: FastLabelResource
-    ) -> dg.MaterializeResult[Any]:
-        published = _published(context.instance, dataset_key)
-        version = str(published["dataset_version"])
-        about = {name: published[name] for name in _PASSED_ON if name in published}
-        about["base_model"] = training.base_model_name
-        about["epoch"] = training.epoch
+        context: dg.AssetExecutionContext, config: JobConfig, fastlabel: FastLabelResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        published = published_dataset(context.instance, dataset_key)
+        about = {name: published[name] for name in CARRIED if name in published}
+        about |= {"base_model": training.base_model_name, "epoch": training.epoch}
         if not published.get("approved_tasks"):
             reason = f"no task of {plan.project} is {plan.publish_status}: there is nothing to train on"
             context.log.warning("No training: %s.", reason)
-            return dg.MaterializeResult(
+            yield dg.MaterializeResult(
                 asset_key=key,
                 data_version=dg.DataVersion("none"),
-                metadata={**about, "submitted": False, "reason": reason},
+                metadata={**about, "job_kind": TRAINING.name, "submitted": False, "reason": reason},
             )
-
-        step = context.op_execution_context
-
-        def record(job: str) -> None:
-            add_run_tags(context.instance, context.run.run_id, {job_tag: job, version_tag: version})
-
-        with fastlabel.dagster_errors(context) as client, unclear_told(step.op.name):
-            before = client.statistics.snapshot()
-            result = submit_training(
-                client,
-                plan.open_store(),
-                training,
-                str(published["dataset"]),
-                version,
-                recorded=_recorded(context.instance, context.run, job_tag, version_tag, version),
-                force=config.force,
-                attach_to=config.attach_to,
-                claimant=claimant_of(step),
-                record=record,
-                log=context.log.info,
-            )
-            usage = client.statistics.snapshot() - before
-        return dg.MaterializeResult(
-            asset_key=key,
-            data_version=dg.DataVersion(result.job_id),
-            metadata={
-                **about,
-                "training_job_id": result.job_id,
-                "training_status": result.status,
-                "submitted": result.submitted,
-                "reason": result.reason,
-                **api_usage(usage),
-            },
-        )
-
-    spec = plan.spec("training", [dataset_key], options={"base_model": training.base_model_name})
-    return plan.step(train, "training", [spec], pool=plan.pool)
-
-
-@contextmanager
-def unclear_told(step: str) -> Iterator[None]:
-    """Turn ``UnclearSubmission`` into a failure that says what to type for ``step`` in the launchpad."""
-    from fastlabel_dagster.api import UnclearSubmission
-
-    try:
-        yield
-    except UnclearSubmission as error:
-        which = " or ".join(error.candidates)
-        head = f"ops:\n  {step}:\n    config:\n"
-        attach = f'{head}      attach_to: "{error.candidates[0] if error.candidates else "<id of the training job>"}"\n'
-        again = f"{head}      force: true\n"
-        choice = f" (it may be {which})" if which else ""
-        raise dg.Failure(
-            description=f"UnclearSubmission: {error.message}. Look at the training jobs in FastLabel. If one is the "
-            f"training of this run{choice}, launch a new run with this in the launchpad:\n\n{attach}\n"
-            f"If none is, submit again with:\n\n{again}",
-            metadata={
-                "candidates": ", ".join(error.candidates) or "none listed",
-                "if one of the jobs is ours": dg.MetadataValue.md(f"```yaml\n{attach}```"),
-                "if none is": dg.MetadataValue.md(f"```yaml\n{again}```"),
-            },
-            allow_retries=False,
-        ) from error
-
-
-def claimant_of(context: dg.OpExecutionContext) -> Claimant:
-    """The step of a run as the one who submits; the instance knows which other runs still go on."""
-    instance, run = context.instance, context.run
-
-    def is_active(run_id: str) -> bool | None:
-        other = instance.get_run_by_id(run_id)
-        return None if other is None else not other.is_finished
-
-    ancestors = frozenset(_ancestors(instance, run))
-    return Claimant(run.run_id, str(context.op_handle), ancestors, is_active)
-
-
-def _ancestors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
-    known: dg.DagsterRun | None = run
-    for _ in range(_ANCESTORS):
-        parent = known.parent_run_id if known is not None else None
-        if parent is None:
             return
-        yield parent
-        known = instance.get_run_by_id(parent)
+        request = training.request(str(published["dataset"]), str(published["dataset_version"]))
+        step = context.op_execution_context
+        with fastlabel.dagster_errors(context) as client:
+            before = client.statistics.snapshot()
+            submission = submit_in_run(step, client, plan.open_store(), request, config, name=plan.name)
+            usage = client.statistics.snapshot() - before
+            yield dg.MaterializeResult(
+                asset_key=key,
+                data_version=dg.DataVersion(submission.job_id),
+                metadata={
+                    **submission_metadata(TRAINING, submission, about, training.waiting.wait),
+                    "training_status": submission.status,
+                    **api_usage(usage),
+                },
+            )
+            if in_run:
+                followed = follow_in_run(
+                    context, client, TRAINING, submission, subject=request.subject, waiting=training.waiting
+                )
+                carried = carried_of(context.instance, key, TRAINING, submission.job_id, about)
+                yield outcome_in_run(
+                    context, model_key, TRAINING, submission=submission, followed=followed, carried=carried
+                ).result()
+
+    specs = [plan.spec("training", [dataset_key], options={"base_model": training.base_model_name})]
+    if in_run:
+        specs.append(plan.spec("model", [key]).replace_attributes(skippable=True))
+    return plan.step(train, "training", specs, pool=plan.pool)
 
 
-_PASSED_ON = (
-    "dataset",
-    "dataset_id",
-    "dataset_version",
-    "approved_tasks",
-    "objects",
-    "labels_version",
-    "labels_digest",
-)
-
-
-def _published(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, Any]:
+def published_dataset(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, Any]:
     """What the newest materialization of the dataset says. Raises ``dg.Failure`` when there is none."""
-    event = instance.get_latest_materialization_event(key)
-    materialization = event.asset_materialization if event is not None else None
-    if materialization is None or "dataset_version" not in materialization.metadata:
+    published = newest(instance, key)
+    if "dataset_version" not in published:
         raise dg.Failure(
             description=f"Nothing was published yet; materialize {key.to_user_string()} first.", allow_retries=False
         )
-    return {name: value.value for name, value in materialization.metadata.items()}
-
-
-def _recorded(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, job_tag: str, version_tag: str, version: str
-) -> str | None:
-    """The job that this run, or one of the runs it re-executes, has submitted for this version of the dataset."""
-    run_id: str | None = run.run_id
-    for _ in range(_ANCESTORS):
-        known = instance.get_run_by_id(run_id) if run_id else None
-        if known is None:
-            return None
-        if known.tags.get(job_tag) and known.tags.get(version_tag) == version:
-            return known.tags[job_tag]
-        run_id = known.parent_run_id
-    return None
+    return published

@@ -10,12 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fastlabel_dagster.api import FastLabelClient, Invalid, NotFound, RetryPolicy, UnclearSubmission
-from fastlabel_dagster.assets.ledger import LONGEST_SECONDS, Claimant, SubmissionBusy, claimed
 from fastlabel_dagster.assets.plan import TrainingPlan
-from fastlabel_dagster.assets.submission import submit_training
+from fastlabel_dagster.jobs.ledger import LONGEST_SECONDS, Claimant, SubmissionBusy, claimed
+from fastlabel_dagster.jobs.submission import submit_job
 from fastlabel_dagster.store import open_store
 
 PLAN = TrainingPlan("model", 3)
+
+
+def submit_training(client, store, plan, dataset, version, **how):
+    return submit_job(client, store, plan.request(dataset, version), **how)
+
+
 RETRAIN = "street_scenes_retrain"
 
 
@@ -166,8 +172,8 @@ def test_force_forgets_the_unclear_submit_of_another_run_but_not_its_own(store, 
 def test_the_failure_says_what_to_type_and_that_works(project, failure_text):
     assert project.run(RETRAIN).success
     ledger = project.store / "training" / "ledger.json"
-    (row,) = json.loads(ledger.read_text())["trainings"]
-    ledger.write_text(json.dumps({"trainings": [{**row, "job_id": None, "known_ids": [], "run_id": "dead"}]}))
+    (row,) = json.loads(ledger.read_text())["jobs"]
+    ledger.write_text(json.dumps({"jobs": [{**row, "job_id": None, "known_ids": [], "run_id": "dead"}]}))
     with FastLabelClient(project.sandbox.token, project.sandbox.url) as client:
         other = client.training_jobs.submit("street", "fastlabel_object_detection_light", 3)["trainingJobId"]
     failed = project.run(RETRAIN)

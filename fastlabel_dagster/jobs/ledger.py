@@ -1,10 +1,11 @@
-"""What was submitted, by version of the dataset, and the claim that lets one run at a time decide about it.
+"""What was submitted, by kind, subject and version, and the claim that lets one run at a time decide about it.
 
-Both lie in the project's store, so they hold for every run, process and Dagster instance that shares it:
+Both lie in the project's store, so they hold for every run, process and Dagster instance that shares it. Each kind of
+job has a folder of its own there (``training``, ``evaluation``, …), so that nobody waits for another kind's turn:
 
-- ``training/ledger.json`` names the training of each version, or that one was begun and what jobs there were before.
-- ``training/claims/<number>.json`` say whose turn it is. The highest number counts. A claim that was let go of, or
-  whose run has died, is followed by the next number, which only one of several can make (:meth:`Store.write_new`).
+- ``<kind>/ledger.json`` names the job of each version, or that one was begun and what jobs there were before.
+- ``<kind>/claims/<number>.json`` say whose turn it is. The highest number counts. A claim that was let go of, or whose
+  run has died, is followed by the next number, which only one of several can make (:meth:`Store.write_new`).
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from fastlabel_dagster.api import FastLabelError
 if TYPE_CHECKING:
     from fastlabel_dagster.store import Store
 
-_LEDGER = "training/ledger.json"
-_CLAIMS = "training/claims/"
+_LEDGER = "ledger.json"
+_CLAIMS = "claims/"
 #: No submission takes this long, with all its retries: whoever holds a claim longer is dead, whatever is said of it.
 LONGEST_SECONDS = 3600.0
 
 
 class SubmissionBusy(FastLabelError):
-    """Another run is submitting a training at this moment, and did not come to an end while this one waited."""
+    """Another run is submitting a job of this kind at this moment, and did not end while this one waited."""
 
     hint_by_default = "when that run has ended, or was terminated in Dagster, run this one again"
 
@@ -71,23 +72,25 @@ class Claim:
 def claimed(
     store: Store,
     claimant: Claimant,
+    kind: str = "training",
     *,
     wait_seconds: float = 300.0,
     log: Callable[[str], object] = lambda _: None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Claim]:
-    """Hold the one claim on submitting trainings of a store; wait for a living run that has it.
+    """Hold the one claim on submitting jobs of a kind from a store; wait for a living run that has it.
 
     Raises:
         SubmissionBusy: a living run holds it for longer than ``wait_seconds``.
         StoreError: the store cannot be used.
     """
-    claim = _take(store, claimant, wait_seconds, log, sleep)
+    folder = store.at(kind)
+    claim = _take(folder, claimant, wait_seconds, log, sleep)
     try:
         yield claim
     finally:
-        store.write_bytes(_path(claim.number), b'{"released": true}')
-        store.delete(one.path for one in list(store.list(_CLAIMS)) if _number(one.path) < claim.number)
+        folder.write_bytes(_path(claim.number), b'{"released": true}')
+        folder.delete(one.path for one in list(folder.list(_CLAIMS)) if _number(one.path) < claim.number)
 
 
 def _take(
@@ -106,14 +109,14 @@ def _take(
             late = time.monotonic() >= until
             if late and held.get("run_id"):
                 raise SubmissionBusy(
-                    f"the run {held.get('run_id')} is submitting a training and has not finished; its claim is "
+                    f"the run {held.get('run_id')} is submitting a job and has not finished; its claim is "
                     f"{store.uri_of(_path(highest))}"
                 )
             if not late:
                 sleep(0.5)
                 continue  # and late: a claim that still says nothing was cut off while it was written
         if not held.get("released"):
-            log(f"The run {held.get('run_id')} died while it submitted a training; taking over from it.")
+            log(f"The run {held.get('run_id')} died while it submitted a job; taking over from it.")
         mine = {"run_id": claimant.run_id, "step": claimant.step, "token": token, "made_at": time.time()}
         number = highest + 1
         made = store.write_new(_path(number), json.dumps(mine).encode())
@@ -160,38 +163,55 @@ def _content(store: Store, number: int) -> dict[str, Any]:
 
 
 class Ledger:
-    """What was submitted, by dataset and version. Read and written by the holder of the claim only."""
+    """What was submitted of one kind, by subject and version. Written by the holder of the claim only.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    An entry holds ``job_id``; or, of a submit that was begun, ``known_ids`` (the jobs there were before) and
+    ``run_id``.
+    """
+
+    def __init__(self, store: Store, kind: str = "training") -> None:
+        self._store = store.at(kind)
         self._entries = self._read()
 
-    def entry(self, dataset: str, version: str) -> Mapping[str, Any]:
-        """``job_id`` of the version's training, or ``known_ids`` and ``run_id`` of one that was begun; or nothing."""
-        return self._entries.get((dataset, version), {})
+    def entry(self, subject: str, version: str) -> Mapping[str, Any]:
+        """What is known of a version's job; empty when nothing is."""
+        return self._entries.get((subject, version), {})
 
-    def other_jobs(self, dataset: str, version: str) -> set[str]:
-        """The jobs known to be the trainings of other versions."""
-        return {str(e["job_id"]) for key, e in self._entries.items() if key != (dataset, version) and e.get("job_id")}
+    def versions(self, subject: str) -> list[str]:
+        """The versions of which anything is known, in the order in which they were first written."""
+        return [version for one, version in self._entries if one == subject]
 
-    def write(self, dataset: str, version: str, **entry: Any) -> None:
+    def other_jobs(self, subject: str, version: str) -> set[str]:
+        """The jobs known to be those of other versions."""
+        return {str(e["job_id"]) for key, e in self._entries.items() if key != (subject, version) and e.get("job_id")}
+
+    def write(self, subject: str, version: str, **entry: Any) -> None:
         """Put the entry of a version in place, on the disk before this returns."""
-        self._entries[dataset, version] = entry
-        rows = [{"dataset": key[0], "dataset_version": key[1], **entry} for key, entry in self._entries.items()]
-        text = json.dumps({"trainings": rows}, indent=1, sort_keys=True)
-        self._store.write_bytes(_LEDGER, text.encode())
+        self._entries[subject, version] = entry
+        rows = [{"subject": key[0], "version": key[1], **entry} for key, entry in self._entries.items()]
+        self._store.write_bytes(_LEDGER, json.dumps({"jobs": rows}, indent=1, sort_keys=True).encode())
 
     def _read(self) -> dict[tuple[str, str], dict[str, Any]]:
-        entries: dict[tuple[str, str], dict[str, Any]] = {}
         try:
             found = json.loads(self._store.read_bytes(_LEDGER))
-            rows = [found] if "dataset_version" in found else found["trainings"]  # the first kind had one version only
-            for row in rows:
-                entry = dict(row)
-                entries[str(entry.pop("dataset")), str(entry.pop("dataset_version"))] = entry
+            return dict(_entry(row) for row in _rows(found))
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError, KeyError) as error:
             place = self._store.uri_of(_LEDGER)
-            raise ValueError(f"{place} cannot be read; delete it if no training is under way") from error
-        return entries
+            raise ValueError(f"{place} cannot be read; delete it if no job of this kind is under way") from error
+
+
+def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a ledger of any age: at first one of one training, then several trainings, now jobs of any kind."""
+    if "dataset_version" in found:
+        return [found]
+    rows: list[dict[str, Any]] = found["jobs"] if "jobs" in found else found["trainings"]
+    return rows
+
+
+def _entry(row: Mapping[str, Any]) -> tuple[tuple[str, str], dict[str, Any]]:
+    entry = dict(row)
+    old = "dataset_version" in entry
+    subject, version = entry.pop("dataset" if old else "subject"), entry.pop("dataset_version" if old else "version")
+    return (str(subject), str(version)), entry

@@ -1,0 +1,148 @@
+"""``<slug>/auto_annotation``: a model that has passed the gate annotates what nobody has touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan
+from fastlabel_dagster.assets.plan import ProjectPlan
+from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
+from fastlabel_dagster.job_reports.evaluations import newest_verdict
+from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
+from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, JobRequest
+from fastlabel_dagster.jobs.ledger import Ledger
+from fastlabel_dagster.metadata.tables import api_usage
+from fastlabel_dagster.resource import FastLabelResource
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.store import Store
+
+
+class AutoAnnotationConfig(JobConfig):
+    """What one run may say about its auto-annotation."""
+
+    despite_gate: bool = Field(default=False, description="Let the newest model annotate although the gate failed.")
+
+
+@dataclass(frozen=True)
+class UntouchedTasks:
+    """The tasks of a project that have no annotations and a status in which nobody has worked on them.
+
+    Attributes:
+        newest: when the newest of them was made, as the API says it; empty when there is none.
+    """
+
+    count: int
+    newest: str
+
+
+def untouched_tasks(client: FastLabelClient, project: str, status: tuple[str, ...]) -> UntouchedTasks:
+    """Ask the API, one request for 1,000 tasks in one of the statuses.
+
+    Raises:
+        FastLabelError: the API refused or cannot be reached.
+    """
+    from fastlabel_dagster.sync.project_kind import modality_of, tasks_of
+
+    tasks = tasks_of(client, modality_of(client.projects.by_slug(project)))
+    count, newest_one = 0, ""
+    for one in status:
+        if not client.tasks.count(project, status=one):
+            continue
+        for task in tasks.iter(project, status=one):
+            if not task.get("annotations"):
+                count += 1
+                newest_one = max(newest_one, str(task.get("createdAt") or ""))
+    return UntouchedTasks(count, newest_one)
+
+
+def annotation_request(
+    plan: AutoAnnotationPlan,
+    store: Store,
+    project: str,
+    untouched: UntouchedTasks,
+    *,
+    model_name: str,
+    model_id: str,
+) -> JobRequest:
+    """The job for what is untouched now. Tasks that this model has been offered before and found nothing in are still
+    untouched; they alone are no reason to ask it again, so the request is then that of the earlier job."""
+    family = plan.family(project, model_id)
+    offered = [
+        version.removeprefix(f"{family} ")
+        for version in Ledger(store, AUTO_ANNOTATION.name).versions(project)
+        if version.startswith(f"{family} ")
+    ]
+    seen = [when for when in offered if when >= untouched.newest]
+    return plan.request(project, model_name, model_id, min(seen, default=untouched.newest))
+
+
+def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
+    """Has the evaluated model annotate the tasks without annotations, once for each model and set of new tasks.
+
+    Only after the gate: within a run the blocking check sees to that, and a step that is started alone looks for
+    itself. Work of people is never touched; which tasks lack annotations is FastLabel's decision when the job runs,
+    and it looks at no status: finished tasks that were left empty on purpose are among them.
+    """
+    key, evaluation_key, annotation = plan.key("auto_annotation"), plan.key("evaluation"), plan.auto_annotation
+    assert annotation is not None and plan.evaluation is not None
+    gate = plan.evaluation.gate
+
+    def annotate(
+        context: dg.AssetExecutionContext, config: AutoAnnotationConfig, fastlabel: FastLabelResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        measured = newest(context.instance, evaluation_key)
+        if not measured.get("model_name"):
+            raise dg.Failure(
+                description=f"No model was evaluated yet; materialize {evaluation_key.to_user_string()} first.",
+                allow_retries=False,
+            )
+        name, id = str(measured["model_name"]), str(measured.get("model_id") or measured["model_name"])
+        about = {one: measured[one] for one in ("labels_version", "labels_digest", "base_model") if one in measured}
+        about |= {"model_name": name, "model_id": id, "project": plan.project}
+        about |= {"confidence_threshold": annotation.confidence}
+        if gate is not None and not config.despite_gate:
+            _, verdict = newest_verdict(context.instance, evaluation_key, gate)
+            if verdict is not None and not verdict.passed:
+                reason = f"the model {name} has not passed the gate: {verdict.text}"
+                context.log.warning("No auto-annotation: %s.", reason)
+                metadata = {**about, "job_kind": AUTO_ANNOTATION.name, "submitted": False, "reason": reason}
+                context.log_event(dg.AssetObservation(asset_key=key, metadata=metadata))
+                return
+        store, step = plan.open_store(), context.op_execution_context
+        with fastlabel.dagster_errors(context) as client:
+            before = client.statistics.snapshot()
+            untouched = untouched_tasks(client, plan.project, annotation.status)
+            about["untouched_tasks"] = untouched.count
+            if not untouched.count and not config.attach_to:
+                reason = f"no task of {plan.project} without annotations is {' or '.join(annotation.status)}"
+                context.log.info("No auto-annotation: %s.", reason)
+                metadata = {**about, "job_kind": AUTO_ANNOTATION.name, "submitted": False, "reason": reason}
+                yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion("none"), metadata=metadata)
+                return
+            request = annotation_request(annotation, store, plan.project, untouched, model_name=name, model_id=id)
+            submission = submit_in_run(step, client, store, request, config, name=plan.name)
+            told = submission_metadata(AUTO_ANNOTATION, submission, about, annotation.waiting.wait)
+            context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
+            if annotation.waiting.wait == "sensor":
+                context.log.info("The jobs sensor reports the end of auto-annotation %s.", submission.job_id)
+                return
+            followed = follow_in_run(
+                context, client, AUTO_ANNOTATION, submission, subject=request.subject, waiting=annotation.waiting
+            )
+            usage = client.statistics.snapshot() - before
+            carried = carried_of(context.instance, key, AUTO_ANNOTATION, submission.job_id, about)
+            outcome = outcome_in_run(
+                context, key, AUTO_ANNOTATION, submission=submission, followed=followed, carried=carried
+            )
+            yield outcome.result(submitted=submission.submitted, reason=submission.reason, **api_usage(usage))
+
+    spec = plan.spec("auto_annotation", [evaluation_key]).replace_attributes(skippable=True)
+    return plan.step(annotate, "auto_annotation", [spec], pool=plan.pool)

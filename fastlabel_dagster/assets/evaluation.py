@@ -1,0 +1,121 @@
+"""``<slug>/evaluation``: the newest model measured on the published dataset, and the gate it has to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.plan import ProjectPlan
+from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
+from fastlabel_dagster.assets.training import published_dataset
+from fastlabel_dagster.job_reports.evaluations import newest_verdict
+from fastlabel_dagster.job_reports.outcomes import GATE_CHECK, verdict_metadata
+from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
+from fastlabel_dagster.jobs.gate import METRICS, Gate
+from fastlabel_dagster.jobs.kinds import EVALUATION
+from fastlabel_dagster.metadata.tables import api_usage
+from fastlabel_dagster.resource import FastLabelResource
+
+
+def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
+    """Evaluates the newest model on the dataset as it is published, once for each pair of them and settings.
+
+    With ``wait: run`` (the default) the step polls to the end and materializes the measures. With ``wait: sensor`` it
+    leaves an observation, and the jobs sensor materializes the asset when the evaluation has ended.
+    """
+    key, model_key, dataset_key, evaluation = (
+        plan.key("evaluation"),
+        plan.key("model"),
+        plan.key("dataset"),
+        plan.evaluation,
+    )
+    assert evaluation is not None
+
+    def evaluate(
+        context: dg.AssetExecutionContext, config: JobConfig, fastlabel: FastLabelResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        published = published_dataset(context.instance, dataset_key)
+        model = newest(context.instance, model_key)
+        if not model.get("model_name"):
+            raise dg.Failure(
+                description=f"There is no model of {plan.project} yet: {model_key.to_user_string()} is reported when a "
+                "training has finished.",
+                allow_retries=False,
+            )
+        request = evaluation.request(
+            str(published["dataset"]),
+            str(published["dataset_version"]),
+            str(model["model_name"]),
+            str(model.get("model_id") or model["model_name"]),
+        )
+        about = {name: published[name] for name in ("dataset", "dataset_id", "dataset_version") if name in published}
+        # the labels are those the model has learned from; the dataset is the one it is measured on
+        about |= {name: model[name] for name in ("labels_version", "labels_digest", "base_model") if name in model}
+        about |= {
+            "model_name": model["model_name"],
+            "model_id": model.get("model_id") or model["model_name"],
+            "trained_dataset_version": model.get("dataset_version"),
+            "iou_threshold": evaluation.iou_threshold,
+            "confidence_threshold": evaluation.confidence_threshold,
+            "use_dataset_test": evaluation.use_dataset_test,
+            "gate": None if evaluation.gate is None else evaluation.gate.to_dict(),
+        }
+        step = context.op_execution_context
+        with fastlabel.dagster_errors(context) as client:
+            before = client.statistics.snapshot()
+            submission = submit_in_run(step, client, plan.open_store(), request, config, name=plan.name)
+            told = submission_metadata(EVALUATION, submission, about, evaluation.waiting.wait)
+            context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
+            if evaluation.waiting.wait == "sensor":
+                context.log.info("The jobs sensor reports the end of evaluation %s.", submission.job_id)
+                return
+            followed = follow_in_run(
+                context, client, EVALUATION, submission, subject=request.subject, waiting=evaluation.waiting
+            )
+            usage = client.statistics.snapshot() - before
+            carried = carried_of(context.instance, key, EVALUATION, submission.job_id, about)
+            outcome = outcome_in_run(
+                context, key, EVALUATION, submission=submission, followed=followed, carried=carried
+            )
+            yield outcome.result(submitted=submission.submitted, reason=submission.reason, **api_usage(usage))
+
+    spec = plan.spec("evaluation", [model_key, dataset_key]).replace_attributes(skippable=True)
+    return plan.step(evaluate, "evaluation", [spec], pool=plan.pool)
+
+
+def build_gate_check(name: str, key: dg.AssetKey, gate: Gate) -> dg.AssetChecksDefinition:
+    """The blocking check ``gate`` on the evaluation: what comes after does not run for a model that misses its limits.
+
+    It compares the newest evaluation with those before it, as the instance knows them, and asks nobody else. The first
+    model passes ``no_worse_than``.
+
+    Args:
+        name: what the names of the project's ops begin with.
+        key: the evaluation.
+    """
+    spec = dg.AssetCheckSpec(
+        GATE_CHECK, asset=key, blocking=True, description="The newest model keeps its limits; else nothing follows."
+    )
+
+    def judge(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        measured, verdict = newest_verdict(context.instance, key, gate)
+        if verdict is None:
+            return dg.AssetCheckResult(
+                asset_key=key, check_name=GATE_CHECK, passed=False, description="No model was evaluated yet."
+            )
+        about = {name: measured[name] for name in ("model_name", "model_id", "job_id", *METRICS) if name in measured}
+        return dg.AssetCheckResult(
+            asset_key=key,
+            check_name=GATE_CHECK,
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=verdict.text,
+            metadata={**about, **verdict_metadata(verdict)},
+        )
+
+    # Dagster reads the annotations as they are, and this module postpones them
+    judge.__annotations__ = {"context": dg.AssetCheckExecutionContext, "return": dg.AssetCheckResult}
+    return dg.multi_asset_check(name=f"{name}_gate", specs=[spec])(judge)

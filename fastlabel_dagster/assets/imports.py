@@ -1,0 +1,116 @@
+"""``<slug>/s3_import`` and ``<slug>/dicom_import``: tasks brought into the project, as assets it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from fastlabel_dagster.api import job_state
+from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.job_plans import DicomImportPlan, S3ImportPlan, Waiting
+from fastlabel_dagster.assets.plan import ProjectPlan
+from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
+from fastlabel_dagster.job_reports.submissions import carried_of, submission_metadata
+from fastlabel_dagster.jobs.kinds import DICOM_IMPORT, S3_IMPORT, JobKind, JobRequest
+from fastlabel_dagster.jobs.ledger import Ledger
+from fastlabel_dagster.metadata.tables import api_usage
+from fastlabel_dagster.resource import FastLabelResource
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.store import Store
+
+#: ``(client, store, run) -> what is asked for, and what to tell of it``.
+_Prepare = Callable[["FastLabelClient", "Store", dg.DagsterRun], tuple[JobRequest, dict[str, Any]]]
+
+
+def build_import_assets(plan: ProjectPlan) -> list[dg.AssetsDefinition]:
+    """An asset for each import that the plan names."""
+    assets = []
+    if plan.imports.s3 is not None:
+        assets.append(_s3_asset(plan, plan.imports.s3))
+    if plan.imports.dicom is not None:
+        assets.append(_dicom_asset(plan, plan.imports.dicom))
+    return assets
+
+
+def s3_import_version(client: FastLabelClient, store: Store, project: str, run: str) -> str:
+    """Which import from the bucket a run asks for: the one of an earlier run as long as that goes on, else its own.
+
+    What lies in the bucket nobody can tell, so each run imports once; two of them at a time would read the same files.
+    """
+    ledger = Ledger(store, S3_IMPORT.name)
+    for version in reversed(ledger.versions(project)):
+        job_id = ledger.entry(project, version).get("job_id")
+        job = S3_IMPORT.look(client, str(job_id), project) if job_id else None
+        if job is not None:
+            return version if job_state(job) == "running" else run
+    return run
+
+
+def file_digest(path: str) -> str:
+    """A digest of a file's content, read in pieces. Raises ``dagster.Failure`` when it cannot be read."""
+    digest = blake2b(digest_size=16)
+    try:
+        with Path(path).open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except OSError as error:
+        raise dg.Failure(description=f"{path} cannot be read: {error.strerror}", allow_retries=False) from error
+    return digest.hexdigest()
+
+
+def _s3_asset(plan: ProjectPlan, wanted: S3ImportPlan) -> dg.AssetsDefinition:
+    def prepare(client: FastLabelClient, store: Store, run: dg.DagsterRun) -> tuple[JobRequest, dict[str, Any]]:
+        if wanted.bucket is not None:
+            client.aws_s3.set_storage(plan.project, wanted.bucket, str(wanted.region), wanted.prefix)
+        version = s3_import_version(client, store, plan.project, run.root_run_id or run.run_id)
+        about = {"project": plan.project, "bucket": wanted.bucket, "prefix": wanted.prefix}
+        return wanted.request(plan.project, version), about
+
+    return _asset(plan, S3_IMPORT, wanted.waiting, prepare)
+
+
+def _dicom_asset(plan: ProjectPlan, wanted: DicomImportPlan) -> dg.AssetsDefinition:
+    def prepare(client: FastLabelClient, store: Store, run: dg.DagsterRun) -> tuple[JobRequest, dict[str, Any]]:
+        digest = file_digest(wanted.file)
+        return wanted.request(plan.project, digest), {
+            "project": plan.project,
+            "file": Path(wanted.file).name,
+            "file_digest": digest,
+        }
+
+    return _asset(plan, DICOM_IMPORT, wanted.waiting, prepare)
+
+
+def _asset(plan: ProjectPlan, kind: JobKind, waiting: Waiting, prepare: _Prepare) -> dg.AssetsDefinition:
+    key = plan.key(kind.name)
+
+    def bring_in(
+        context: dg.AssetExecutionContext, config: JobConfig, fastlabel: FastLabelResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        store = plan.open_store()
+        with fastlabel.dagster_errors(context) as client:
+            before = client.statistics.snapshot()
+            request, about = prepare(client, store, context.run)
+            step = context.op_execution_context
+            submission = submit_in_run(step, client, store, request, config, name=plan.name)
+            told = submission_metadata(kind, submission, about, waiting.wait)
+            context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
+            if waiting.wait == "sensor":
+                return
+            followed = follow_in_run(context, client, kind, submission, subject=request.subject, waiting=waiting)
+            carried = carried_of(context.instance, key, kind, submission.job_id, about)
+            outcome = outcome_in_run(context, key, kind, submission=submission, followed=followed, carried=carried)
+            tasks = client.tasks.count(plan.project)
+            usage = client.statistics.snapshot() - before
+            yield outcome.result(
+                submitted=submission.submitted, reason=submission.reason, tasks_in_project=tasks, **api_usage(usage)
+            )
+
+    spec = plan.spec(kind.name).replace_attributes(skippable=True)
+    return plan.step(bring_in, kind.name, [spec], pool=plan.pool)

@@ -1,0 +1,241 @@
+"""What an ended job becomes in Dagster: a materialization and a passed check, or a failed check and a note."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.job_reports.evaluations import evaluated_models, gate_of, models_before
+from fastlabel_dagster.job_reports.submissions import OUTCOME, job_metadata
+from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
+from fastlabel_dagster.jobs.kinds import Job, JobKind
+from fastlabel_dagster.metadata.tables import records_table, without_query
+
+#: On ``<slug>/evaluation``: the model keeps the limits; blocks what comes after.
+GATE_CHECK = "gate"
+
+
+def success_check(kind: JobKind) -> str:
+    """Name of the check that the newest job of a kind came to a good end: ``training_succeeded``, …"""
+    return f"{kind.name}_succeeded"
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """The end of a job, told of one asset.
+
+    Attributes:
+        key: ``<slug>/model`` for a training, ``<slug>/<kind>`` for the others.
+        problem: what went wrong, as a sentence; empty when it completed.
+        verdict: what the gate says of an evaluated model, where there is a gate.
+    """
+
+    key: dg.AssetKey
+    kind: JobKind
+    job_id: str
+    metadata: Mapping[str, Any]
+    problem: str = ""
+    verdict: Verdict | None = field(default=None)
+
+    def materialization(self) -> dg.AssetMaterialization:
+        """For a sensor's tick."""
+        return dg.AssetMaterialization(
+            asset_key=self.key,
+            description=f"{_capital(self.kind.words)} {self.job_id} finished.",
+            metadata=dict(self.metadata),
+            tags={"dagster/data_version": self.job_id},
+        )
+
+    def result(self, **more: Any) -> dg.MaterializeResult[Any]:
+        """For a step of a run; ``more`` is further metadata."""
+        return dg.MaterializeResult(
+            asset_key=self.key, data_version=dg.DataVersion(self.job_id), metadata={**self.metadata, **more}
+        )
+
+    def check(self) -> dg.AssetCheckEvaluation:
+        """Whether the job came to a good end."""
+        return dg.AssetCheckEvaluation(
+            asset_key=self.key,
+            check_name=success_check(self.kind),
+            passed=not self.problem,
+            metadata=_light(self.metadata),
+            description=self.problem or f"The {self.kind.words} finished.",
+        )
+
+    def gate_check(self) -> dg.AssetCheckEvaluation | None:
+        """What the gate says, where there is one."""
+        if self.verdict is None:
+            return None
+        return dg.AssetCheckEvaluation(
+            asset_key=self.key,
+            check_name=GATE_CHECK,
+            passed=self.verdict.passed,
+            metadata={**_light(self.metadata), **verdict_metadata(self.verdict)},
+            description=self.verdict.text,
+            severity=dg.AssetCheckSeverity.ERROR,
+            blocking=True,
+        )
+
+    def note(self) -> dg.AssetObservation:
+        """That the job did not come to a good end: kept on the instance, so that it is told once."""
+        return dg.AssetObservation(
+            asset_key=self.key, description=self.problem, metadata={**_light(self.metadata), OUTCOME: "failed"}
+        )
+
+    def events(self) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.AssetObservation]:
+        """All that a sensor reports."""
+        if self.problem:
+            return [self.check(), self.note()]
+        gate = self.gate_check()
+        return [self.materialization(), self.check(), *([] if gate is None else [gate])]
+
+
+def completed_job(
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    kind: JobKind,
+    *,
+    job_id: str,
+    job: Job,
+    carried: Mapping[str, Any],
+    enrich: bool = True,
+) -> JobOutcome:
+    """A job that came to a good end.
+
+    Args:
+        carried: what the job was made from, as its submission says.
+        enrich: with pictures and tables.
+    """
+    metadata = {**job_metadata(kind, job_id, job), **_TELLS[kind.name](job), **carried}
+    ended = _timestamp(job.get("completedAt") or (job.get("updatedAt") if "import" in kind.name else None))
+    if ended is not None:
+        metadata["completed_at"] = dg.MetadataValue.timestamp(ended)
+    verdict = None
+    if kind.name == "evaluation":
+        earlier = models_before(evaluated_models(instance, key), metadata)
+        gate = gate_of(carried)
+        if gate is not None:
+            verdict = gate.judge(metadata, earlier)
+            metadata["gate_verdict"] = verdict.text
+            metadata["gate_passed"] = verdict.passed
+        if enrich:
+            from fastlabel_dagster.metadata.evaluation import evaluation_pictures
+
+            metadata |= evaluation_pictures(job, metadata, earlier)
+    return JobOutcome(key, kind, job_id, _present(metadata), verdict=verdict)
+
+
+def failed_job(
+    key: dg.AssetKey, kind: JobKind, *, job_id: str, job: Job, carried: Mapping[str, Any], problem: str
+) -> JobOutcome:
+    """A job that ended badly, or that is gone."""
+    metadata = {**job_metadata(kind, job_id, job), **carried}
+    for name in ("errorMessage", "message", "msgCode", "error"):
+        if job.get(name) and job[name] != "none":
+            metadata["remote_message"] = str(job[name])
+            break
+    return JobOutcome(key, kind, job_id, _present(metadata), problem)
+
+
+def stuck_events(
+    key: dg.AssetKey, kind: JobKind, *, job_id: str, job: Job, carried: Mapping[str, Any], hours: float
+) -> list[dg.AssetCheckEvaluation | dg.AssetObservation]:
+    """What is reported once of a job that runs for too long. When it ends, its outcome turns the check."""
+    metadata = _light({**job_metadata(kind, job_id, job), **carried, "hours_since_submission": round(hours, 2)})
+    text = (
+        f"The {kind.words} {job_id} is {job.get('status')} for {hours:.1f} hours. The API cannot cancel it; look at it "
+        "in FastLabel. It is followed further, and this check turns when it ends."
+    )
+    return [
+        dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=success_check(kind),
+            passed=False,
+            metadata=metadata,
+            description=text,
+            severity=dg.AssetCheckSeverity.WARN,
+        ),
+        dg.AssetObservation(asset_key=key, description=text, metadata={**metadata, OUTCOME: "stuck"}),
+    ]
+
+
+def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
+    """The gate's limits as a table."""
+    columns = [("metric", "string"), ("value", "float"), ("needed", "float"), ("because", "string"), ("passed", "bool")]
+    return {"limits": records_table(verdict.rows, columns)}
+
+
+def _training(job: Job) -> dict[str, Any]:
+    model = job.get("customModel") or {}
+    told: dict[str, Any] = {
+        "model_id": str(model.get("modelId") or ""),
+        "model_name": str(model.get("modelName") or ""),
+        "model_classes": [str(one) for one in model.get("classes") or []],
+        "epoch": job.get("epoch"),
+        "content_count": job.get("contentCount"),
+    }
+    if model.get("modelURL"):
+        told["model_url"] = dg.MetadataValue.url(without_query(str(model["modelURL"])))
+    return told
+
+
+def _evaluation(job: Job) -> dict[str, Any]:
+    told: dict[str, Any] = {metric: measure(job, metric) for metric in METRICS}
+    for name, key in (
+        ("pictures", "contentCount"),
+        ("true_annotations", "gtCount"),
+        ("found_annotations", "predCount"),
+        ("seconds", "duration"),
+        ("dataset_revision_id", "datasetRevisionId"),
+    ):
+        told[name] = job.get(key)
+    return told
+
+
+def _auto_annotation(job: Job) -> dict[str, Any]:
+    return {
+        "annotated_tasks": job.get("contentCount"),
+        "annotations_made": job.get("taskAnnotationCount"),
+        "seconds": job.get("duration"),
+    }
+
+
+def _import(job: Job) -> dict[str, Any]:
+    return {"storage_type": job.get("storageType")}
+
+
+_TELLS = {
+    "training": _training,
+    "evaluation": _evaluation,
+    "auto_annotation": _auto_annotation,
+    "s3_import": _import,
+    "dicom_import": _import,
+}
+
+
+def _light(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Without pictures and tables: what a check or a note needs to say."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if isinstance(value, str | int | float | bool) and not isinstance(value, dg.MetadataValue)
+    }
+
+
+def _present(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if value is not None and value not in ("", [])}
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _timestamp(text: object) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,162 @@
+"""What the instance knows of jobs: which were submitted, from what, by which run, and which ends were reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.jobs.kinds import Job, JobKind
+from fastlabel_dagster.jobs.submission import Submission
+
+#: How many events of an asset are looked through for jobs, newest first.
+LOOK_BACK = 100
+
+#: What a submission says of its job, and its outcome then repeats: what the job was made from.
+CARRIED = (
+    "project",
+    "labels_version",
+    "labels_digest",
+    "dataset",
+    "dataset_id",
+    "dataset_version",
+    "approved_tasks",
+    "objects",
+    "base_model",
+    "model_name",
+    "model_id",
+    "iou_threshold",
+    "confidence_threshold",
+    "use_dataset_test",
+    "untouched_tasks",
+    "file",
+    "gate",
+)
+#: A job says by this how it ended, in an observation: ``failed`` or ``stuck``. Completed ones are materializations.
+OUTCOME = "job_outcome"
+
+
+@dataclass(frozen=True)
+class SubmittedJob:
+    """A job as its submission recorded it.
+
+    Attributes:
+        metadata: of the first event that names the job, as plain values.
+        run_id: the run it was submitted in; empty outside runs.
+        timestamp: when that event was stored, seconds since 1970 by Dagster's clock.
+    """
+
+    job_id: str
+    metadata: Mapping[str, Any]
+    run_id: str
+    timestamp: float
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """What the job was made from."""
+        return {name: self.metadata[name] for name in CARRIED if self.metadata.get(name) is not None}
+
+    def polled_by(self, instance: dg.DagsterInstance) -> bool:
+        """Whether the run that submitted it is still there and waits for it."""
+        if self.metadata.get("wait") != "run" or not self.run_id:
+            return False
+        run = instance.get_run_by_id(self.run_id)
+        return run is not None and not run.is_finished
+
+
+def submission_metadata(kind: JobKind, submission: Submission, about: Mapping[str, Any], wait: str) -> dict[str, Any]:
+    """The metadata of an event about a submission."""
+    return {
+        **{name: value for name, value in about.items() if value is not None},
+        **job_metadata(kind, submission.job_id, submission.job or {"status": submission.status}),
+        "submitted": submission.submitted,
+        "reason": submission.reason,
+        "wait": wait,
+    }
+
+
+def job_metadata(kind: JobKind, job_id: str, job: Job | Mapping[str, Any]) -> dict[str, Any]:
+    """``job_kind``, ``job_id``, ``job_status``; trainings go on to say ``training_job_id`` too."""
+    metadata = {"job_kind": kind.name, "job_id": job_id, "job_status": str(job.get("status") or "unknown")}
+    if kind.name == "training":
+        metadata["training_job_id"] = job_id
+    return metadata
+
+
+def submitted_jobs(instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind) -> dict[str, SubmittedJob]:
+    """The jobs of a kind that events of ``key`` say were submitted, the newest submission first.
+
+    A job that later events name again, as when a run attached to it, keeps what its first event says of it. Events of
+    outcomes are none of submissions.
+    """
+    found: list[tuple[float, SubmittedJob]] = []
+    for records in (
+        instance.fetch_materializations(key, limit=LOOK_BACK).records,
+        instance.fetch_observations(key, limit=LOOK_BACK).records,
+    ):
+        for record in records:
+            event = record.asset_materialization or record.asset_observation
+            if event is None:
+                continue
+            metadata = plain(event.metadata)
+            id = named_job(metadata, kind)
+            # a release before the job kinds had a name did not say of each training that it was submitted
+            if id and OUTCOME not in metadata and ("submitted" in metadata or kind.name == "training"):
+                found.append((record.timestamp, SubmittedJob(id, metadata, record.run_id or "", record.timestamp)))
+    jobs: dict[str, SubmittedJob] = {}
+    for _, job in sorted(found, key=lambda one: one[0], reverse=True):
+        jobs.pop(job.job_id, None)  # an earlier event of the same job takes the place of the later one
+        jobs[job.job_id] = job
+    return jobs
+
+
+def carried_of(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, job_id: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a job was made from, as the event says that first named it; for one that no event names, as ``about`` does.
+
+    A run that attaches to the job of an earlier one knows what is there now, which may be newer.
+    """
+    first = submitted_jobs(instance, key, kind).get(job_id)
+    if first is not None:
+        return first.carried
+    return {name: about[name] for name in CARRIED if about.get(name) is not None}
+
+
+def reported_jobs(instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind) -> tuple[set[str], set[str], set[str]]:
+    """Ids of the jobs that ``key`` says have completed, have failed, were stuck when they were last looked at."""
+    completed: set[str] = set()
+    for record in instance.fetch_materializations(key, limit=LOOK_BACK).records:
+        if record.asset_materialization is not None:
+            metadata = plain(record.asset_materialization.metadata)
+            completed |= {named_job(metadata, kind)}
+    failed: set[str] = set()
+    stuck: set[str] = set()
+    for record in instance.fetch_observations(key, limit=LOOK_BACK).records:
+        if record.asset_observation is not None:
+            metadata = plain(record.asset_observation.metadata)
+            said = metadata.get(OUTCOME)
+            (failed if said == "failed" else stuck if said == "stuck" else set()).add(named_job(metadata, kind))
+    return completed - {""}, failed - {""}, stuck - {""}
+
+
+def named_job(metadata: Mapping[str, Any], kind: JobKind) -> str:
+    """The job of this kind that an event is about; empty when it is about none."""
+    if metadata.get("job_kind") == kind.name:
+        return str(metadata.get("job_id") or "")
+    # a release before the job kinds had a name said this of trainings only
+    return str(metadata.get("training_job_id") or "") if kind.name == "training" and "job_kind" not in metadata else ""
+
+
+def newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Any]:
+    """What the newest materialization of ``key`` says, as plain values; empty when there is none."""
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event is not None else None
+    return {} if materialization is None else plain(materialization.metadata)
+
+
+def plain(metadata: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Metadata as plain values."""
+    return {name: value.value for name, value in dict(metadata).items()}

@@ -1,0 +1,169 @@
+"""The kinds of jobs FastLabel runs, and how one of each is submitted, found again and read.
+
+What they have in common is little: each is started by a POST that must not be sent twice, and each shows a ``status``.
+None can be cancelled: the API has no call that stops a job. Whoever stops waiting abandons it, and it runs (and is
+billed) to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastlabel_dagster.api import NotFound, SubmissionPolicy, job_id
+from fastlabel_dagster.api.submission import JobSearch, submit_once
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+
+Job = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """What is particular about one kind of job.
+
+    Attributes:
+        name: ``training``, ``evaluation``, ``auto_annotation``, ``s3_import`` or ``dicom_import``.
+        words: what people call it, e.g. "auto-annotation".
+        subject: what its ledger is kept by: ``dataset`` or ``project``.
+        known_ids: ids of all jobs of this kind there are for a subject, asked of the API.
+        submit: ``(client, arguments, known_ids, policy) -> job``: starts one. When the answer is lost, the job is
+            looked up among the listed ones that are not among ``known_ids``, before anything is sent again.
+        find: ``(client, id, subject) -> job``; raises ``NotFound``.
+        can_cancel: whether the API can stop one.
+    """
+
+    name: str
+    words: str
+    subject: str
+    known_ids: Callable[[FastLabelClient, str], Collection[str]] = field(repr=False)
+    submit: Callable[[FastLabelClient, Mapping[str, Any], Collection[str], SubmissionPolicy | None], Job] = field(
+        repr=False
+    )
+    find: Callable[[FastLabelClient, str, str], Job] = field(repr=False)
+    can_cancel: bool = False
+
+    def look(self, client: FastLabelClient, id: str, subject: str) -> Job | None:
+        """The job, or None when FastLabel has none of this id."""
+        try:
+            return dict(self.find(client, id, subject))
+        except NotFound:
+            return None
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A job that is wanted: of which kind, for what, and for which version of it, so that it is started once.
+
+    Attributes:
+        kind: the kind of job.
+        subject: the dataset's name, or the project's slug.
+        version: what identifies the input; each version gets one job, also when others were in between.
+        arguments: for ``submit`` of the kind.
+        changed: why a new job is submitted, as a sentence without a full stop.
+        unchanged: why there is no new one for a version that has its job.
+    """
+
+    kind: JobKind
+    subject: str
+    version: str
+    arguments: Mapping[str, Any]
+    changed: str = "the input has changed"
+    unchanged: str = "nothing has changed since"
+
+
+def _submit_training(
+    client: FastLabelClient, arguments: Mapping[str, Any], known: Collection[str], policy: SubmissionPolicy | None
+) -> Job:
+    return dict(client.training_jobs.submit(**arguments, known_ids=known, policy=policy))
+
+
+def _submit_evaluation(
+    client: FastLabelClient, arguments: Mapping[str, Any], known: Collection[str], policy: SubmissionPolicy | None
+) -> Job:
+    return dict(client.evaluation_jobs.submit(**arguments, known_ids=known, policy=policy))
+
+
+def _submit_auto_annotation(
+    client: FastLabelClient, arguments: Mapping[str, Any], known: Collection[str], policy: SubmissionPolicy | None
+) -> Job:
+    return dict(client.auto_annotation_jobs.submit(**arguments, known_ids=known, policy=policy))
+
+
+def _submit_import(
+    start: Callable[[FastLabelClient, Mapping[str, Any]], Any],
+    reads_from: Callable[[str], bool],
+) -> Callable[[FastLabelClient, Mapping[str, Any], Collection[str], SubmissionPolicy | None], Job]:
+    """Imports have no list of their own: a lost one is looked for among the project's import histories, where it shows
+    what it reads from (``storageType``) and nothing else of what was asked for."""
+
+    def submit(
+        client: FastLabelClient, arguments: Mapping[str, Any], known: Collection[str], policy: SubmissionPolicy | None
+    ) -> Job:
+        project = str(arguments["project"])
+
+        def could_be(history: Mapping[str, Any]) -> bool:
+            shown = str(history.get("storageType") or "").casefold()
+            return not shown or reads_from(shown)
+
+        search = JobSearch(lambda: client.import_histories.iter(project), could_be, lambda history: True)
+        started = submit_once(
+            lambda: start(client, arguments), search, policy=policy or SubmissionPolicy(), known_ids=known
+        )
+        return started if isinstance(started, dict) else dict(client.import_histories.find(started))
+
+    return submit
+
+
+def _histories(client: FastLabelClient, project: str) -> Collection[str]:
+    return {job_id(history) for history in client.import_histories.iter(project)}
+
+
+TRAINING = JobKind(
+    "training",
+    "training",
+    "dataset",
+    lambda client, _: client.training_jobs.known_ids(),
+    _submit_training,
+    lambda client, id, _: client.training_jobs.find(id),
+)
+EVALUATION = JobKind(
+    "evaluation",
+    "evaluation",
+    "dataset",
+    lambda client, _: client.evaluation_jobs.known_ids(),
+    _submit_evaluation,
+    lambda client, id, _: client.evaluation_jobs.find(id),
+)
+AUTO_ANNOTATION = JobKind(
+    "auto_annotation",
+    "auto-annotation",
+    "project",
+    lambda client, project: client.auto_annotation_jobs.known_ids(project),
+    _submit_auto_annotation,
+    lambda client, id, project: client.auto_annotation_jobs.find(id, project),
+)
+S3_IMPORT = JobKind(
+    "s3_import",
+    "import from S3",
+    "project",
+    _histories,
+    # of the words in storageType only "zip" is documented
+    _submit_import(lambda client, given: client.aws_s3.import_tasks(**given), lambda storage: storage != "zip"),
+    lambda client, id, _: client.import_histories.find(id),
+)
+DICOM_IMPORT = JobKind(
+    "dicom_import",
+    "DICOM import",
+    "project",
+    _histories,
+    _submit_import(lambda client, given: client.dicom_tasks.create(**given), lambda storage: "s3" not in storage),
+    lambda client, id, _: client.import_histories.find(id),
+)
+
+#: All of them by name.
+KINDS: dict[str, JobKind] = {
+    kind.name: kind for kind in (TRAINING, EVALUATION, AUTO_ANNOTATION, S3_IMPORT, DICOM_IMPORT)
+}
