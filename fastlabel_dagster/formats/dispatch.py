@@ -108,6 +108,8 @@ def write(
             source = pictures_of_single(chosen_labels, single, parts)
         else:
             source = pictures_of_dataset(chosen_labels)
+    if source is not None:
+        source = source.only(chosen.files or ("picture" if chosen.per_picture else "any"))
     tally = Tally(progress)
     _tell_of_reading(labels, tally)
     last = [chosen.index, REPORT_FILE]

@@ -103,7 +103,7 @@ def link_pictures(
     whose picture is not there are noted, and stay in the dataset; a format that cannot have them there passes a set
     ``without``, which is filled with the positions of all images that were wanted and got no picture.
     """
-    missing: list[str] = []
+    missing: dict[str, list[str]] = {}
     lost: set[int] = set() if without is None else without
     of_videos: dict[str, list[Wish]] = {}
     asked: dict[str, int] = {}
@@ -119,13 +119,14 @@ def link_pictures(
                 of_videos.setdefault(frame[0], []).append(wish)
                 asked[path] = index
             else:
-                missing.append(name)
+                missing.setdefault(images.why_absent(task_id), []).append(name)
                 lost.add(index)
             continue
         folder.link(picture.store, picture.path, path)
         files += 1
         total += picture.size
-    tally.note("dropped", images.absent, IMAGE, len(missing), missing[:EXAMPLES])
+    for reason, tasks in missing.items():
+        tally.note("dropped", reason, IMAGE, len(tasks), tasks[:EXAMPLES])
     made, made_bytes = write_frames(folder, of_videos, images.held, tally)
     lost.update(index for path, index in asked.items() if path not in made)
     return files + len(made), total + made_bytes

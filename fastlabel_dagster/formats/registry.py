@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from fastlabel_dagster.formats.file_kinds import FileKind
     from fastlabel_dagster.formats.written import Written
     from fastlabel_dagster.labels.tables import Labels
 
@@ -41,6 +42,7 @@ class Format:
         options: of the writer, with their defaults.
         read_options: of the reader, with their defaults.
         per_picture: it describes single pictures, so that videos and tasks of several pictures are taken apart first.
+        files: what the files are that go along with it; None: pictures where it is ``per_picture``, else any.
         rules: raised when the same labels would be written differently, so that a folder of the old rules is not kept.
         derived: patterns of files that tools make of an export: they go with it.
     """
@@ -53,6 +55,7 @@ class Format:
     options: Mapping[str, Any] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
     per_picture: bool = True
+    files: FileKind | None = None
     rules: int = 1
     derived: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.file_kinds import STRANGE, FileKind, fits
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import ImageFolder, Store, StoreError, open_store
 
@@ -35,7 +36,22 @@ class PictureSource:
         self.held = held
         self.sides = sides
         """Width and height in pixels, where known."""
-        self.absent = absent
+        self._absent = absent
+        self._strangers: dict[str, str] = {}
+
+    def why_absent(self, task_id: str) -> str:
+        """What is said of a task that has no picture here."""
+        return self._strangers.get(task_id, self._absent)
+
+    def only(self, wanted: FileKind) -> PictureSource:
+        """These pictures without the files that are something else than what is ``wanted``."""
+        strangers = {task_id for task_id, one in self.held.items() if not fits(one.path, wanted)}
+        if not strangers:
+            return self
+        held = {task_id: one for task_id, one in self.held.items() if task_id not in strangers}
+        fitting = PictureSource(held, self.sides, self._absent)
+        fitting._strangers = dict.fromkeys(strangers, STRANGE[wanted])
+        return fitting
 
 
 def pictures_of_folder(images: ImageFolder) -> PictureSource:

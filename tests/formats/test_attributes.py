@@ -75,8 +75,6 @@ def attribute(key, value, kind="text"):
         ("coco_parquet", {"key": 2, "same": 2}),
         ("coco_panoptic", {"key": 2, "same": 2}),
         ("labelme", {"key": 2, "same": 2}),
-        ("hf_imagefolder", {"key": 2, "same": 2}),
-        ("hf_parquet", {"key": 2, "same": 2}),
         # These have a list of attributes, in which a key may stand twice, but one place for a flag.
         ("pascal_voc", {"key": 2, "same": 1}),
         ("cvat", {"key": 2, "same": 1}),

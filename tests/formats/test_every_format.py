@@ -409,6 +409,27 @@ def test_pictures_come_along(good, pictures, tmp_path, tree, format):
         assert bare.files == 1
 
 
+FILES = ("photo.png", "talk.wav", "hello.txt", "scan.pcd", "of no kind")
+
+
+@pytest.mark.parametrize("format", [name for name in WRITTEN if name != "parquet"])
+def test_files_that_are_something_else_are_not_brought_along(bench, pictures, tmp_path, tree, format):
+    """The files of a project of sound are no pictures, and pictures no recordings."""
+    content = bench.labels(*(bench.task(name) for name in FILES))
+    images = pictures(content, tmp_path / "files")  # all of them are pictures inside, but who would open a .wav to see
+    report = formats.write(content, format=format, target=tmp_path / "out", images=images)
+    wanted = {"rttm": {"talk.wav", "of no kind"}, "audacity": {"talk.wav", "of no kind"}, "fastlabel": set(FILES)}
+    own = wanted.get(format, set() if format in SPAN_FORMATS else {"photo.png", "of no kind"})
+    if format not in ("overlays", "hf_parquet"):
+        originals = {name: (tmp_path / "files" / name).read_bytes() for name in FILES}
+        files = set(tree(tmp_path / "out").values())
+        assert {name for name, data in originals.items() if data in files} == own
+    said = {"rttm": "its file is not a recording", "audacity": "its file is not a recording"}
+    told = {note.reason: note.count for note in report.dropped if note.type == "image"}
+    if format not in ("spacy", "conll", "fastlabel"):
+        assert told == {said.get(format, "its file is not a picture"): 3}
+
+
 @pytest.mark.parametrize("format", WRITTEN)
 def test_s3_holds_the_same(odd, fitting, tmp_path, tree, moto_s3, format, write):
     content = fitting(format)

@@ -68,7 +68,8 @@ class PictureReader:
         except FileNotFoundError:
             content = None
         if content is None:
-            self._tally.note("dropped", self._source.absent, IMAGE, 1, [self.pictures.names[row]])
+            reason = self._source.why_absent(self.pictures.task_ids[row])
+            self._tally.note("dropped", reason, IMAGE, 1, [self.pictures.names[row]])
         return content
 
     def _frame(self, row: int) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes, tell_of_keys
+from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.huggingface.label import Labelling, labels_of_batch
@@ -111,7 +111,6 @@ def object_rows(
             sides = np.hstack([batch.box[:, :2] < -SLACK, batch.box[:, 2:] > batch.size + SLACK])
         outside: Bools = np.logical_or.reduce(sides, axis=1)
         told.notice("reaches outside the image", outside)
-        tell_of_keys(batch.column("attributes"), told)
         apply_stated_boxes(batch.box, attributes)
         kept = np.flatnonzero(told.kept)
         box = batch.box[kept]

@@ -205,7 +205,7 @@ class _Studio:
             return pool.submit(still), False
         frame = video_of(task_id)
         if frame is None or frame[0] not in self._images.held:
-            self._tally.note("dropped", self._images.absent, IMAGE, 1, [pictures.names[picture]])
+            self._tally.note("dropped", self._images.why_absent(task_id), IMAGE, 1, [pictures.names[picture]])
             return _nothing(), True
         pixels = self._strip.frame(*frame)
         if pixels is None:

@@ -18,6 +18,7 @@ from fastlabel_dagster.formats.label_files import label_name, stem_of
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
+from fastlabel_dagster.formats.shapes import has_class
 from fastlabel_dagster.formats.sound.audio_segments import (
     AUDIO,
     PLACES,
@@ -84,7 +85,7 @@ def _texts(batch: SegmentBatch) -> list[bytes]:
     """The file of each task of a batch."""
     told = batch.told
     label = pc.replace_substring_regex(batch.value, _BREAKS, " ")
-    told.drop("its class has no name but blanks", pc.fill_null(pc.equal(pc.utf8_trim_whitespace(label), ""), False).to_numpy(zero_copy_only=False))
+    told.drop("its class has no name but blanks", ~has_class(pc.utf8_trim_whitespace(label)))
     changed = pc.fill_null(pc.not_equal(label, batch.value), False).to_numpy(zero_copy_only=False)
     told.alter("tabs and line breaks in the class name became blanks", changed)
     told.alter("its attributes have no place in a line", batch.has_attributes_besides(LOW, HIGH))
@@ -177,4 +178,5 @@ FORMAT = Format(
     write=write_audacity,
     read=read_audacity,
     per_picture=False,
+    files="sound",
 )

@@ -22,6 +22,7 @@ from fastlabel_dagster.formats.assembly import FoundClass, class_colors, classes
 from fastlabel_dagster.formats.attributes import attribute_values
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
+from fastlabel_dagster.formats.file_kinds import AUDIO_ENDINGS
 from fastlabel_dagster.formats.label_files import files_below, stem_of
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
@@ -41,7 +42,6 @@ PLACES = 6
 #: Seconds: about three years, and exact to a microsecond as float64.
 LONGEST = 1e8
 AUDIO = "audio"
-AUDIO_ENDINGS = (".wav", ".mp3", ".flac", ".m4a", ".ogg", ".opus", ".aac", ".wma", ".aif", ".aiff")
 _ROUNDING = 0.5e-6
 
 

@@ -206,4 +206,5 @@ FORMAT = Format(
     read=read_rttm,
     options={"one_file": False},
     per_picture=False,
+    files="sound",
 )

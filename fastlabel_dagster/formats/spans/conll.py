@@ -313,4 +313,5 @@ FORMAT = Format(
     read=read_conll,
     options={"split": None},
     per_picture=False,
+    files="text",
 )

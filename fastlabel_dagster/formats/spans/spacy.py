@@ -233,4 +233,5 @@ FORMAT = Format(
     read=read_spacy,
     options={"split": None},
     per_picture=False,
+    files="text",
 )

@@ -43,6 +43,7 @@ class DatasetFiles:
         self._dataset, self._root, self._told = dataset, dataset.root, told
         self._listed: dict[str, tuple[list[str], list[str]]] = {}
         self._labels: dict[str, dict[str, str]] = {}
+        self._absent: dict[str, str] = {}  # name of a listed picture that is not here, without its ending -> part
         self._lists: set[str] = {dataset.class_list} if dataset.class_list else set()
 
     def below(self, path: str) -> str:
@@ -100,7 +101,7 @@ class DatasetFiles:
                 for label in self._labels_in(folder).values():
                     if label not in used:
                         stem = os.path.relpath(label, place).replace(os.sep, "/").rpartition(".")[0]
-                        yield Item(part, above + stem, None, label)
+                        yield Item(self._absent.get(above + stem, part), above + stem, None, label)
 
     def _images(self, part: Part) -> Iterator[tuple[str, str]]:
         """Name and path of each image of a part, in a fixed order."""
@@ -149,8 +150,11 @@ class DatasetFiles:
                     part = name.rpartition(".")[0]
                     for line in _lines_of(path):
                         image = self._image_at(path, line)
+                        own = "val" if part == "valid" else part
                         if image is not None:
-                            tags.setdefault(image, "val" if part == "valid" else part)
+                            tags.setdefault(image, own)
+                        else:
+                            self._absent.setdefault(_listed_stem(line), own)
         return tags
 
     def _own_label_folders(self, folder: str) -> list[str]:
@@ -239,6 +243,13 @@ def _name_of(path: str) -> str:
     """The image's path below the last folder ``images``."""
     folder, found, rest = f"/{path}".rpartition("/images/")
     return rest if found and (folder or rest) else path
+
+
+def _listed_stem(line: str) -> str:
+    """What the label file of a listed image is called, below the folder of label files and without its ending."""
+    path = line.replace("\\", "/").removeprefix("./")
+    name = path.removeprefix("images/") if path.startswith("images/") else _name_of(path)
+    return name.rpartition(".")[0]
 
 
 def _lines_of(path: str, most: int | None = None) -> Iterable[str]:

@@ -314,6 +314,17 @@ def test_the_sdks_layout_without_pictures_keeps_its_names(bench, tmp_path):
     assert sorted(tasks) == sorted(task["name"].removesuffix(".jpg") for task in to_fastlabel(content))
 
 
+def test_the_sdks_layout_without_pictures_keeps_its_parts(bench, tmp_path):
+    content = numbered(bench, {"train": 5, "val": 4, "test": 3})
+    odd = bench.task("images/odd.jpg", bench.shape("bbox", BOX), tags=["test"])
+    content = bench.labels(*to_fastlabel(content), odd)
+    formats.write(content, format="yolo", target=tmp_path / "y", layout="darknet", split="tags")
+    tasks, report = found(tmp_path / "y", size=(100, 80))
+    expected = {task["name"].removesuffix(".jpg"): (task["tags"], ["dog"]) for task in to_fastlabel(content)}
+    assert tasks == expected
+    assert not report.dropped and not report.altered and not report.noticed
+
+
 def test_label_files_without_an_image_belong_to_the_part_of_their_folder(lay):
     root = lay(
         {
