@@ -12,8 +12,9 @@ from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.plan import ExportLike, TrainingPlan
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.loop import LoopPlan
+from fastlabel_dagster.checks import ChecksLike
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
+from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_jobs_sensor
 from fastlabel_dagster.sensors.target import project_selection
 from fastlabel_dagster.translator import safe_name
 
@@ -52,7 +53,7 @@ def build_fastlabel_project(
     steps: StepOptions | None = None,
     publish_status: str = "approved",
     prune: bool = True,
-    empty_share: float = 0.1,
+    checks: ChecksLike = None,
     sensor_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.Definitions:
@@ -91,7 +92,7 @@ def build_fastlabel_project(
         training=training,
         publish_status=publish_status,
         prune=prune,
-        empty_share=empty_share,
+        checks=checks,
         translator=translator,
         group_name=group_name,
         resource_key=resource_key,
@@ -123,7 +124,7 @@ def build_fastlabel_project(
         jobs.append(retrain)
         sensors += [
             build_approval_sensor(project, every=retrain_every, job=retrain, status=publish_status, **common),
-            build_training_sensor(project, translator=translator, **common),
+            build_jobs_sensor(project, translator=translator, **common),
         ]
     schedules = []
     if nightly_at is not None:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from fastlabel_dagster._compat import input_version_tag
 from fastlabel_dagster.assets.enrichment import enrichment
+from fastlabel_dagster.assets.observation import project_event
 from fastlabel_dagster.assets.plan import ProjectPlan
-from fastlabel_dagster.checks import mirror_check_specs, parity_result, quarantine_result
+from fastlabel_dagster.checks import freshness_policy, mirror_results
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table, records_table
 from fastlabel_dagster.resource import FastLabelResource
-
-if TYPE_CHECKING:
-    from fastlabel_dagster.sync import SyncReport
 
 #: A difference of two versions with more tasks than this is counted, not listed.
 _LISTED_CHANGES = 20_000
 
 
 def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
-    """The asset ``<slug>/labels`` with its checks; each run observes ``fastlabel/<slug>`` with the digest it read."""
-    project_key, key = plan.key("project"), plan.key("labels")
+    """The asset ``<slug>/labels`` with its checks; each run observes the state ``fastlabel/<slug>`` is in as it begins.
+
+    Looking before reading is what makes the two agree: what people change meanwhile is not in that state, and the next
+    observation finds it.
+    """
+    project, key = plan.spec("project"), plan.key("labels")
 
     def labels(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster.labels.schema import TASKS
         from fastlabel_dagster.labels.summary import status_counts
         from fastlabel_dagster.sync import LabelMirror, sync_project
+        from fastlabel_dagster.workspace import project_state
 
         store = plan.open_store()
         with fastlabel.dagster_errors(context) as client:
             before = client.statistics.snapshot()
+            state = project_state(client, plan.project)
+            context.log_event(project_event(project, plan.project, state))
             report = sync_project(client, plan.project, store, log=context.log.info)
             counted = client.tasks.count(plan.project)
             usage = client.statistics.snapshot() - before
@@ -65,60 +69,21 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         if report.changed and report.previous_version is not None and touched <= _LISTED_CHANGES:
             with enrichment(context.log, "The list of changes"):
                 metadata.update(_changes(mirror, report.previous_version, report.version))
-        known = _known_version(context.instance, project_key)
-        for event in _project_events(project_key, report, statuses, changed=known != report.digest):
-            context.log_event(event)
+        results = mirror_results(
+            plan.checks, key, report=report, counted=counted, labels=mirror.read, client=fastlabel.client
+        )
         return dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,
             data_version=dg.DataVersion(report.digest),
-            tags={input_version_tag(project_key): report.digest},
-            check_results=[
-                parity_result(
-                    key,
-                    mirrored=report.tasks,
-                    quarantined=len(report.quarantined),
-                    counted=counted,
-                    settled=report.settled,
-                ),
-                quarantine_result(key, len(report.quarantined)),
-            ],
+            tags={input_version_tag(project.key): state.version},
+            check_results=list(results),
         )
 
-    specs = [plan.spec("labels", [project_key])]
-    return plan.step(labels, "labels", specs, check_specs=mirror_check_specs(key), pool=plan.pool)
-
-
-def _known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
-    """The data version with which the external project was last reported as changed."""
-    event = instance.get_latest_materialization_event(key)
-    materialization = event.asset_materialization if event is not None else None
-    return None if materialization is None else (materialization.tags or {}).get("dagster/data_version")
-
-
-def _project_events(
-    key: dg.AssetKey, report: SyncReport, statuses: Mapping[str, int], *, changed: bool
-) -> Iterator[dg.AssetObservation | dg.AssetMaterialization]:
-    """Every sync observes the project; one that found new content also reports it as materialized.
-
-    Dagster takes the current data version of an external asset from its materializations (observations count only for
-    assets with an observation function of their own), and marks as stale by it.
-    """
-    said: dict[str, Any] = {
-        "description": f"{report.tasks:,} tasks, {report.annotations:,} annotations",
-        "metadata": {
-            "tasks": report.tasks,
-            "annotations": report.annotations,
-            "classes": report.classes,
-            "project_id": report.project_id,
-            "project_type": report.project_type,
-            **{f"tasks/{status}": count for status, count in statuses.items()},
-        },
-        "tags": {"dagster/data_version": report.digest},
-    }
-    yield dg.AssetObservation(asset_key=key, **said)
-    if changed:
-        yield dg.AssetMaterialization(asset_key=key, **said)
+    spec, policy = plan.spec("labels", [project.key]), freshness_policy(plan.checks)
+    if policy is not None and spec.freshness_policy is None:
+        spec = spec.replace_attributes(freshness_policy=policy)
+    return plan.step(labels, "labels", [spec], check_specs=plan.checks.specs("labels", key), pool=plan.pool)
 
 
 def _changes(mirror: Any, before: int, after: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from fastlabel_dagster.assets.enrichment import enrichment, label_pictures
 from fastlabel_dagster.assets.plan import ProjectPlan
-from fastlabel_dagster.checks import LabelFindings, label_check_specs
+from fastlabel_dagster.checks import LabelFindings
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -18,19 +18,20 @@ TABLES = ("classes", "tasks", "annotations")
 
 def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     """One step that writes the three tables as one snapshot folder, which appears whole or not at all."""
-    labels_key, annotations_key = plan.key("labels"), plan.key("annotations")
+    labels_key = plan.key("labels")
 
     def tables(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> Iterator[dg.MaterializeResult[Any]]:
         from fastlabel_dagster import formats
         from fastlabel_dagster.metadata.summary import LabelSummary
         from fastlabel_dagster.store import ImageFolder
+        from fastlabel_dagster.sync import LabelMirror
         from fastlabel_dagster.sync.project_kind import is_of_pictures
 
         store = plan.open_store()
         labels, version = read_labels(plan)
         report = formats.write(labels, format="parquet", target=store.at("parquet"), skip_unchanged=True)
         summary = LabelSummary()
-        findings = LabelFindings(labels.classes, plan.empty_share)
+        findings = LabelFindings(plan.checks, labels, mirror=LabelMirror(store.at("labels")))
         for batch in labels.batches():
             summary.add(batch)
             findings.add(batch)
@@ -60,11 +61,12 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                     **labels_origin(labels),
                     "unchanged": report.unchanged,
                 },
-                check_results=list(findings.results(annotations_key)) if name == "annotations" else [],
+                check_results=list(findings.results(name, plan.key(name))),
             )
 
     specs = [plan.spec(name, [labels_key]) for name in TABLES]
-    return plan.step(tables, "tables", specs, check_specs=label_check_specs(annotations_key), pool=plan.pool)
+    check_specs = [spec for name in TABLES for spec in plan.checks.specs(name, plan.key(name))]
+    return plan.step(tables, "tables", specs, check_specs=check_specs, pool=plan.pool)
 
 
 def read_labels(plan: ProjectPlan) -> tuple[Any, Any]:

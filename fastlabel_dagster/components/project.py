@@ -1,4 +1,4 @@
-"""``FastLabelProjectComponent``: one FastLabel project as assets, checks, sensors, jobs and schedule, from YAML only."""
+"""``FastLabelProjectComponent``: one FastLabel project as assets, checks, sensors, jobs and schedule, by YAML."""
 
 # Annotations are not postponed here: Dagster derives the YAML's schema from them.
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import BaseModel, Field
 from typing_extensions import Self
 
-from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver
+from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
 from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
@@ -51,11 +51,11 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         examples=["data/street-scenes", "s3://acme-labels/street"],
     )
     s3: S3Attributes | None = Field(
-        default=None, description="For an s3:// store, where the environment is not enough."
+        default=None, description="For an s3:// store, where the environment says too little."
     )
     exports: Sequence[str | Mapping[str, Any]] = Field(
         default=("coco", "yolo"),
-        description="Formats to write, by name or with their options. The plain Parquet tables are written in any case.",
+        description="Formats to write, by name or with their options. Plain Parquet tables are written in any case.",
         examples=[["coco", {"format": "yolo", "task": "segment", "split": {"train": 0.9, "val": 0.1}}]],
     )
     loop: Mapping[str, Any] | None = Field(
@@ -78,8 +78,11 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     running: bool = Field(
         default=False, description="Sensors and schedule run from the start; else they are switched on in the UI."
     )
-    empty_share: float = Field(
-        default=0.1, ge=0, le=1, description="Share of labeled tasks without annotations from which a check warns."
+    checks: Mapping[str, Any] | bool | None = Field(
+        default=None,
+        description="Which checks there are and how strict, by name: true, false, or their options; what is not named "
+        "is as it is by default.",
+        examples=[{"geometry": {"severity": "error", "blocking": True}, "duplicates": True, "parity": False}],
     )
     op: OpSpec | None = Field(
         default=None,
@@ -104,7 +107,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         """What is shown in the list of component types."""
-        return dg.ComponentTypeSpec(
+        return component_spec(
             description="One FastLabel project: labels, exports, checks, sensors, and the labeling loop.",
             tags=["fastlabel", "annotation", "machine-learning"],
             produces=["asset", "asset_check", "job", "resource", "schedule", "sensor"],
@@ -129,12 +132,12 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         yield from step.run()
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
-        """The spec of one asset: the package's own, changed by ``translation``. Override it for what YAML cannot say."""
+        """The spec of one asset: the package's own, changed by ``translation``. Override it for the rest."""
         spec = DagsterFastLabelTranslator().get_asset_spec(props)
         return spec if self.translation is None else self.translation(spec, props)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Assets, checks, sensors, jobs, schedule, and the resource. Asks nobody; raises ValueError for bad attributes."""
+        """Assets, checks, sensors, jobs, schedule, resource. Asks nobody. Raises ValueError for unusable attributes."""
         op = self.op or OpSpec()
         defs = build_fastlabel_project(
             self.project,
@@ -149,7 +152,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             s3=self.s3.options() if self.s3 else None,
             pool=op.pool or "fastlabel",
             steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
-            empty_share=self.empty_share,
+            checks=self.checks,
             sensor_interval_seconds=self.sensors.interval_seconds,
             default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         )

@@ -93,6 +93,17 @@ class LabelMirror:
         Raises:
             LookupError: there is no such version.
         """
+        changes = [diff_tasks(*states).table for states in self.changed(before, after)]
+        return LabelDiff(pa.concat_tables(changes) if changes else CHANGES.empty_table())
+
+    def changed(self, before: int, after: int | None = None) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """The tasks (schema ``TASKS``) that differ between two versions, as they are in each, some at a time.
+
+        A task that only one of them has is in that one's table alone. See :meth:`diff` for the cost.
+
+        Raises:
+            LookupError: there is no such version, or its files were given up by :meth:`vacuum`.
+        """
         old, new = self.open(before), self.open(after)
         paths = [{file.path: bucket for bucket, files in each.files.items() for file in files} for each in (old, new)]
         shared = paths[0].keys() & paths[1].keys()
@@ -101,8 +112,7 @@ class LabelMirror:
             groups = [([bucket], [bucket]) for bucket in sorted(places[0] | places[1])]
         else:
             groups = [(sorted(places[0]), sorted(places[1]))]
-        changes = [diff_tasks(*differing(old, new, *group)).table for group in groups]
-        return LabelDiff(pa.concat_tables(changes) if changes else CHANGES.empty_table())
+        yield from (differing(old, new, *group) for group in groups)
 
     def vacuum(self, keep_versions: Iterable[int], *, older_than_hours: int = 168) -> int:
         """Delete the files only other versions need, and what killed syncs left behind; return how many files went.

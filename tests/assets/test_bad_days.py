@@ -71,10 +71,10 @@ def test_broken_labels_fail_checks_and_not_the_run(project):
     result = project.run("street_scenes_sync")
     assert result.success
     checks = project.checks(result)
-    assert checks["geometry_inside_image"] is False
+    assert checks["geometry"] is False
     assert checks["classes_known"] is False
-    assert checks["few_empty_tasks"] is False
-    assert checks["matches_task_count"] is True
+    assert checks["empty_tasks"] is False
+    assert checks["parity"] is True
     images = project.metadata("images")
     assert images["dagster/row_count"] == 12
     assert len(images["quarantined"].records) == 8

@@ -16,11 +16,13 @@ def test_a_run_makes_every_asset_and_says_what_it_made(project):
     assert made == {"fastlabel/street-scenes", *(f"street-scenes/{part}" for part in parts)}
     assert all(project.checks(result).values())
     assert set(project.checks(result)) == {
-        "matches_task_count",
-        "quarantine_empty",
-        "geometry_inside_image",
+        "parity",
+        "quarantine",
+        "geometry",
         "classes_known",
-        "few_empty_tasks",
+        "class_changes",
+        "connection",
+        "empty_tasks",
         "imports_succeeded",
         "training_succeeded",
     }

@@ -1,0 +1,98 @@
+"""What is wrong with labels, found while they stream by: one pass, memory for a batch and a few examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import dagster as dg
+
+from fastlabel_dagster.checks.names import (
+    CLASS_CHANGES_CHECK,
+    CLASS_COVERAGE_CHECK,
+    CLASS_DRIFT_CHECK,
+    CLASSES_CHECK,
+    DUPLICATES_CHECK,
+    EMPTY_CHECK,
+    GEOMETRY_CHECK,
+)
+from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fastlabel_dagster.checks.batch import LabelBatch
+    from fastlabel_dagster.checks.crops import ReadImage
+    from fastlabel_dagster.labels import Labels
+    from fastlabel_dagster.sync import LabelMirror
+
+#: The checks :class:`LabelFindings` knows.
+LABEL_CHECKS = (
+    CLASS_CHANGES_CHECK,
+    GEOMETRY_CHECK,
+    DUPLICATES_CHECK,
+    CLASSES_CHECK,
+    EMPTY_CHECK,
+    CLASS_COVERAGE_CHECK,
+    CLASS_DRIFT_CHECK,
+)
+
+
+class Finding(Protocol):
+    """One check: it sees every batch once, and then says its result."""
+
+    def add(self, batch: LabelBatch) -> None: ...
+
+    def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult: ...
+
+
+class LabelFindings:
+    """The checks of a plan that need nothing but the labels, counted batch by batch with :meth:`add`.
+
+    Args:
+        plan: the checks to do; those that are not about labels are passed over.
+        labels: whose classes are the declared ones, and whose origin names the version.
+        mirror: where the labels come from: what they are compared with is read from it. Without it ``class_drift`` and
+            ``class_changes`` have nothing to compare with, and pass.
+        read_image: the bytes of a task's picture by its id and name, for the pictures of what is wrong; None: outlines
+            only.
+    """
+
+    def __init__(
+        self,
+        plan: CheckPlan,
+        labels: Labels,
+        *,
+        mirror: LabelMirror | None = None,
+        read_image: ReadImage | None = None,
+    ) -> None:
+        from fastlabel_dagster.checks import class_use, geometry, versions
+        from fastlabel_dagster.checks.class_changes import ClassChanges
+        from fastlabel_dagster.checks.empty import EmptyTasks
+
+        before = versions.Before(mirror, labels)
+        make: dict[str, Callable[[CheckSetting], Finding]] = {
+            CLASS_CHANGES_CHECK: lambda setting: ClassChanges(labels.classes, before),
+            GEOMETRY_CHECK: lambda setting: geometry.Geometry(setting, labels.classes, read_image),
+            DUPLICATES_CHECK: lambda setting: geometry.DuplicateBoxes(setting, labels.classes, read_image),
+            CLASSES_CHECK: lambda setting: class_use.KnownClasses(labels.classes),
+            EMPTY_CHECK: lambda setting: EmptyTasks(setting),
+            CLASS_COVERAGE_CHECK: lambda setting: class_use.ClassCoverage(labels.classes),
+            CLASS_DRIFT_CHECK: lambda setting: class_use.ClassDrift(before),
+        }
+        self._found = [(setting, make[setting.name](setting)) for setting in plan if setting.name in make]
+
+    def add(self, tasks: pa.Table) -> None:
+        """Look at one batch of tasks (schema ``TASKS``)."""
+        from fastlabel_dagster.checks.batch import LabelBatch
+
+        if tasks.num_rows:
+            batch = LabelBatch(tasks)
+            for _, finding in self._found:
+                finding.add(batch)
+
+    def results(self, part: str, key: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
+        """The results of the checks on ``part`` (``annotations``, ``classes``; empty: all), for the asset ``key``."""
+        for setting, finding in self._found:
+            if part in {"", setting.kind.part}:
+                yield finding.result(setting, key)
