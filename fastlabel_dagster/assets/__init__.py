@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.assets.auto_annotation import build_auto_annotation_asset
-from fastlabel_dagster.assets.evaluation import build_evaluation_asset, build_gate_check
+from fastlabel_dagster.assets.evaluation import build_evaluation_asset
 from fastlabel_dagster.assets.exports import build_export_asset
 from fastlabel_dagster.assets.images import build_images_asset
 from fastlabel_dagster.assets.imports import build_import_assets
+from fastlabel_dagster.assets.job_checks import build_gate_check, build_job_check
 from fastlabel_dagster.assets.mirror import build_mirror_asset
+from fastlabel_dagster.assets.observation import project_asset
 from fastlabel_dagster.assets.plan import (
     AutoAnnotationPlan,
     EvaluationPlan,
@@ -27,6 +29,7 @@ from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.tables import build_tables_asset
 from fastlabel_dagster.assets.training import build_dataset_asset, build_training_asset
 from fastlabel_dagster.checks import CheckPlan, ChecksLike, build_remote_checks
+from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, DICOM_IMPORT, EVALUATION, S3_IMPORT
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
@@ -139,7 +142,7 @@ def build_fastlabel_project_assets(
     imported = build_import_assets(plan)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *imported,
-        plan.spec("project", [key for one in imported for key in one.keys]),
+        project_asset(plan, [key for one in imported for key in one.keys]),
         build_mirror_asset(plan),
         build_tables_asset(plan),
         build_images_asset(plan),
@@ -152,6 +155,14 @@ def build_fastlabel_project_assets(
         assets.append(build_training_asset(plan))
         if plan.training.waiting.wait == "sensor":
             assets.append(plan.spec("model", [plan.key("training")]))
+    for kind, wanted in (
+        (S3_IMPORT, plan.imports.s3),
+        (DICOM_IMPORT, plan.imports.dicom),
+        (EVALUATION, plan.evaluation),
+        (AUTO_ANNOTATION, plan.auto_annotation),
+    ):
+        if wanted is not None:
+            assets.append(build_job_check(plan.name, project, plan.key(kind.name), kind, resource_key=resource_key))
     if plan.evaluation is not None:
         assets.append(build_evaluation_asset(plan))
         if plan.evaluation.gate is not None:

@@ -48,6 +48,11 @@ class StepOptions:
     backfill_policy: dg.BackfillPolicy | None = None
     execute: Execute | None = None
 
+    @property
+    def gathered(self) -> bool:
+        """Whether somebody gathers the steps of a project into one, and adds what looks at it and checks it himself."""
+        return False
+
     def asset(
         self,
         run: Callable[..., Any],
