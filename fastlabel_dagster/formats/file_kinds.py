@@ -15,7 +15,7 @@ from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
 FileKind: TypeAlias = Literal["picture", "sound", "text", "any"]
 AUDIO_ENDINGS = (".wav", ".mp3", ".flac", ".m4a", ".ogg", ".opus", ".aac", ".wma", ".aif", ".aiff")
 _VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
-_TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".html", ".htm", ".xml")
+_TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".md", ".html", ".htm")
 _CLOUD_ENDINGS = (".pcd", ".ply", ".las", ".laz", ".xyz")
 _KINDS = {
     **dict.fromkeys(IMAGE_SUFFIXES, "picture"),
