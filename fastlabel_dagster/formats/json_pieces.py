@@ -8,7 +8,7 @@ each of its elements then, so that a damaged one costs no other.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
@@ -39,7 +39,61 @@ class Elements(NamedTuple):
     """Place and problem of what is no JSON."""
 
 
+class Piece:
+    """Elements that follow each other in a file, not parsed yet.
+
+    Pieces are taken in their order: each is parsed with :meth:`elements`, or whoever reads its ``text`` otherwise says
+    with :meth:`took` how many elements that has.
+    """
+
+    def __init__(
+        self, text: bytes, parse: Callable[[int], Elements], before: Piece | None, *, noun: str, lines: int = 0
+    ) -> None:
+        self.text = text
+        """JSON values with commas between them, if they are JSON; empty when there is nothing to read but problems."""
+        self.lines = lines
+        """Of how many lines ``text`` was made, each of which is to be one element; 0: of no lines."""
+        self.noun = noun
+        """What an element is called in a place: "task", "line"."""
+        self._parse, self._before = parse, before
+        self._first: int | None = None
+        self._count: int | None = None
+
+    @property
+    def first(self) -> int:
+        """The number of the first element, from 1."""
+        if self._first is None:
+            before, self._before = self._before, None
+            self._first = 1 if before is None else before.behind
+        return self._first
+
+    @property
+    def behind(self) -> int:
+        """The number of the element behind the last one."""
+        if self.lines:
+            return self.first + self.lines
+        if self._count is None:
+            raise RuntimeError("the pieces of a file are taken in their order")
+        return self.first + self._count
+
+    def took(self, count: int) -> None:
+        """``text`` was read, and has so many elements."""
+        self._count = count
+
+    def elements(self) -> Elements:
+        """The parsed elements."""
+        found = self._parse(self.first)
+        self._count = len(found.values) + len(found.damaged)
+        return found
+
+
 def read_elements(path: Path, *, noun: str = "task", piece_bytes: int = PIECE_BYTES) -> Iterator[Elements]:
+    """The elements of a JSON array, or the lines of a file of JSON lines, parsed: see :func:`read_pieces`."""
+    for piece in read_pieces(path, noun=noun, piece_bytes=piece_bytes):
+        yield piece.elements()
+
+
+def read_pieces(path: Path, *, noun: str = "task", piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
     """The elements of a JSON array, or the lines of a file of JSON lines, some thousand at a time.
 
     Which of the two it is, its first character tells. A file that begins with ``{`` and is one object over several
@@ -82,7 +136,7 @@ def _parsed(text: bytes) -> Any:
 # ---------------------------------------------------------------------------------------------------- JSON lines
 
 
-def _lines(file: BinaryIO, piece_bytes: int) -> Iterator[Elements]:
+def _lines(file: BinaryIO, piece_bytes: int) -> Iterator[Piece]:
     number, offset = 1, file.tell()
     rest: list[bytes] = []
     held = 0
@@ -93,23 +147,42 @@ def _lines(file: BinaryIO, piece_bytes: int) -> Iterator[Elements]:
             held += len(block)
             if held > MOST_BYTES_OF_ELEMENT:
                 problem = f"no line ends within {MOST_BYTES_OF_ELEMENT:,} bytes; the rest is not read"
-                yield Elements([], None, number, [(f"line {number} (byte {offset})", problem)])
+                yield _problem(f"line {number} (byte {offset})", problem)
                 return
             continue
         text = b"".join([*rest, block[:end]])
-        found = _of_lines(text, number)
-        if number == 1 and not found.values and found.damaged:
-            whole = _one_object(text + block[end:] + file.read(piece_bytes))
-            if whole is not None:
-                yield whole
-                return
-        yield found
+        if number == 1:
+            found = _of_lines(text, number)
+            if not found.values and found.damaged:
+                whole = _one_object(text + block[end:] + file.read(piece_bytes))
+                if whole is not None:
+                    yield _parsed_piece(whole)
+                    return
+            yield _parsed_piece(found)
+        else:
+            yield _piece_of_lines(text, number)
         number += text.count(b"\n")
         offset += len(text)
         rest, held = [block[end:]], len(block) - end
     text = b"".join(rest)
     if text.strip(_SPACE):
-        yield _of_lines(text, number)
+        yield _piece_of_lines(text, number)
+
+
+def _piece_of_lines(text: bytes, first: int) -> Piece:
+    bare = text.rstrip(_SPACE)
+    joined = bare.replace(b"\n", b",")
+    piece = Piece(joined, lambda _: _of_lines(text, first), None, noun="line", lines=bare.count(b"\n") + 1)
+    piece._first = first
+    return piece
+
+
+def _parsed_piece(found: Elements, before: Piece | None = None) -> Piece:
+    return Piece(b"", lambda _: found, before, noun="")
+
+
+def _problem(place: str, problem: str) -> Piece:
+    return _parsed_piece(Elements([], None, 1, [(place, problem)]))
 
 
 def _one_object(text: bytes) -> Elements | None:
@@ -185,13 +258,14 @@ def _escaped(data: NDArray[np.uint8], quotes: Ints) -> NDArray[np.bool_]:
     return odd
 
 
-def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Elements]:
+def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
     file.read(1)
     state = _Depth()
     state.depth = 1
     held: list[bytes] = []  # the beginning of an element whose end has not been seen
-    size, number, offset = 0, 1, file.tell()
+    size, offset = 0, file.tell()
     late = b""
+    piece: Piece | None = None
     while block := late + file.read(piece_bytes):
         fresh = len(block) > len(late)
         slashes = len(block) - len(block.rstrip(b"\\"))
@@ -201,21 +275,18 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Elements]:
         ended = np.flatnonzero(depths == 0)
         closed = int(brackets[ended[0]]) if len(ended) else -1
         if closed >= 0:
-            found = _of_array(b"".join([*held, block[:closed]]), noun, number, offset)
             rest = block[closed + 1 :] + late + file.read(64)
+            yield _piece_of_array(b"".join([*held, block[:closed]]), noun, piece, offset)
             if rest.strip(_SPACE):
                 at = offset + size + closed + 1
-                found.damaged.append((f"byte {at}", "something stands behind the end of the list; it is not read"))
-            yield found
+                yield _problem(f"byte {at}", "something stands behind the end of the list; it is not read")
             return
         whole = np.flatnonzero((depths == 1) & (brackets >= 0))
         whole = whole[_closing(block, brackets[whole])]
         if len(whole):
             end = int(brackets[whole[-1]]) + 1
             text = b"".join([*held, block[:end]])
-            found = _of_array(text, noun, number, offset)
-            yield found
-            number += len(found.values) + len(found.damaged)
+            yield (piece := _piece_of_array(text, noun, piece, offset))
             offset += len(text)
             held, size = [block[end:]], len(block) - end
         else:
@@ -223,12 +294,21 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Elements]:
             size += len(block)
             if size > MOST_BYTES_OF_ELEMENT:
                 problem = f"it does not end within {MOST_BYTES_OF_ELEMENT:,} bytes; the rest is not read"
-                yield Elements([], None, number, [(f"{noun} {number} (byte {offset})", problem)])
+                yield _unread(noun, piece, offset, problem)
                 return
         if not fresh:
             break
     # The end of the file before the end of the list: what is held is the rest of it.
-    yield _cut_off(b"".join(held) + late, noun, number, offset)
+    yield _cut_off(b"".join(held) + late, noun, piece, offset)
+
+
+def _piece_of_array(text: bytes, noun: str, before: Piece | None, offset: int) -> Piece:
+    """What stands between two places of an array, commas at the ends included."""
+    bare = text.strip(_SPACE)
+    if before is not None:
+        bare = bare.removeprefix(b",")
+    # A damaged element is told with its place in the file, so that is looked for in the text as it stands there.
+    return Piece(bare, lambda first: _of_array(bare, text, noun, first, offset), before, noun=noun)
 
 
 def _closing(block: bytes, positions: Ints) -> NDArray[np.bool_]:
@@ -237,20 +317,25 @@ def _closing(block: bytes, positions: Ints) -> NDArray[np.bool_]:
     return closing
 
 
-def _cut_off(text: bytes, noun: str, number: int, offset: int) -> Elements:
+def _cut_off(text: bytes, noun: str, before: Piece | None, offset: int) -> Piece:
     bare = text.strip(_SPACE).removeprefix(b",").strip(_SPACE)
     at = offset + len(text)
     if not bare:
-        return Elements([], None, number, [(f"byte {at}", "the file ends before its list does; all before was read")])
-    problem = f"the file ends within it, at byte {at}"
-    return Elements([], None, number, [(f"{noun} {number} (byte {offset})", problem)])
+        return _problem(f"byte {at}", "the file ends before its list does; all before was read")
+    return _unread(noun, before, offset, f"the file ends within it, at byte {at}")
 
 
-def _of_array(text: bytes, noun: str, first: int, offset: int) -> Elements:
-    """The elements in ``text``: what stands between two places of an array, commas at the ends included."""
-    bare = text.strip(_SPACE)
-    if first > 1:
-        bare = bare.removeprefix(b",")
+def _unread(noun: str, before: Piece | None, offset: int, problem: str) -> Piece:
+    """The element behind ``before``, which is not read."""
+
+    def told(number: int) -> Elements:
+        return Elements([], None, number, [(f"{noun} {number} (byte {offset})", problem)])
+
+    return Piece(b"", told, before, noun=noun)
+
+
+def _of_array(bare: bytes, text: bytes, noun: str, first: int, offset: int) -> Elements:
+    """The elements in ``bare``, which is ``text`` without spaces and a comma at its ends."""
     if not bare:
         return Elements([], None, first, [])
     try:

@@ -11,7 +11,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.labels.json_text import LARGEST_EXACT_INTEGER, dumps, encodable
+from fastlabel_dagster.labels.fitting import (
+    are_objects,
+    frame_number,
+    is_flag,
+    is_integer,
+    is_keyframes,
+    is_list,
+    is_list_of_numbers,
+    is_list_of_texts,
+    is_number,
+    is_regions,
+    is_text,
+    is_time,
+    is_whole,
+    times_of_texts,
+)
+from fastlabel_dagster.labels.json_text import dumps
 from fastlabel_dagster.labels.levels import Field, Kind, Level
 from fastlabel_dagster.labels.ragged import Bools, Ints, offsets_of, valid_mask
 
@@ -23,7 +39,6 @@ _Build: TypeAlias = Callable[[list[Any]], pa.Array]
 #: building.
 _ILL_FITTING = (TypeError, OverflowError, UnicodeEncodeError, pa.ArrowInvalid)
 _NONE = type(None)
-_TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
 def arrays(rows: Sequence[Any], level: Level) -> list[pa.Array]:
@@ -31,7 +46,7 @@ def arrays(rows: Sequence[Any], level: Level) -> list[pa.Array]:
 
     What stands among them and is no object fills no column but ``extra``, with its own JSON text.
     """
-    misfits = {} if _are_objects(rows) else {i: row for i, row in enumerate(rows) if not isinstance(row, dict)}
+    misfits = {} if are_objects(rows) else {i: row for i, row in enumerate(rows) if not isinstance(row, dict)}
     if misfits:
         rows = [{} if index in misfits else row for index, row in enumerate(rows)]
     keyed = _keyed(rows)
@@ -170,7 +185,7 @@ def _columns(field: Field, values: list[Any]) -> dict[str, pa.Array]:
     if field.kind is Kind.RECORDS:
         assert field.level is not None
         level = field.level
-        return {first: _fitting(lambda kept: _records(kept, level), _is_list, values)}
+        return {first: _fitting(lambda kept: _records(kept, level), is_list, values)}
     build, fits = _SIMPLE[field.kind]
     return {first: _fitting(build, fits, values)}
 
@@ -205,7 +220,7 @@ def _whole_numbers_column(values: list[Any]) -> pa.Array:
         return _integers_column(values)
     except TypeError:
         # 100.0 is the same JSON number as 100.
-        return _integers_column([int(value) if _is_whole(value) else value for value in values])
+        return _integers_column([int(value) if is_whole(value) else value for value in values])
 
 
 def _numbers_column(values: list[Any]) -> pa.Array:
@@ -219,11 +234,7 @@ def _flags_column(values: list[Any]) -> pa.Array:
 
 
 def _times_column(values: list[Any]) -> pa.Array:
-    texts = _texts_column(values)
-    written = pc.fill_null(pc.match_substring_regex(texts, _TIME_PATTERN), True)
-    if not pc.all(written, min_count=0).as_py():
-        raise TypeError("not a time as the API writes it")
-    return texts.cast(pa.timestamp("ms", "UTC"))
+    return times_of_texts(_texts_column(values))
 
 
 def _list_column(values: list[Any], build: _Build) -> pa.Array:
@@ -280,10 +291,10 @@ def _any_values(columns: tuple[str, ...], values: list[Any]) -> dict[str, pa.Arr
     value, is_json = columns
     found = set(map(type, values))
     if found <= {str, _NONE}:
-        texts = _fitting(_texts_column, _is_text, values)
+        texts = _fitting(_texts_column, is_text, values)
         flags = pc.if_else(texts.is_valid(), False, pa.scalar(None, pa.bool_()))
         return {value: texts, is_json: flags}
-    kept = [v if v is None or _is_text(v) else None if isinstance(v, str) else dumps(v) for v in values]
+    kept = [v if v is None or is_text(v) else None if isinstance(v, str) else dumps(v) for v in values]
     marks = [None if v is None else not isinstance(v, str) for v in values]
     texts = pa.array(kept, pa.string())
     return {
@@ -301,9 +312,9 @@ def _points(columns: tuple[str, ...], values: list[Any], frame: Level) -> dict[s
     nested = [value if isinstance(value, list) and value and isinstance(value[0], list) else None for value in values]
     flat = [value if inner is None else None for value, inner in zip(values, nested, strict=True)]
     return {
-        points: _fitting(_number_lists, _is_list_of_numbers, flat),
-        regions: _fitting(_region_lists, _is_regions, nested),
-        frames: _fitting(lambda kept: _keyframes(kept, frame), _is_keyframes, values),
+        points: _fitting(_number_lists, is_list_of_numbers, flat),
+        regions: _fitting(_region_lists, is_regions, nested),
+        frames: _fitting(lambda kept: _keyframes(kept, frame), is_keyframes, values),
     }
 
 
@@ -312,7 +323,7 @@ def _keyframes(values: list[Any], level: Level) -> pa.Array:
     _require(values, dict, _NONE)
     filled = [value for value in values if value is not None]
     rows = list(chain.from_iterable(value.values() for value in filled))
-    numbers = [_frame_number(key) for value in filled for key in value]
+    numbers = [frame_number(key) for value in filled for key in value]
     child = pa.StructArray.from_arrays(
         [pa.array(numbers, pa.int64()), *arrays(rows, level)[1:]], fields=list(level.struct)
     )
@@ -320,86 +331,12 @@ def _keyframes(values: list[Any], level: Level) -> pa.Array:
     return pa.ListArray.from_arrays(_offsets([value or () for value in values]), child, mask=mask)
 
 
-def _frame_number(key: str) -> int:
-    # "01" or "1.0" would come back as "1": only a number written the plain way is one.
-    if len(key) > 18 or not key.isascii() or not key.removeprefix("-").isdigit() or str(int(key)) != key:
-        raise TypeError(f"not a frame number: {key!r}")
-    return int(key)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and encodable(value)
-
-
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return (isinstance(value, int) and -(2**63) <= value < 2**63) or _is_whole(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return True
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_EXACT_INTEGER
-
-
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_time(value: Any) -> bool:
-    if not _is_text(value):
-        return False
-    try:
-        _times_column([value])
-    except _ILL_FITTING:
-        return False
-    return True
-
-
-def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_list_of_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_number, value))
-
-
-def _is_regions(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(region, list) and all(map(_is_list_of_numbers, region)) for region in value
-    )
-
-
-def _are_objects(values: Iterable[Any]) -> bool:
-    return set(map(type, values)) <= {dict}
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-def _is_keyframes(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    try:
-        for key in value:
-            _frame_number(key)
-    except TypeError:
-        return False
-    return True
-
-
 _SIMPLE: dict[Kind, tuple[_Build, Callable[[Any], bool]]] = {
-    Kind.TEXT: (_texts_column, _is_text),
-    Kind.INTEGER: (_whole_numbers_column, _is_integer),
-    Kind.NUMBER: (_numbers_column, _is_number),
-    Kind.FLAG: (_flags_column, _is_flag),
-    Kind.TIME: (_times_column, _is_time),
-    Kind.TEXTS: (_text_lists, _is_list_of_texts),
-    Kind.NUMBERS: (_number_lists, _is_list_of_numbers),
+    Kind.TEXT: (_texts_column, is_text),
+    Kind.INTEGER: (_whole_numbers_column, is_integer),
+    Kind.NUMBER: (_numbers_column, is_number),
+    Kind.FLAG: (_flags_column, is_flag),
+    Kind.TIME: (_times_column, is_time),
+    Kind.TEXTS: (_text_lists, is_list_of_texts),
+    Kind.NUMBERS: (_number_lists, is_list_of_numbers),
 }

@@ -17,8 +17,9 @@ from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
 from fastlabel_dagster.formats.fastlabel.write import is_local
-from fastlabel_dagster.formats.json_pieces import Elements, read_elements
+from fastlabel_dagster.formats.json_pieces import Elements, Piece, read_elements, read_pieces
 from fastlabel_dagster.formats.spool import Spool
+from fastlabel_dagster.labels import levels, regular
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.ragged import one_array
@@ -27,6 +28,9 @@ from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
 
 _NESTED_TOO_DEEP = "it is nested too deep"
+#: Pieces that do not look like those before them, until the short way is given up.
+_MOST_REFUSED = 4
+_FEW = 64
 
 
 def read_fastlabel(source: Path, told: ReadTally) -> Labels:
@@ -76,31 +80,57 @@ class _Reader:
         self._problem: FormatError | None = None
         self._derived: DerivedClasses | None = None
         self._pictures = _pictures(root, told)
+        self._form: regular.Form | None = None
+        self._refused = 0
 
     def labels(self, files: list[Path]) -> Labels:
         classes = self._classes()
         if classes is None:
             self._derived = DerivedClasses()
         for path in files:
-            pieces = read_elements(path)
-            while True:
+            file = path.relative_to(self._root).as_posix()
+            for piece in read_pieces(path):
+                table = self._regular(piece)
+                if table is not None:
+                    self._add(file, table, _Numbered(piece.noun, piece.first))
+                    continue
                 with without_collecting():
-                    found = next(pieces, None)
-                    if found is None:
-                        break
-                    self._take(path.relative_to(self._root).as_posix(), path, found)
+                    found = piece.elements()
+                    self._take(file, path, found)
+                    self._learn(found)
         if not self._tasks and self._problem is not None:
             raise self._problem
         self._spool.finish()
         self._told.found(self._tasks, self._annotations)
         return Labels(self._spool, self._derived.table() if self._derived else classes, origin={"format": "fastlabel"})
 
+    def _regular(self, piece: Piece) -> pa.Table | None:
+        """The tasks of a piece, if they look like those before them."""
+        if self._form is None or not piece.text:
+            return None
+        columns = regular.columns(piece.text, self._form)
+        if columns is None:
+            self._form = None
+            self._refused += 1
+            return None
+        table = pa.Table.from_arrays(columns, schema=TASKS)
+        if piece.lines not in (0, table.num_rows) or _nameless(table):
+            return None
+        piece.took(table.num_rows)
+        return table
+
+    def _learn(self, found: Elements) -> None:
+        """What tasks look like. Where it changes again and again it is no use to look for it."""
+        if found.values and not found.damaged and self._refused < _MOST_REFUSED:
+            few = found.values[:_FEW] if not self._refused else found.values
+            self._form = regular.form_of(few, levels.TASK)
+
     def _take(self, file: str, path: Path, found: Elements) -> None:
         """Some tasks of ``file``."""
         for place, problem in found.damaged:
             self._drop(path, file, place, problem)
         values = found.values
-        places = found.places or _Numbered(found.first)
+        places = found.places or _Numbered("task", found.first)
         problems = {index: said for index, value in enumerate(values) if (said := _no_task(value))}
         if problems:
             for index, problem in problems.items():
@@ -217,14 +247,22 @@ def _no_task(value: Any) -> str:
     return "" if "id" in value or "name" in value else "it has neither id nor name, so it is no task"
 
 
-class _Numbered(Sequence[str]):
-    """``task 4``, ``task 5``, …: the places of tasks that follow each other in a list, said only when asked."""
+def _nameless(table: pa.Table) -> bool:
+    """Whether there is an object without id and name, which is no task."""
+    if not table["task_id"].null_count or not table["name"].null_count:
+        return False
+    both = pc.and_(pc.is_null(table["task_id"]), pc.is_null(table["name"]))
+    return bool(pc.any(both).as_py())
 
-    def __init__(self, first: int) -> None:
-        self._first = first
+
+class _Numbered(Sequence[str]):
+    """``task 4``, ``task 5``, …: the places of tasks that follow each other in a file, said only when asked."""
+
+    def __init__(self, noun: str, first: int) -> None:
+        self._noun, self._first = noun, first
 
     def __getitem__(self, index: Any) -> Any:
-        return f"task {self._first + index}"
+        return f"{self._noun} {self._first + index}"
 
     def __len__(self) -> int:
         raise TypeError("places have no end")
