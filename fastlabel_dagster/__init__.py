@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastlabel_dagster.labels import Labels
     from fastlabel_dagster.project import build_fastlabel_project
     from fastlabel_dagster.resource import FastLabelResource
-    from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_training_sensor
+    from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_jobs_sensor
     from fastlabel_dagster.store import S3Options, open_store
     from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
     from fastlabel_dagster.translator import DagsterFastLabelTranslator
@@ -38,7 +38,7 @@ _HOMES = {
     "build_fastlabel_project": "fastlabel_dagster.project",
     "build_fastlabel_project_assets": "fastlabel_dagster.assets",
     "build_import_sensor": "fastlabel_dagster.sensors",
-    "build_training_sensor": "fastlabel_dagster.sensors",
+    "build_jobs_sensor": "fastlabel_dagster.sensors",
     "download_images": "fastlabel_dagster.sync",
     "open_store": "fastlabel_dagster.store",
     "publish_dataset": "fastlabel_dagster.sync",
@@ -60,7 +60,7 @@ __all__ = [
     "build_fastlabel_project",
     "build_fastlabel_project_assets",
     "build_import_sensor",
-    "build_training_sensor",
+    "build_jobs_sensor",
     "download_images",
     "formats",
     "labels",

@@ -11,10 +11,7 @@ from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.assets.training import published_dataset
-from fastlabel_dagster.job_reports.evaluations import newest_verdict
-from fastlabel_dagster.job_reports.outcomes import GATE_CHECK, verdict_metadata
 from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
-from fastlabel_dagster.jobs.gate import METRICS, Gate
 from fastlabel_dagster.jobs.kinds import EVALUATION
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
@@ -84,38 +81,3 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
     spec = plan.spec("evaluation", [model_key, dataset_key]).replace_attributes(skippable=True)
     return plan.step(evaluate, "evaluation", [spec], pool=plan.pool)
-
-
-def build_gate_check(name: str, key: dg.AssetKey, gate: Gate) -> dg.AssetChecksDefinition:
-    """The blocking check ``gate`` on the evaluation: what comes after does not run for a model that misses its limits.
-
-    It compares the newest evaluation with those before it, as the instance knows them, and asks nobody else. The first
-    model passes ``no_worse_than``.
-
-    Args:
-        name: what the names of the project's ops begin with.
-        key: the evaluation.
-    """
-    spec = dg.AssetCheckSpec(
-        GATE_CHECK, asset=key, blocking=True, description="The newest model keeps its limits; else nothing follows."
-    )
-
-    def judge(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        measured, verdict = newest_verdict(context.instance, key, gate)
-        if verdict is None:
-            return dg.AssetCheckResult(
-                asset_key=key, check_name=GATE_CHECK, passed=False, description="No model was evaluated yet."
-            )
-        about = {name: measured[name] for name in ("model_name", "model_id", "job_id", *METRICS) if name in measured}
-        return dg.AssetCheckResult(
-            asset_key=key,
-            check_name=GATE_CHECK,
-            passed=verdict.passed,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=verdict.text,
-            metadata={**about, **verdict_metadata(verdict)},
-        )
-
-    # Dagster reads the annotations as they are, and this module postpones them
-    judge.__annotations__ = {"context": dg.AssetCheckExecutionContext, "return": dg.AssetCheckResult}
-    return dg.multi_asset_check(name=f"{name}_gate", specs=[spec])(judge)

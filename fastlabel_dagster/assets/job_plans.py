@@ -129,7 +129,7 @@ class EvaluationPlan:
         waiting = Waiting.of(given, "evaluation", "run")
         known = {"iou_threshold", "confidence_threshold", "use_dataset_test", "gate"}
         _nothing_left(given, "evaluation", known)
-        return cls(iou, confidence, test, None if gate is None else Gate.of(gate), waiting)
+        return cls(iou, confidence, test, Gate.of(gate) if gate else None, waiting)
 
     def request(self, dataset: str, dataset_version: str, model_name: str, model_id: str) -> JobRequest:
         """The evaluation of a model on a dataset as it is at a version."""
@@ -178,7 +178,7 @@ class AutoAnnotationPlan:
         confidence = given.pop("confidence", given.pop("confidence_threshold", 0.4))
         confidence = _number(confidence, "auto_annotation: confidence", least=0, most=1)
         waiting = Waiting.of(given, "auto_annotation", "run")
-        if "update_existing" in given:
+        if given.pop("update_existing", False):
             raise ValueError("auto_annotation never touches what people have made: there is no update_existing here")
         _nothing_left(given, "auto_annotation", _AUTO_ANNOTATION_OPTIONS, {"status", "confidence"})
         return cls(status, confidence, {name: value for name, value in given.items() if value is not None}, waiting)

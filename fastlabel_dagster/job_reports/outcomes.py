@@ -9,14 +9,12 @@ from typing import Any
 
 import dagster as dg
 
+from fastlabel_dagster.checks.names import GATE_CHECK
 from fastlabel_dagster.job_reports.evaluations import evaluated_models, gate_of, models_before
 from fastlabel_dagster.job_reports.submissions import OUTCOME, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
 from fastlabel_dagster.jobs.kinds import Job, JobKind
 from fastlabel_dagster.metadata.tables import records_table, without_query
-
-#: On ``<slug>/evaluation``: the model keeps the limits; blocks what comes after.
-GATE_CHECK = "gate"
 
 
 def success_check(kind: JobKind) -> str:

@@ -1,7 +1,7 @@
-"""Sensors: finished imports request a sync, approvals request a retraining, finished trainings become models."""
+"""Sensors: they watch FastLabel in short, bounded ticks, act once on what they find, and survive restarts."""
 
 from fastlabel_dagster.sensors.approvals import build_approval_sensor
 from fastlabel_dagster.sensors.imports import build_import_sensor
-from fastlabel_dagster.sensors.training import build_training_sensor
+from fastlabel_dagster.sensors.jobs import build_jobs_sensor
 
-__all__ = ["build_approval_sensor", "build_import_sensor", "build_training_sensor"]
+__all__ = ["build_approval_sensor", "build_import_sensor", "build_jobs_sensor"]

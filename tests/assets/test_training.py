@@ -40,7 +40,7 @@ def test_the_job_is_in_the_tags_of_the_run_and_in_the_metadata(project):
     run = project.instance.get_run_by_id(result.run_id)
     assert run.tags["fastlabel/training_job/street_scenes"] == job
     assert {event.materialization.asset_key.path[-1] for event in result.get_asset_materialization_events()} == {
-        *("street-scenes", "labels", "images", "dataset", "training"),
+        *("labels", "images", "dataset", "training"),
     }
     assert jobs(project) == 1
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastlabel_dagster.api import FastLabelClient
-from fastlabel_dagster.sensors import build_training_sensor
+from fastlabel_dagster.sensors import build_jobs_sensor
 
 TRAINING = dg.AssetKey(["street-scenes", "training"])
 MODEL = dg.AssetKey(["street-scenes", "model"])
@@ -51,13 +51,13 @@ def checks(daemon):
 
 
 def test_a_finished_training_is_reported_once_with_what_it_was_trained_on(daemon, sandbox, submit, instance):
-    watch = build_training_sensor("street-scenes")
-    assert "no training" in daemon.tick(watch).skip_message
+    watch = build_jobs_sensor("street-scenes")
+    assert "no job" in daemon.tick(watch).skip_message
     job = submit()
     assert "in_progress" in daemon.tick(watch).skip_message
     sandbox.state.clock.advance(3600)
     for _ in range(3):
-        daemon.tick(build_training_sensor("street-scenes"))
+        daemon.tick(build_jobs_sensor("street-scenes"))
     (model,) = models(daemon)
     assert model.asset_key == MODEL and model.tags["dagster/data_version"] == job
     told = {name: value.value for name, value in model.metadata.items()}
@@ -71,17 +71,17 @@ def test_a_finished_training_is_reported_once_with_what_it_was_trained_on(daemon
 def test_a_lost_cursor_reports_nothing_twice(daemon, sandbox, submit):
     submit()
     sandbox.state.clock.advance(3600)
-    daemon.tick(build_training_sensor("street-scenes"))
+    daemon.tick(build_jobs_sensor("street-scenes"))
     daemon.cursor = None
-    daemon.tick(build_training_sensor("street-scenes"))
+    daemon.tick(build_jobs_sensor("street-scenes"))
     assert len(models(daemon)) == 1
 
 
 def test_a_crash_before_the_events_are_stored_loses_nothing(daemon, sandbox, submit):
     submit()
     sandbox.state.clock.advance(3600)
-    daemon.tick(build_training_sensor("street-scenes"), crash=True)
-    daemon.tick(build_training_sensor("street-scenes"))
+    daemon.tick(build_jobs_sensor("street-scenes"), crash=True)
+    daemon.tick(build_jobs_sensor("street-scenes"))
     assert len(models(daemon)) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_failed_training_is_a_failed_check_and_no_model(daemon, sandbox, submi
     job = submit()
     sandbox.state.clock.advance(3600)
     for _ in range(2):
-        daemon.tick(build_training_sensor("street-scenes"))
+        daemon.tick(build_jobs_sensor("street-scenes"))
     assert models(daemon) == []
     (check,) = checks(daemon)
     assert not check.passed and check.asset_key == MODEL
@@ -100,7 +100,7 @@ def test_a_failed_training_is_a_failed_check_and_no_model(daemon, sandbox, submi
 def test_each_of_several_trainings_is_reported_in_order(daemon, sandbox, submit):
     jobs = [submit(version) for version in range(3)]
     sandbox.state.clock.advance(3600)
-    daemon.tick(build_training_sensor("street-scenes"))
+    daemon.tick(build_jobs_sensor("street-scenes"))
     assert [model.metadata["training_job_id"].value for model in models(daemon)] == jobs
 
 
@@ -108,7 +108,7 @@ def test_a_job_named_again_by_a_later_run_keeps_the_labels_it_was_trained_on(dae
     job = submit(version=1)
     submit(version=2, again=job)  # nothing newly approved: the next run attached to it
     sandbox.state.clock.advance(3600)
-    daemon.tick(build_training_sensor("street-scenes"))
+    daemon.tick(build_jobs_sensor("street-scenes"))
     (model,) = models(daemon)
     assert model.metadata["labels_version"].value == 1
 
@@ -116,6 +116,6 @@ def test_a_job_named_again_by_a_later_run_keeps_the_labels_it_was_trained_on(dae
 def test_a_job_that_is_gone_is_a_failed_check(daemon, submit):
     submit(again="00000000-0000-0000-0000-000000000000")
     for _ in range(2):
-        daemon.tick(build_training_sensor("street-scenes"))
+        daemon.tick(build_jobs_sensor("street-scenes"))
     (check,) = checks(daemon)
     assert not check.passed and "no such job" in check.description

@@ -1,0 +1,232 @@
+"""The jobs sensor: what FastLabel has finished becomes an asset, what failed or hangs a failed check; each once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from fastlabel_dagster.api import job_state
+from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events
+from fastlabel_dagster.job_reports.submissions import (
+    SubmittedJob,
+    named_job,
+    plain,
+    reported_jobs,
+    submitted_jobs,
+)
+from fastlabel_dagster.jobs.kinds import KINDS, TRAINING, Job, JobKind
+from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastlabel_dagster.api import FastLabelClient
+
+_KIND = "jobs"
+#: A job that FastLabel does not know is given this many looks: a new one may take a moment to be listed.
+_LOOKS_FOR_A_MISSING_JOB = 2
+#: A model older than this starts no run any more: the runs that show whether it has started one may be deleted by then.
+_NEW_MODEL = timedelta(days=3)
+
+
+def build_jobs_sensor(
+    projects: str | Sequence[str],
+    *,
+    on_model: JobLike | Mapping[str, JobLike] | None = None,
+    stuck_after: timedelta | float = timedelta(hours=24),
+    kinds: Iterable[str] = tuple(KINDS),
+    name: str | None = None,
+    resource_key: str = "fastlabel",
+    translator: DagsterFastLabelTranslator | None = None,
+    time_budget_seconds: float = 10.0,
+    minimum_interval_seconds: int = 60,
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+    owners: Sequence[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dg.SensorDefinition:
+    """A sensor that follows the jobs of one or several projects to their end.
+
+    It finds trainings, evaluations, auto-annotations and imports in the events of the assets that submit them, asks
+    FastLabel how each stands, and reports
+
+    - a finished training as a materialization of ``<slug>/model``, another finished job as one of its own asset, each
+      with what it was made from (labels version and digest, dataset and its version, model), and the check
+      ``<kind>_succeeded`` as passed; of an evaluation also its check ``gate``;
+    - a failed job, or one FastLabel has no more, as that check failed, and as an observation of the asset;
+    - a job in progress for longer than ``stuck_after`` likewise; when it ends after all, the check turns.
+
+    Each end is reported once. What was reported stands on the Dagster instance, so a lost cursor, a tick that is
+    evaluated twice and a daemon that dies between two steps change nothing. There is no first tick to decide about:
+    every job that was submitted and not reported is followed, whenever that was. Jobs a run still waits for are left
+    to it until it has ended.
+
+    Args:
+        projects: slugs.
+        on_model: a job that is run once for each new model, by name or object, or by slug; its run key is the id of the
+            training. None runs nothing.
+        stuck_after: how long a job may take, as a timedelta or in hours.
+        kinds: the kinds of jobs to follow, of ``training``, ``evaluation``, ``auto_annotation``, ``s3_import``,
+            ``dicom_import``.
+        time_budget_seconds: a tick ends within this time; the next one goes on where it stopped.
+
+    Raises:
+        ValueError: no project or an unknown kind is named, or ``stuck_after`` is not positive.
+    """
+    slugs = slugs_of(projects)
+    followed = [_kind(one) for one in kinds]
+    longest = stuck_after if isinstance(stuck_after, timedelta) else timedelta(hours=stuck_after)
+    if longest <= timedelta(0):
+        raise ValueError(f"stuck_after is longer than nothing, not {stuck_after}")
+    target = Target(on_model, slugs, runs=False)
+    polling = Polling(_KIND, time_budget_seconds=time_budget_seconds)
+
+    def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
+        started = time.monotonic()
+        jobs: dict[str, _OpenJob] = {}
+        requests: list[dg.RunRequest] = []
+        # the instance answers at once as a rule; when it does not, the next tick begins with another project
+        first = int(time.time() // max(minimum_interval_seconds, 1)) % len(slugs)
+        for slug in [*slugs[first:], *slugs[:first]]:
+            if time.monotonic() - started > time_budget_seconds / 3:
+                context.log.warning("The Dagster instance is slow: not every project was looked at in this tick.")
+                break
+            for kind in followed:
+                jobs |= {job.target: job for job in _open_jobs(context.instance, slug, kind, translator)}
+            if on_model is not None:
+                requests += _new_model(context, target, slug, asset_key(slug, "model", translator))
+
+        def ask(client: FastLabelClient, name: str, memory: Mapping[str, Any] | None) -> Job | None:
+            job = jobs[name]
+            return job.kind.look(client, job.submitted.job_id, job.project)
+
+        def digest(visit: Visit, answer: Job | None) -> Findings:
+            job = jobs[visit.target]
+            findings = _findings(context.instance, job, answer, visit.memory or {}, longest)
+            if on_model is not None and job.kind is TRAINING and answer and job_state(answer) == "completed":
+                findings.runs = [_request(context, target, job.project, job.submitted.job_id)]
+            return findings
+
+        result = poll(context, fastlabel, list(jobs), polling, ask=ask, digest=digest)
+        asked = {request.run_key for request in result.run_requests or []}
+        requests = [*(result.run_requests or []), *(one for one in requests if one.run_key not in asked)]
+        quiet = None if jobs or requests else dg.SkipReason(f"no job of {listed(slugs)} is under way")
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else quiet or result.skip_reason,
+            asset_events=list(result.asset_events),
+            cursor=result.cursor,
+        )
+
+    return sensor_of(
+        evaluate,
+        name=name or sensor_name(slugs, _KIND),
+        description=f"Reports finished, failed and stuck jobs of {listed(slugs)}.",
+        resource_key=resource_key,
+        target=target,
+        minimum_interval_seconds=minimum_interval_seconds,
+        default_status=default_status,
+        owners=owners,
+        tags=tags,
+        metadata=metadata,
+    )
+
+
+@dataclass(frozen=True)
+class _OpenJob:
+    """A job that was submitted and whose end nobody has reported.
+
+    Attributes:
+        key: the asset its end is told of.
+        stuck: that it hangs was reported.
+    """
+
+    project: str
+    kind: JobKind
+    key: dg.AssetKey
+    submitted: SubmittedJob
+    stuck: bool
+
+    @property
+    def target(self) -> str:
+        """What it is called in the polling engine and its cursor."""
+        return f"{self.project} {self.kind.words} {self.submitted.job_id}"
+
+
+def _kind(name: str) -> JobKind:
+    if name not in KINDS:
+        raise ValueError(f"there are no jobs of the kind {name!r}; there are {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _open_jobs(
+    instance: dg.DagsterInstance, project: str, kind: JobKind, translator: DagsterFastLabelTranslator | None
+) -> list[_OpenJob]:
+    """The oldest first."""
+    submitted = submitted_jobs(instance, asset_key(project, kind.name, translator), kind)
+    if not submitted:
+        return []
+    key = asset_key(project, "model" if kind is TRAINING else kind.name, translator)
+    completed, failed, stuck = reported_jobs(instance, key, kind)
+    return [
+        _OpenJob(project, kind, key, job, id in stuck)
+        for id, job in reversed(submitted.items())
+        if id not in completed and id not in failed and not job.polled_by(instance)
+    ]
+
+
+def _findings(
+    instance: dg.DagsterInstance, job: _OpenJob, answer: Job | None, memory: Mapping[str, Any], longest: timedelta
+) -> Findings:
+    id, carried = job.submitted.job_id, job.submitted.carried
+    state = "gone" if answer is None else job_state(answer)
+    if state == "completed":
+        assert answer is not None
+        events = completed_job(instance, job.key, job.kind, job_id=id, job=answer, carried=carried).events()
+        return Findings({}, events=events)
+    if state in ("failed", "gone"):
+        looks = int(memory.get("missing", 0)) + 1
+        if state == "gone" and looks < _LOOKS_FOR_A_MISSING_JOB:
+            return Findings({"missing": looks}, note=f"{job.target} is not there; looking once more")
+        problem = (
+            f"FastLabel has no such job: {job.kind.words} {id}."
+            if answer is None
+            else f"The {job.kind.words} {id} ended as {answer.get('status')}."
+        )
+        outcome = failed_job(job.key, job.kind, job_id=id, job=answer or {}, carried=carried, problem=problem)
+        return Findings({}, events=outcome.events())
+    assert answer is not None
+    hours = max(0.0, time.time() - job.submitted.timestamp) / 3600
+    note = f"{job.target} is {answer.get('status')}"
+    if job.stuck or hours * 3600 <= longest.total_seconds():
+        return Findings({}, note=note)
+    events = stuck_events(job.key, job.kind, job_id=id, job=answer, carried=carried, hours=hours)
+    return Findings({}, events=events, note=f"{note} for {hours:.1f} hours")
+
+
+def _request(context: dg.SensorEvaluationContext, target: Target, project: str, job_id: str) -> dg.RunRequest:
+    return target.request(context, project, job_id, {"fastlabel/trigger": "a new model"})
+
+
+def _new_model(
+    context: dg.SensorEvaluationContext, target: Target, project: str, key: dg.AssetKey
+) -> list[dg.RunRequest]:
+    """The run for the newest model, when a tick has reported the model and died before its run was launched, or when a
+    run that waited for the training has made the model."""
+    event = context.instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event is not None else None
+    if event is None or materialization is None or time.time() - event.timestamp > _NEW_MODEL.total_seconds():
+        return []
+    job_id = named_job(plain(materialization.metadata), TRAINING)
+    if not job_id:
+        return []
+    known = context.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/run_key": job_id}), limit=1)
+    return [] if known else [_request(context, target, project, job_id)]
