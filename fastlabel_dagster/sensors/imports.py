@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 
-from fastlabel_dagster.api import FastLabelError, Unauthorized, job_state
+from fastlabel_dagster.api.waiting import job_state
 from fastlabel_dagster.checks.names import IMPORTS_CHECK
-from fastlabel_dagster.resource import FastLabelResource, error_kind
-from fastlabel_dagster.sensors.cursor import dump_cursor, load_cursor
-from fastlabel_dagster.sensors.target import JobLike, project_selection, target_of
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, safe_name
+from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.sensors.cursor import short
+from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.settled import UNDATED, Settled
+from fastlabel_dagster.sensors.target import JobLike, Target, listed, mark, sensor_name, sensor_of, slugs_of
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
 
 _KIND = "imports"
-#: How many settled histories a project's part of the cursor names one by one; older ones are known by their date.
-_RECENT = 200
-#: How many unsettled imports of a project the cursor names. The oldest ones: below the floor only its name keeps a
-#: history from counting as settled. Of those that are not named the floor stays clear, so none is lost.
-_FOLLOWED = 100
-#: How many imports of a project one tick acts on; the rest wait for the next.
-_PER_TICK = 100
+_PAGE: Final = 1000
 
 
 def build_import_sensor(
     projects: str | Sequence[str],
     *,
     job: JobLike | Mapping[str, JobLike] | None = None,
+    runs: Literal["each", "together"] = "each",
     first_tick: Literal["from_now", "backfill"] = "from_now",
     name: str | None = None,
     resource_key: str = "fastlabel",
@@ -38,136 +36,153 @@ def build_import_sensor(
     time_budget_seconds: float = 10.0,
     minimum_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+    owners: Sequence[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dg.SensorDefinition:
     """A sensor that watches the import histories of one or several projects.
 
-    An import that finished requests one run of the project's sync; several that finished between two ticks share one
-    run. An import that failed is reported as a failed evaluation of the check ``imports_succeeded`` on
-    ``fastlabel/<slug>`` (a later finished import turns the check green). Each history is acted on once, also across
-    restarts: the cursor keeps what was settled.
+    An import that finished requests one run of the project's sync. An import that failed is reported as a failed
+    evaluation of the check ``imports_succeeded`` on ``fastlabel/<slug>`` (a later finished import turns the check
+    green). Each history is acted on once: the run key is made of its id and state, and the cursor keeps what was
+    settled. Evaluating a tick twice, in whatever state its cursor was lost, launches nothing twice.
 
     Projects are visited in turn, starting where the last tick stopped, until ``time_budget_seconds`` are used up, so a
-    slow project never starves the others. A project that cannot be read (deleted, forbidden) is named in the tick's log
-    and does not stop the rest; the cursor keeps its place.
+    slow project never starves the others; one that cannot be read pauses, and its check ``polling_healthy`` fails. A
+    project costs one request per tick, and one more for each thousand of its histories beyond the first.
+
+    Example:
+        >>> import dagster as dg
+        >>> from fastlabel_dagster.sensors import build_import_sensor
+        >>> sync = dg.define_asset_job("sync", selection=dg.AssetSelection.groups("street_scenes"))
+        >>> sensor = build_import_sensor("street-scenes", job=sync)
+        >>> sensor.name
+        'street_scenes_imports'
 
     Args:
         projects: slugs.
-        job: the sync job, by name or object; for several projects a mapping of slug to job *object*. None: the assets
-            of the project, from its mirror to its exports.
-        first_tick: ``from_now`` takes imports finished before the first tick for settled; ``backfill`` acts on them.
+        job: the sync job, by name or object; for several projects also a mapping of slug to job *object*. None: the
+            assets of the project, from its mirror to its exports.
+        runs: ``each`` requests a run for every finished import in the tick that sees it. ``together`` lets the imports
+            that one tick sees share one run, which the next tick requests: who shares it must stand in the cursor
+            first, or a lost cursor would launch it again with others in it.
+        first_tick: ``from_now`` takes imports that ended before the first tick for settled; ``backfill`` acts on them,
+            with one run for all that had finished.
         time_budget_seconds: Dagster ends a tick after 60 s, some proxies after 15 s.
+        owners, tags, metadata: the sensor's own, in Dagster.
+        clock: monotonic seconds; replaced in tests.
 
     Raises:
-        ValueError: no project is named.
+        ValueError: no project is named, one has no job, or a setting makes no sense.
     """
-    slugs = [projects] if isinstance(projects, str) else list(dict.fromkeys(projects))
-    if not slugs:
-        raise ValueError("name at least one project")
+    slugs = slugs_of(projects)
+    if runs not in ("each", "together"):
+        raise ValueError(f"runs are for each import or together, not {runs!r}")
+    target = Target(job, slugs)
+    polling = Polling(
+        _KIND,
+        time_budget_seconds=time_budget_seconds,
+        first_tick=first_tick,
+        migrations={1: lambda state: _from_v1(state, slugs)},
+        clock=clock,
+    )
 
-    def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult | dg.SkipReason:
-        state = load_cursor(context.cursor, _KIND, context.log) or {}
-        seen: dict[str, Any] = {slug: known for slug, known in state.get("projects", {}).items() if slug in slugs}
-        position = int(state.get("position", 0)) % len(slugs)
-        deadline = time.monotonic() + time_budget_seconds
-        requests: list[dg.RunRequest] = []
-        events: list[dg.AssetCheckEvaluation] = []
-        notes: list[str] = []
-        visited = 0
-        for slug in [*slugs[position:], *slugs[:position]]:
-            if visited and time.monotonic() > deadline:
-                notes.append(f"time budget used up after {visited} of {len(slugs)} projects")
-                break
-            visited += 1
-            try:
-                histories = list(fastlabel.client.import_histories.iter(slug))
-            except Unauthorized as error:
-                return dg.SkipReason(f"{error_kind(error)}: {error}. The cursor is kept.")
-            except FastLabelError as error:
-                context.log.warning("%s: %s: %s", slug, error_kind(error), error)
-                notes.append(f"{slug}: {error_kind(error)}: {error}")
-                continue
-            watch = _Watch.load(seen.get(slug), first_tick)
-            finished, failed = watch.settle(histories)
-            seen[slug] = watch.dump()
-            key = asset_key(slug, "project", translator)
-            events += [_evaluation(key, history, passed=history in finished) for history in _by_date(finished + failed)]
-            if finished:
-                requests.append(_request(context, slug, finished, job, several=len(slugs) > 1))
-        cursor = dump_cursor(_KIND, {"projects": seen, "position": (position + visited) % len(slugs)})
-        quiet = None if requests else "; ".join(notes) or f"no import has finished in {', '.join(slugs[:5])}"
-        return dg.SensorResult(run_requests=requests, asset_events=events, cursor=cursor, skip_reason=quiet)
+    def key(slug: str) -> dg.AssetKey:
+        return asset_key(slug, "project", translator)
 
-    return target_of(
+    def digest(visit: Visit, histories: list[dict[str, Any]]) -> Findings:
+        return _digest(visit, histories, key(visit.target), target, targets=len(slugs), together=runs == "together")
+
+    def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
+        return poll(context, fastlabel, slugs, polling, ask=_histories, digest=digest, health_key=key)
+
+    return sensor_of(
         evaluate,
-        name=name or (f"{safe_name(slugs[0])}_imports" if len(slugs) == 1 else f"imports_{_mark(slugs)}"),
-        description=f"Finished imports of {', '.join(slugs[:5])} request a sync; failed ones become a failed check.",
-        job=job,
-        projects=slugs,
-        training=False,
+        name=name or sensor_name(slugs, "imports"),
+        description=f"Finished imports of {listed(slugs)} request a sync; failed ones become a failed check.",
         resource_key=resource_key,
+        target=target,
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
+        owners=owners,
+        tags=tags,
+        metadata=metadata,
     )
 
 
-@dataclass
-class _Watch:
-    """What is settled of one project: every history up to ``floor`` (a date), those named in ``settled``, but not those
-    named in ``running``, which have not ended or not been acted on. ``fresh`` until the project has been read once."""
+def _histories(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The project's histories. Of a list that is longer than a page, and newest first, the settled end is not read."""
+    found: dict[str, dict[str, Any]] = {}
+    offset = 0
+    while True:
+        page = client.import_histories.list(project, offset=offset, limit=_PAGE)
+        found.update((str(history.get("id")), history) for history in page)
+        offset += len(page)
+        if len(page) < _PAGE:
+            return list(found.values())
+        dates = [_date(history) for history in page]
+        known = memory or {}
+        if dates[0] > dates[-1] and max(dates[-10:]) <= known.get("floor", "") and not known.get("waiting"):
+            return list(found.values())
 
-    fresh: bool
-    first_tick: str
-    floor: str = ""
-    settled: set[str] = field(default_factory=set)
-    running: list[str] = field(default_factory=list)
 
-    @classmethod
-    def load(cls, known: Mapping[str, Any] | None, first_tick: str) -> _Watch:
-        if known is None:
-            return cls(fresh=True, first_tick=first_tick)
-        return cls(False, first_tick, known["floor"], set(known["settled"]), list(known["running"]))
-
-    def settle(self, histories: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The histories that newly finished and newly failed; remembers them as settled."""
-        finished: list[dict[str, Any]] = []
-        failed: list[dict[str, Any]] = []
-        unsettled: dict[str, str] = {}
-        dates: dict[str, str] = {}
-        for history in _by_date(histories):
-            name, date = str(history.get("id")), str(history.get("createdAt") or "~")
-            if name in self.settled or (date <= self.floor and name not in self.running):
-                dates[name] = date
+def _digest(
+    visit: Visit,
+    histories: list[dict[str, Any]],
+    key: dg.AssetKey,
+    target: Target,
+    *,
+    targets: int,
+    together: bool,
+) -> Findings:
+    slug, memory = visit.target, visit.memory or {}
+    watch = Settled.load(memory, targets=targets)
+    backlog: str = memory.get("backlog", "")
+    if visit.backfill:
+        backlog = max((_date(history) for history in histories), default="")
+    silent = visit.memory is None and not visit.backfill
+    requests: list[dg.RunRequest] = []
+    if memory.get("staged"):
+        count, names = memory["staged"]
+        requests.append(_request(visit, target, f"imports/{names}", f"{count} import(s) finished"))
+    events: list[dg.AssetCheckEvaluation] = []
+    staged: list[str] = []
+    settled: dict[str, str] = {}
+    unsettled: dict[str, str] = {}
+    for history in sorted(histories, key=_date):
+        history_id, date, state = str(history.get("id")), _date(history), job_state(history)
+        if watch.has(history_id, date):
+            settled[history_id] = date
+        elif state == "running" or len(events) >= visit.events or len(requests) >= visit.runs:
+            unsettled[history_id] = date  # waits for its end, or for the next tick
+        else:
+            settled[history_id] = date
+            if silent:
                 continue
-            state = job_state(history)
-            if state == "running" or len(finished) + len(failed) >= _PER_TICK:
-                unsettled[name] = date  # waits for its end, or for the next tick
-                continue
-            dates[name] = date
-            self.settled.add(name)
-            if not (self.fresh and self.first_tick == "from_now"):
-                (finished if state == "completed" else failed).append(history)
-        self.fresh = False
-        self.running = list(unsettled)[:_FOLLOWED]
-        self._forget(dates, below=min(list(unsettled.values())[_FOLLOWED:], default=None))
-        return finished, failed
-
-    def _forget(self, dates: dict[str, str], *, below: str | None) -> None:
-        """Keep the newest settled ids by name, raise the floor over the others; drop what the API no longer lists.
-
-        The floor stays ``below`` the date of the oldest history that is neither settled nor named; settled ones that
-        it cannot cover for that reason stay named.
-        """
-        known = sorted((name for name in self.settled if name in dates), key=lambda name: dates[name], reverse=True)
-        covered = {name for name in known[_RECENT:] if dates[name] != "~" and (below is None or dates[name] < below)}
-        self.settled = {name for name in known if name not in covered}
-        self.floor = max([self.floor, *(dates[name] for name in covered)])
-
-    def dump(self) -> dict[str, Any]:
-        return {"floor": self.floor, "settled": sorted(self.settled), "running": self.running}
+            events.append(_evaluation(key, history, passed=state == "completed"))
+            if state == "completed" and (together or date <= backlog):
+                staged.append(history_id)
+            elif state == "completed":
+                more = {"fastlabel/import": history_id}
+                requests.append(_request(visit, target, f"import/{history_id}/{state}", "an import finished", **more))
+    watch.update(settled, unsettled)
+    state_now = watch.dump()
+    if backlog and any(date <= backlog for date in unsettled.values()):
+        state_now["backlog"] = backlog
+    if staged:
+        state_now["staged"] = [len(staged), mark(staged)]
+    note = f"{slug}: {len(staged)} finished import(s) share a run with the next tick" if staged else ""
+    return Findings(state_now, runs=requests, events=events, note=note)
 
 
-def _by_date(histories: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(histories, key=lambda history: str(history.get("createdAt") or ""))
+def _request(visit: Visit, target: Target, what: str, trigger: str, **tags: str) -> dg.RunRequest:
+    run_key = f"fastlabel/{visit.target}/{what}"
+    return target.request(visit.context, visit.target, run_key, {"fastlabel/trigger": trigger, **tags})
+
+
+def _date(history: Mapping[str, Any]) -> str:
+    return str(history.get("createdAt") or UNDATED)
 
 
 def _evaluation(key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool) -> dg.AssetCheckEvaluation:
@@ -179,7 +194,7 @@ def _evaluation(key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool) -
     }
     for name in ("message", "msgCode"):
         if history.get(name):
-            metadata[name] = str(history[name])
+            metadata[name] = str(history[name])[:2000]
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=IMPORTS_CHECK,
@@ -192,28 +207,15 @@ def _evaluation(key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool) -
     )
 
 
-def _request(
-    context: dg.SensorEvaluationContext,
-    slug: str,
-    finished: Sequence[Mapping[str, Any]],
-    job: JobLike | Mapping[str, JobLike] | None,
-    *,
-    several: bool,
-) -> dg.RunRequest:
-    names = sorted(str(history.get("id")) for history in finished)
-    extra: dict[str, Any] = {}
-    if isinstance(job, Mapping):
-        extra["job_name"] = job[slug].name
-    elif job is None and several:
-        definitions = context.repository_def
-        if definitions is not None:
-            extra["asset_selection"] = sorted(project_selection(slug).resolve(definitions.asset_graph))
-    return dg.RunRequest(
-        run_key=f"fastlabel/{slug}/import/{_mark(names)}",
-        tags={"fastlabel/project": slug, "fastlabel/trigger": f"{len(names)} import(s) finished"},
-        **extra,
-    )
-
-
-def _mark(names: Sequence[str]) -> str:
-    return hashlib.blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
+def _from_v1(state: dict[str, Any], slugs: Sequence[str]) -> dict[str, Any]:
+    """A cursor of release 0.1: ids in full, the turn as a number."""
+    return {
+        "kind": state["kind"],
+        "next": slugs[int(state.get("position", 0)) % len(slugs)],
+        "projects": {
+            slug: Settled(
+                known["floor"], {short(one) for one in known["settled"]}, [short(one) for one in known["running"]]
+            ).dump()
+            for slug, known in state.get("projects", {}).items()
+        },
+    }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import dagster as dg
 
 from fastlabel_dagster.resource import resource_named
-from fastlabel_dagster.translator import project_tag
+from fastlabel_dagster.translator import project_tag, safe_name
 
 #: A job's name, or anything Dagster takes as a job (``dg.define_asset_job(...)``, ``@dg.job``).
 JobLike: TypeAlias = Any
@@ -29,37 +30,109 @@ def project_selection(project: str, *, training: bool = False) -> dg.AssetSelect
     return chosen & dg.AssetSelection.tag("fastlabel/project", project_tag(project))
 
 
-def target_of(
+def slugs_of(projects: str | Sequence[str]) -> list[str]:
+    """The projects as a list, each once.
+
+    Raises:
+        ValueError: there is none.
+    """
+    slugs = [projects] if isinstance(projects, str) else list(dict.fromkeys(projects))
+    if not slugs or not all(slugs):
+        raise ValueError("name at least one project")
+    return slugs
+
+
+def sensor_name(slugs: Sequence[str], what: str) -> str:
+    """``<slug>_<what>`` for one project, ``<what>_<hash of the slugs>`` for several."""
+    return f"{safe_name(slugs[0])}_{what}" if len(slugs) == 1 else f"{what}_{mark(slugs)}"
+
+
+def listed(slugs: Sequence[str]) -> str:
+    """The projects for a description, the first five by name."""
+    more = f" and {len(slugs) - 5} more" if len(slugs) > 5 else ""
+    return ", ".join(slugs[:5]) + more
+
+
+def mark(names: Sequence[str]) -> str:
+    """Sixteen characters that stand for these names in this order."""
+    return hashlib.blake2b("\n".join(names).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+class Target:
+    """What the runs of a sensor are made of.
+
+    Args:
+        job: by name or object; for several projects also a mapping of slug to job *object*. None: the projects' own
+            assets, those a sync makes or, with ``training``, a retraining; with ``runs=False`` nothing at all.
+
+    Raises:
+        ValueError: a mapping of jobs leaves a project out.
+    """
+
+    def __init__(
+        self,
+        job: JobLike | Mapping[str, JobLike] | None,
+        projects: Sequence[str],
+        *,
+        training: bool = False,
+        runs: bool = True,
+    ) -> None:
+        if isinstance(job, Mapping) and (missing := [slug for slug in projects if slug not in job]):
+            raise ValueError(f"there is no job for {listed(missing)}")
+        self._job, self._projects, self._training, self._runs = job, projects, training, runs
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments with which a ``SensorDefinition`` is told what it may launch."""
+        if isinstance(self._job, str):
+            return {"job_name": self._job}
+        if isinstance(self._job, Mapping):
+            return {"jobs": list({one.name: one for one in self._job.values()}.values())}
+        if self._job is not None:
+            return {"job": self._job}
+        if not self._runs:
+            return {}
+        selections = [project_selection(project, training=self._training) for project in self._projects]
+        selection = selections[0]
+        for other in selections[1:]:
+            selection = selection | other
+        return {"asset_selection": selection}
+
+    def request(
+        self, context: dg.SensorEvaluationContext, project: str, run_key: str, tags: Mapping[str, str]
+    ) -> dg.RunRequest:
+        """One run for one project."""
+        extra: dict[str, Any] = {}
+        if isinstance(self._job, Mapping):
+            extra["job_name"] = self._job[project].name
+        elif self._job is None and len(self._projects) > 1:
+            definitions = context.repository_def
+            if definitions is not None:
+                selection = project_selection(project, training=self._training)
+                extra["asset_selection"] = sorted(selection.resolve(definitions.asset_graph))
+        return dg.RunRequest(run_key=run_key, tags={"fastlabel/project": project, **tags}, **extra)
+
+
+def sensor_of(
     evaluate: Callable[..., Any],
     *,
     name: str,
     description: str,
-    job: JobLike | Mapping[str, JobLike] | None,
-    projects: Sequence[str],
-    training: bool,
     resource_key: str,
+    target: Target | None = None,
     minimum_interval_seconds: int,
     default_status: dg.DefaultSensorStatus,
+    owners: Sequence[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> dg.SensorDefinition:
     """A sensor definition around ``evaluate(context, fastlabel)``; see the builders for the arguments."""
-    target: dict[str, Any] = {}
-    if isinstance(job, str):
-        target["job_name"] = job
-    elif isinstance(job, Mapping):
-        target["jobs"] = list({one.name: one for one in job.values()}.values())
-    elif job is not None:
-        target["job"] = job
-    else:
-        selections = [project_selection(project, training=training) for project in projects]
-        selection = selections[0]
-        for other in selections[1:]:
-            selection = selection | other
-        target["asset_selection"] = selection
+    given = {"owners": owners, "tags": tags, "metadata": metadata}
     return dg.SensorDefinition(
         name=name,
         description=description,
         evaluation_fn=resource_named(resource_key, evaluate),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
-        **target,
+        **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
+        **({} if target is None else target.arguments()),
     )

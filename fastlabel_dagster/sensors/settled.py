@@ -1,0 +1,72 @@
+"""Which entries of a growing list have been acted on, remembered in a few hundred characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastlabel_dagster.sensors.cursor import short
+
+#: Characters of a cursor that all targets together may use for names of settled entries.
+_CHARACTERS: Final = 34_000
+#: The date of an entry that states none: later than any.
+UNDATED: Final = "~"
+
+
+@dataclass
+class Settled:
+    """Every entry up to ``floor`` (a date) is settled, and those named in ``names``; but not those in ``waiting``.
+
+    The newest settled entries are known by name, so one that appears a little late, below the newest date, is still
+    found; older ones are known by their date alone. Names are eight characters of hash.
+
+    Attributes:
+        keep: how many settled entries are known by name.
+        follow: how many unsettled ones are; the floor stays clear of the others, so none is lost.
+    """
+
+    floor: str = ""
+    names: set[str] = field(default_factory=set)
+    waiting: list[str] = field(default_factory=list)
+    keep: int = 200
+    follow: int = 100
+
+    @classmethod
+    def load(cls, memory: Mapping[str, Any] | None, *, targets: int) -> Settled:
+        """What :meth:`dump` wrote; ``targets`` share a cursor."""
+        known = memory or {}
+        room = _CHARACTERS // 9 // max(1, targets)
+        return cls(
+            floor=known.get("floor", ""),
+            names=set(known.get("settled", "").split()),
+            waiting=known.get("waiting", "").split(),
+            keep=max(8, min(200, room)),
+            follow=max(20, min(100, room)),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """JSON for a cursor; what is empty is left out."""
+        state = {"floor": self.floor, "settled": " ".join(sorted(self.names)), "waiting": " ".join(self.waiting)}
+        return {key: value for key, value in state.items() if value}
+
+    def has(self, name: str, date: str) -> bool:
+        """Whether an entry is settled."""
+        return short(name) in self.names or (date <= self.floor and short(name) not in self.waiting)
+
+    def update(self, settled: Mapping[str, str], unsettled: Mapping[str, str]) -> None:
+        """Take in what is listed now: name -> date of all entries that are settled, and of all that are not.
+
+        What is listed no more is forgotten: it was deleted, or lies below the floor.
+        """
+        waiting = sorted(unsettled, key=lambda name: unsettled[name])
+        self.waiting = [short(name) for name in waiting[: self.follow]]
+        below = min((unsettled[name] for name in waiting[self.follow :]), default=None)
+        newest_first: Sequence[str] = sorted(settled, key=lambda name: settled[name], reverse=True)
+        covered = {
+            name
+            for name in newest_first[self.keep :]
+            if settled[name] != UNDATED and (below is None or settled[name] < below)
+        }
+        self.floor = max([self.floor, *(settled[name] for name in covered)])
+        self.names = {short(name) for name in newest_first if name not in covered and settled[name] > self.floor}
