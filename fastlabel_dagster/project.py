@@ -11,8 +11,8 @@ import dagster as dg
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.plan import ExportLike, TrainingPlan
 from fastlabel_dagster.assets.steps import StepOptions
-from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.checks import ChecksLike
+from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_jobs_sensor
 from fastlabel_dagster.sensors.target import project_selection
@@ -102,8 +102,8 @@ def build_fastlabel_project(
     )
     name = (steps and steps.name) or safe_name(project)
     sync = dg.define_asset_job(
-        sync_job_name(project),
-        selection=project_selection(project),
+        f"{name}_sync",
+        selection=_own(assets, project_selection(project)),
         description=f"Mirror {project}, write its tables, images and exports.",
         tags={"fastlabel/project": project},
     )
@@ -113,18 +113,20 @@ def build_fastlabel_project(
         "default_status": default_status,
         "minimum_interval_seconds": sensor_interval_seconds,
     }
-    sensors = [build_import_sensor(project, job=sync, translator=translator, **common)]
+    sensors = [build_import_sensor(project, name=f"{name}_imports", job=sync, translator=translator, **common)]
     if training is not None:
         retrain = dg.define_asset_job(
-            retrain_job_name(project),
-            selection=project_selection(project, training=True),
+            f"{name}_retrain",
+            selection=_own(assets, project_selection(project, training=True)),
             description=f"Mirror {project}, publish what is {publish_status}, train on it.",
             tags={"fastlabel/project": project},
         )
         jobs.append(retrain)
         sensors += [
-            build_approval_sensor(project, every=retrain_every, job=retrain, status=publish_status, **common),
-            build_jobs_sensor(project, translator=translator, **common),
+            build_approval_sensor(
+                project, name=f"{name}_approvals", every=retrain_every, job=retrain, status=publish_status, **common
+            ),
+            build_jobs_sensor(project, name=f"{name}_jobs", translator=translator, **common),
         ]
     schedules = []
     if nightly_at is not None:
@@ -145,3 +147,9 @@ def build_fastlabel_project(
         schedules=schedules,
         resources={} if resource is None else {resource_key: resource},
     )
+
+
+def _own(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec | Any], chosen: dg.AssetSelection) -> dg.AssetSelection:
+    """``chosen``, but of these assets only: the same project may be in the code location a second time."""
+    keys = [key for asset in assets for key in ([asset.key] if isinstance(asset, dg.AssetSpec) else asset.keys)]
+    return chosen & dg.AssetSelection.assets(*keys)
