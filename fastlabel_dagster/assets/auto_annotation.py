@@ -105,7 +105,8 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 allow_retries=False,
             )
         name, id = str(measured["model_name"]), str(measured.get("model_id") or measured["model_name"])
-        about = {one: measured[one] for one in ("labels_version", "labels_digest", "base_model") if one in measured}
+        told_of = ("labels_version", "labels_digest", "base_model")
+        about: dict[str, Any] = {one: measured[one] for one in told_of if one in measured}
         about |= {"model_name": name, "model_id": id, "project": plan.project}
         about |= {"confidence_threshold": annotation.confidence}
         if gate is not None and not config.despite_gate:

@@ -102,9 +102,9 @@ def confusion_svg(names: Sequence[str], counts: Sequence[Sequence[float]]) -> st
                 f'<text x="{x + _CELL / 2}" y="{y + 25}" text-anchor="middle" font-size="12">{_count(number)}</text>'
             )
     for column, name in enumerate(names):
-        x = left + column * _CELL + _CELL / 2 + 4
+        x = left + column * _CELL + _CELL // 2 + 4
         cells.append(
-            f'<text transform="translate({x:.0f} {top - 8}) rotate(-40)" text-anchor="start">'
+            f'<text transform="translate({x} {top - 8}) rotate(-40)" text-anchor="start">'
             f"{shortened(name, 14)}</text>"
         )
     more = len(counts) - len(names)

@@ -10,6 +10,8 @@
 - ``POST imports`` with ``{"project", "outcome": "completed" | "failed", "seconds", "tasks"}``: an import that ends
   so after that many seconds and brings that many drawn pictures. Answers the history.
 - ``POST jobs/fail-next`` with ``{"kind": "training" | "evaluation" | "auto_annotation" | "import", "times": 1}``.
+- ``POST jobs/next-metrics`` with ``{"mAP", "recall", "precision", "f1"}`` (any of them, 0 to 1) and/or
+  ``confusionMatrix`` (any JSON): what the next evaluation measures; each call is for one more.
 - ``POST datasets/object-type`` with ``{"datasetId", "objectName", "type"}``.
 - ``POST faults`` with ``{"route", "times", "kind" or "status", "after", "skip", "retryAfter", "seconds"}`` for a
   script, or with ``{"probability", "seed", "kinds", "route", "after", "retryAfter", "silenceSeconds", "slowSeconds"}``
@@ -29,6 +31,7 @@ from typing import Any, NamedTuple
 
 from fastlabel_dagster.sandbox.call import Call, Endpoint
 from fastlabel_dagster.sandbox.errors import invalid
+from fastlabel_dagster.sandbox.jobs import METRICS
 from fastlabel_dagster.sandbox.modalities import PEOPLE
 
 _MOST = 1_000_000_000
@@ -76,6 +79,7 @@ _FIELDS: dict[str, dict[str, _Kind]] = {
     "tasks/delete": _WHICH | {"status": _TEXT},
     "imports": {"project": _TEXT, "outcome": _TEXT, "seconds": _NUMBER, "tasks": _COUNT},
     "jobs/fail-next": {"kind": _TEXT, "times": _COUNT},
+    "jobs/next-metrics": dict.fromkeys(METRICS, _NUMBER),
     "datasets/object-type": {"datasetId": _TEXT, "objectName": _TEXT, "type": _TEXT},
     "faults": {
         **{"route": _TEXT, "times": _WHOLE, "kind": _TEXT, "status": _WHOLE, "after": _YES_OR_NO, "skip": _WHOLE},
@@ -172,6 +176,11 @@ def _fail_next(call: Call) -> Any:
     return {}
 
 
+def _next_metrics(call: Call) -> Any:
+    call.state.jobs.next_metrics({name: value for name, value in call.body.items() if value is not None})
+    return {}
+
+
 _SCRIPT_KEYS = {"times": "times", "kind": "kind", "status": "status", "after": "after", "skip": "skip"}
 _SCRIPT_KEYS |= {"route": "route", "retryAfter": "retry_after", "seconds": "seconds"}
 _CHANCE_KEYS = {"probability": "probability", "seed": "seed", "kinds": "kinds", "route": "route", "after": "after"}
@@ -228,6 +237,7 @@ ENDPOINTS = (
     _endpoint("POST", "tasks/delete", _delete),
     _endpoint("POST", "imports", _import),
     _endpoint("POST", "jobs/fail-next", _fail_next),
+    _endpoint("POST", "jobs/next-metrics", _next_metrics),
     _endpoint("POST", "datasets/object-type", _object_type),
     _endpoint("GET", "faults", _faults),
     _endpoint("POST", "faults", _add_faults),

@@ -117,6 +117,7 @@ def _evaluate(state: SandboxState, request: dict[str, Any], body: dict[str, Any]
         "precision": round(precision, 4),
         "f1": round(2 * precision * recall / (precision + recall), 4),
     }
+    body |= state.jobs.take_metrics()
 
 
 def _model_archive(model: dict[str, Any], body: dict[str, Any]) -> bytes:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: How long each kind of job takes, in seconds of the sandbox's clock.
 SECONDS = {"import": 30.0, "training": 600.0, "evaluation": 120.0, "auto_annotation": 60.0}
 
+#: What an evaluation measures.
+METRICS = ("mAP", "recall", "precision", "f1")
+_NEXT_METRICS = "next metrics"
+
 _BUILT_IN = ("fastlabel", "FastLabel", "Computer Vision", "Segment Anything")
 
 
@@ -173,6 +177,29 @@ class Jobs:
         if kind not in SECONDS:
             raise invalid(f"kind must be one of {', '.join(SECONDS)}")
         self._database.set_setting(f"fail {kind}", str(int(times)))
+
+    def next_metrics(self, metrics: dict[str, Any]) -> None:
+        """Let the next evaluation that completes measure these values (``mAP``, ``recall``, ``precision``, ``f1``, each
+        from 0 to 1) and show this ``confusionMatrix``; what is not named is as usual. Several calls make a queue."""
+        unknown = sorted(set(metrics) - {*METRICS, "confusionMatrix"})
+        if unknown or not metrics:
+            raise invalid(f"an evaluation measures {', '.join(METRICS)}" + (f", not {unknown[0]}" if unknown else ""))
+        for name, value in metrics.items():
+            if name == "confusionMatrix":
+                continue  # its form is not documented, so any will do
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise invalid(f"{name} must be a number from 0 to 1")
+        with self._database.write():
+            queue = orjson.loads(self._database.setting(_NEXT_METRICS) or "[]")
+            self._database.set_setting(_NEXT_METRICS, orjson.dumps([*queue, metrics]).decode())
+
+    def take_metrics(self) -> dict[str, Any]:
+        """The values set for the evaluation that completes now, taken out of the queue; empty without any."""
+        queue = orjson.loads(self._database.setting(_NEXT_METRICS) or "[]")
+        if not queue:
+            return {}
+        self._database.set_setting(_NEXT_METRICS, orjson.dumps(queue[1:]).decode())
+        return dict(queue[0])
 
     def _start(
         self,

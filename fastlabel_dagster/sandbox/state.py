@@ -188,6 +188,11 @@ class SandboxState:
         """Let the next ``times`` jobs of a kind (import, training, evaluation, auto_annotation) fail."""
         self.jobs.fail_next(kind, times)
 
+    def next_metrics(self, **metrics: Any) -> None:
+        """Let the next evaluation measure ``mAP``, ``recall``, ``precision``, ``f1`` as said, and show a
+        ``confusionMatrix``; each call is for one more evaluation."""
+        self.jobs.next_metrics(metrics)
+
     def summary(self) -> dict[str, Any]:
         """Counts of what is there, the clock and the faults so far; for people and health checks."""
         with self.database.read() as connection:

@@ -208,8 +208,8 @@ def _findings(
     note = f"{job.target} is {answer.get('status')}"
     if job.stuck or hours * 3600 <= longest.total_seconds():
         return Findings({}, note=note)
-    events = stuck_events(job.key, job.kind, job_id=id, job=answer, carried=carried, hours=hours)
-    return Findings({}, events=events, note=f"{note} for {hours:.1f} hours")
+    stuck = stuck_events(job.key, job.kind, job_id=id, job=answer, carried=carried, hours=hours)
+    return Findings({}, events=stuck, note=f"{note} for {hours:.1f} hours")
 
 
 def _request(context: dg.SensorEvaluationContext, target: Target, project: str, job_id: str) -> dg.RunRequest:

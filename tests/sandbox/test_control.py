@@ -98,6 +98,23 @@ def test_jobs_fail_on_demand_each_kind_on_its_own(http: Http, scenes: str) -> No
     assert [job["status"] for job in jobs] == ["completed", "failed"], "the newest job is listed first"
 
 
+def test_what_the_next_evaluations_measure_can_be_said(http: Http, scenes: str) -> None:
+    assert http("POST", "datasets-v2", json={"name": "street"}).status_code == 200
+    wanted = [{"mAP": 0.9, "confusionMatrix": [[3, 1], [0, 2]]}, {"mAP": 0.1, "recall": 0.2}]
+    for metrics in wanted:
+        assert http("POST", "/_sandbox/jobs/next-metrics", json=metrics).status_code == 200
+    for metrics in ({}, {"mAP": 1.5}, {"speed": 1}):
+        assert http("POST", "/_sandbox/jobs/next-metrics", json=metrics).status_code == 422
+    for _ in range(3):
+        request = {"datasetName": "street", "modelName": "fastlabel_x"}
+        assert http("POST", "evaluations", json=request).status_code == 200
+    http("POST", "/_sandbox/clock", json={"advance": 130})
+    usual, second, first = http("GET", "evaluations").json()
+    assert (first["mAP"], first["confusionMatrix"]) == (0.9, [[3, 1], [0, 2]])
+    assert (second["mAP"], second["recall"], second["confusionMatrix"]) == (0.1, 0.2, None)
+    assert usual["mAP"] == 0.35 and second["precision"] == usual["precision"]
+
+
 @pytest.mark.parametrize(
     "body", [{"advance": -1}, {"advance": "soon"}, {"speed": -2}, {"advance": "inf"}, {"speed": []}]
 )
@@ -159,6 +176,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "tasks/delete": [{"ids": []}, {"project": "street-scenes", "count": 0, "from": "approved"}],
     "imports": [{"project": "street-scenes", "outcome": "failed", "seconds": 0, "tasks": 0}],
     "jobs/fail-next": [{"kind": "training", "times": 0}],
+    "jobs/next-metrics": [{"mAP": 0.5, "recall": 0, "precision": 1, "f1": 0.25}],
     "datasets/object-type": [{"datasetId": "DATASET", "objectName": "a.txt", "type": "train"}],
     "faults": [
         {"route": "GET tags", "times": 1, "kind": "429", "after": False, "skip": 0, "retryAfter": 1, "seconds": 0},
