@@ -5,16 +5,27 @@ Everything else in this package uses names exported by ``import dagster``, so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
-# What a component needs for `op:` and `translation:` in its YAML. Dagster's own integrations use them, and its docs show
-# them; they are importable from where they live, but from no module that is declared public.
+# What a component needs for `op:` and `translation:` in its YAML. Dagster's own integrations use them and its docs show
+# them; they can be imported from where they live, but from no module that is declared public.
 from dagster.components.resolved.core_models import OpSpec
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
-__all__ = ["OpSpec", "TranslationFn", "TranslationFnResolver", "add_run_tags", "input_version_tag"]
+__all__ = [
+    "OpSpec",
+    "TranslationFn",
+    "TranslationFnResolver",
+    "add_run_tags",
+    "component_spec",
+    "function_of_step",
+    "input_version_tag",
+    "materialized_in_run",
+]
 
 
 def add_run_tags(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
@@ -32,3 +43,29 @@ def input_version_tag(key: dg.AssetKey) -> str:
     it states what it has really read; without this every sync of a changed project would leave the mirror marked stale.
     """
     return f"dagster/input_data_version/{key.to_user_string()}"
+
+
+def component_spec(*, produces: Sequence[str], **known: Any) -> dg.ComponentTypeSpec:
+    """What a list of component types shows; ``produces`` where Dagster has it (1.13.0 does not yet)."""
+    if "produces" in inspect.signature(dg.ComponentTypeSpec.__new__).parameters:
+        known["produces"] = produces
+    return dg.ComponentTypeSpec(**known)
+
+
+def materialized_in_run(instance: dg.DagsterInstance, run_id: str) -> frozenset[dg.AssetKey]:
+    """The assets that a run has materialized so far.
+
+    ``DagsterInstance.all_logs`` is not marked public; the public look-ups go by asset, not by run.
+    """
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    found = (entry.dagster_event for entry in entries)
+    return frozenset(event.asset_key for event in found if event is not None and event.asset_key is not None)
+
+
+def function_of_step(definition: dg.AssetsDefinition) -> Callable[..., Any]:
+    """The function that a step's definition was made of, to be called from another step with the same arguments.
+
+    Dagster has no public way back from a definition to its function; calling the definition itself works in tests only.
+    """
+    function: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
+    return function

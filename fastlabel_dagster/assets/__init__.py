@@ -25,6 +25,7 @@ from fastlabel_dagster.assets.plan import (
     ProjectPlan,
     TrainingPlan,
 )
+from fastlabel_dagster.assets.standing_checks import build_standing_checks
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.tables import build_tables_asset
 from fastlabel_dagster.assets.training import build_dataset_asset, build_training_asset
@@ -169,6 +170,9 @@ def build_fastlabel_project_assets(
             assets.append(build_gate_check(plan.name, plan.key("evaluation"), plan.evaluation.gate))
     if plan.auto_annotation is not None:
         assets.append(build_auto_annotation_asset(plan))
+    assets += build_standing_checks(plan)
+    if plan.steps.gathered:
+        return assets  # whoever gathers checks all projects in one step
     assets += build_remote_checks(
         project,
         project_key=plan.key("project"),
@@ -176,5 +180,6 @@ def build_fastlabel_project_assets(
         model_key=plan.key("model") if trained else None,
         resource_key=resource_key,
         checks=plan.checks,
+        name=plan.name,
     )
     return assets

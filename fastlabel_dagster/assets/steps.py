@@ -68,20 +68,22 @@ class StepOptions:
             more["op_tags"] = {**more.get("op_tags", {}), **self.tags}
         if any(spec.partitions_def is not None for spec in specs):
             more.setdefault("backfill_policy", self.backfill_policy)
-        body = run if self.execute is None else _executed(run, self.execute, project, name)
+        body = run if self.execute is None else executed(run, self.execute, project, name)
         return dg.multi_asset(name=name, specs=specs, **more)(resource_named(resource_key, body))
 
 
-def _executed(run: Callable[..., Any], execute: Execute, project: str, name: str) -> Callable[..., Iterator[Any]]:
+def executed(run: Callable[..., Any], execute: Execute, project: str, name: str) -> Callable[..., Iterator[Any]]:
+    """``run`` as the step ``name`` of ``project``, run by ``execute``."""
+
     @functools.wraps(run)
     def executed(context: dg.AssetExecutionContext, *args: Any, **given: Any) -> Iterator[Any]:
-        step = FastLabelStep(project, name, lambda: _results(run(context, *args, **given)))
+        step = FastLabelStep(project, name, lambda: results_of(run(context, *args, **given)))
         yield from execute(context, step)
 
     return executed
 
 
-def _results(result: Any) -> Iterator[Any]:
+def results_of(result: Any) -> Iterator[Any]:
     """What a step gave, one by one: a generator, a single result, several of them, or nothing."""
     if result is None:
         return

@@ -1,0 +1,368 @@
+"""A whole workspace as assets: every selected project with what is made of it, datasets, jobs, models, imports."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import dagster as dg
+
+from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.assets.gathered import GatheringSteps, Part, gathered_step
+from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
+from fastlabel_dagster.assets.observation import Observed, build_observation, observed_dataset, observed_project
+from fastlabel_dagster.assets.steps import StepOptions
+from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, dataset_name, safe_name
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.assets.plan import ExportLike
+    from fastlabel_dagster.workspace import FastLabelWorkspace, Project, ProjectSelector
+
+    SelectorLike: TypeAlias = ProjectSelector | Mapping[str, Any] | str | Iterable[str] | None
+
+#: A fetched workspace, which costs no network, or the resource to fetch one with.
+WorkspaceLike: TypeAlias = "FastLabelWorkspace | FastLabelResource"
+
+log = logging.getLogger("fastlabel_dagster.assets")
+
+
+def load_fastlabel_asset_specs(
+    workspace: WorkspaceLike,
+    translator: DagsterFastLabelTranslator | None = None,
+    selector: SelectorLike = None,
+) -> Sequence[dg.AssetSpec]:
+    """What is in a workspace at FastLabel, as external assets: nothing here is materialized by Dagster.
+
+    Of each selected project: itself (``fastlabel/<slug>``), its annotation classes, import histories and
+    auto-annotation jobs (``fastlabel/<slug>/…``). Of the workspace: each dataset and each trained model, the trainings
+    and the evaluations (``fastlabel_workspace/…``). What the workspace does not hold (because it was not fetched, or
+    could not be had) has no asset. Counts, ids, types, statuses and errors are metadata of the specs.
+
+    Args:
+        workspace: fetched before, or a resource to fetch it with now: then this costs a few requests for each selected
+            project, every time the code location loads. A state file
+            (:class:`~fastlabel_dagster.components.FastLabelWorkspaceComponent`) spares that.
+        translator: names and describes the assets.
+        selector: which projects; for a resource, it is applied before anything of a project is fetched.
+
+    Raises:
+        FastLabelError: the workspace is a resource, and its list of projects cannot be had.
+
+    Example:
+        >>> specs = load_fastlabel_asset_specs(workspace)     # doctest: +SKIP
+        >>> defs = dg.Definitions(assets=specs)               # doctest: +SKIP
+    """
+    found = fetched(workspace, selector)
+    told = InformedTranslator(translator, found)
+    specs = [spec for project in found.projects for spec in _project_specs(project, told)]
+    return _distinct([*specs, *_workspace_specs(found, told)])
+
+
+def fetched(workspace: WorkspaceLike, selector: SelectorLike = None) -> FastLabelWorkspace:
+    """The workspace itself, narrowed to ``selector``, or what the resource fetches."""
+    if not isinstance(workspace, FastLabelResource):
+        return workspace.select(selector)
+    from fastlabel_dagster.workspace import fetch_workspace
+
+    try:
+        return fetch_workspace(workspace.client, selector, log=log.warning)
+    finally:
+        workspace.close()
+
+
+class InformedTranslator(DagsterFastLabelTranslator):
+    """Tells another translator what the workspace knows of each project, and puts it into the specs' metadata."""
+
+    def __init__(self, translator: DagsterFastLabelTranslator | None, workspace: FastLabelWorkspace) -> None:
+        self._translator = translator or DagsterFastLabelTranslator()
+        self._projects = {project.slug: project for project in workspace.projects}
+        self._known: dict[tuple[str, str, str], dg.AssetSpec] = {}
+
+    def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
+        """The other translator's spec, asked for once for each asset."""
+        key = (props.project, props.part, props.name)
+        if key not in self._known:
+            self._known[key] = self._spec(props)
+        return self._known[key]
+
+    def _spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
+        project = self._projects.get(props.project)
+        if project is None:
+            return self._translator.get_asset_spec(props)
+        informed = replace(props, title=project.name, project_type=project.type, project_status=project.status)
+        spec = self._translator.get_asset_spec(informed)
+        if props.part != "project":
+            return spec
+        return spec.replace_attributes(metadata={**_project_metadata(project), **spec.metadata})
+
+
+def build_fastlabel_assets_definitions(
+    workspace: WorkspaceLike,
+    *,
+    store: str | Path,
+    exports: Iterable[ExportLike] = ("coco", "yolo"),
+    selector: SelectorLike = None,
+    dataset: str | None = None,
+    projects: Mapping[str, Mapping[str, Any]] | None = None,
+    translator: DagsterFastLabelTranslator | None = None,
+    gather: bool = True,
+    name: str = "fastlabel",
+    resource_key: str = "fastlabel",
+    pool: str | None = "fastlabel",
+    steps: StepOptions | None = None,
+    retry_policy: dg.RetryPolicy | None = None,
+    **options: Any,
+) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
+    """Every selected project of a workspace with all its assets, and the workspace's datasets, jobs and models.
+
+    Each project gets what :func:`~fastlabel_dagster.assets.build_fastlabel_project_assets` gives, its store being
+    ``<store>/<slug>``. Projects and datasets are observable: one step (``observe_<name>``) looks at all of them, or at
+    those a run selects. A project that cannot be built (its slug is no key, say) is left out with a warning in the log,
+    and what could not be fetched of one is in the metadata of its asset; neither takes the code location down.
+
+    With ``gather`` the data steps of each project are one step (``<slug>_project``; see
+    :mod:`~fastlabel_dagster.assets.gathered`), and one step answers all checks that ask the API. Three hundred projects
+    load in well under a second that way, where separate steps take four. Thousands of projects are better off with
+    :func:`~fastlabel_dagster.assets.partitioned.build_partitioned_workspace_assets`.
+
+    Args:
+        workspace, selector: as for :func:`load_fastlabel_asset_specs`.
+        exports: of each project.
+        dataset: name of the dataset that each project's approved tasks are published to, in which ``{slug}`` stands for
+            the slug in the form that datasets are named in: ``"{slug}"``, ``"train-{slug}"``. None publishes nothing.
+        projects: by slug, what is different for a project: any argument of ``build_fastlabel_project_assets``.
+        gather: False gives every project the separate steps it would have alone.
+        name: part of the names of the steps that serve all projects; two workspaces need two.
+        pool, steps, retry_policy: of the steps. ``steps.name``, when given, begins the name of every project's steps.
+        options: further arguments of ``build_fastlabel_project_assets``, the same for every project: ``training``,
+            ``checks``, ``group_name``, ``s3`` …
+
+    Raises:
+        ValueError: an argument is unusable for every project, such as an unknown export format.
+        FastLabelError: as for :func:`load_fastlabel_asset_specs`.
+    """
+    found = fetched(workspace, selector)
+    told = InformedTranslator(translator, found)
+    base = steps or StepOptions()
+    separate = replace(base, name=None)
+    common = {"exports": list(exports), "resource_key": resource_key, "pool": pool, **options}
+    built: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    observed: list[Observed] = []
+    checked: list[CheckedProject] = []
+    published: dict[str, list[dg.AssetKey]] = {}
+    taken: set[dg.AssetKey] = set()
+    problem: ValueError | None = None
+    for project in found.projects:
+        slug = project.slug
+        prefix = f"{base.name}_{safe_name(slug)}" if base.name else safe_name(slug)
+        own = {**common, **((projects or {}).get(slug) or {})}
+        own.setdefault("dataset", dataset and dataset.replace("{slug}", dataset_name(slug)))
+        own.setdefault("store", f"{str(store).rstrip('/')}/{folder_of(slug)}")
+        kind = _gathering(separate, prefix) if gather else replace(separate, name=prefix)
+        try:
+            made = build_fastlabel_project_assets(slug, translator=told, steps=kind, **own)
+        except ValueError as error:
+            log.warning("project %s was left out: %s", slug, error)
+            problem = error
+            continue
+        parts = [one for one in made if isinstance(one, Part)]
+        rest = [one for one in made if not isinstance(one, Part)]
+        if parts:
+            step = gathered_step(
+                f"{prefix}_project",
+                parts,
+                resource_key=resource_key,
+                steps=base,
+                retry_policy=retry_policy,
+                description=f"Mirrors {slug} and makes what is selected of its tables, images, exports and dataset.",
+            )
+            rest.append(step)
+        keys = {key for one in rest for key in _keys(one)}
+        if keys & taken:
+            both = ", ".join(sorted(key.to_user_string() for key in keys & taken))
+            log.warning("project %s was left out: another asset is called %s; a translator can rename it", slug, both)
+            continue
+        taken |= keys
+        for one in rest:
+            if isinstance(one, dg.AssetSpec) and one.key == told.get_asset_spec(_props(slug, "project", slug)).key:
+                observed.append(observed_project(one, slug))
+                if gather:
+                    checked.append(CheckedProject(slug, told, trained=own.get("training") is not None))
+            else:
+                built.append(one)
+        built += [spec for spec in _project_specs(project, told)[1:] if spec.key not in taken]
+        if own["dataset"]:
+            published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(_props(slug, "dataset")).key)
+    if problem is not None and not taken:
+        raise problem
+    for spec in _workspace_specs(found, told):
+        if spec.tags.get("fastlabel/part") == "workspace_dataset":
+            observed.append(observed_dataset(_made_by(spec, published), spec.key.path[-1]))
+        else:
+            built.append(spec)
+    if observed:
+        built.append(
+            build_observation(
+                f"observe_{name}",
+                observed,
+                resource_key=resource_key,
+                description="Looks at the state projects and datasets are in, with a few cheap requests each.",
+            )
+        )
+    built += gathered_checks(f"{name}_checks", checked, resource_key=resource_key, checks=options.get("checks"))
+    return built
+
+
+def folder_of(slug: str) -> str:
+    """The folder of a project below the store of its workspace: the slug, where it is a plain name for a folder."""
+    return slug if re.fullmatch(r"\w([\w.-]*\w)?", slug) and ".." not in slug else safe_name(slug)
+
+
+def _gathering(steps: StepOptions, name: str) -> GatheringSteps:
+    return GatheringSteps(name, steps.tags, steps.backfill_policy, steps.execute)
+
+
+def _keys(made: dg.AssetsDefinition | dg.AssetSpec) -> Iterable[dg.AssetKey]:
+    return (made.key,) if isinstance(made, dg.AssetSpec) else made.keys
+
+
+def _props(slug: str, part: str, name: str | None = None) -> FastLabelAssetProps:
+    return FastLabelAssetProps(project=slug, part=part, name=part if name is None else name)
+
+
+def _made_by(spec: dg.AssetSpec, published: Mapping[str, Sequence[dg.AssetKey]]) -> dg.AssetSpec:
+    """The spec of a dataset, made from the assets that publish to it."""
+    deps = published.get(spec.key.path[-1], ())
+    return spec.replace_attributes(deps=[*spec.deps, *map(dg.AssetDep, deps)]) if deps else spec
+
+
+def _project_metadata(project: Project) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "fastlabel/project_id": project.id,
+        "fastlabel/project_name": project.name,
+        "fastlabel/project_type": project.type,
+        "fastlabel/project_status": project.status,
+        "fastlabel/updated_at": project.updated_at,
+        "fastlabel/error": project.error,
+        "fastlabel/left_out": ", ".join(project.left_out),
+    }
+    told = {key: value for key, value in told.items() if value}
+    if project.tasks is not None:
+        told["fastlabel/tasks"] = project.tasks
+    told |= {f"fastlabel/tasks/{status}": count for status, count in project.statuses.items()}
+    if project.classes is not None:
+        told["fastlabel/classes"] = len(project.classes)
+    return told
+
+
+def _project_specs(project: Project, translator: DagsterFastLabelTranslator) -> list[dg.AssetSpec]:
+    """The project itself first, then what else FastLabel has of it."""
+    slug = project.slug
+    own = translator.get_asset_spec(_props(slug, "project", slug))
+    specs = [own]
+
+    def add(part: str, metadata: Mapping[str, Any]) -> None:
+        spec = translator.get_asset_spec(_props(slug, part))
+        specs.append(spec.replace_attributes(deps=[*spec.deps, own.key], metadata={**metadata, **spec.metadata}))
+
+    if project.classes is not None:
+        types = sorted({one.type for one in project.classes})
+        add("annotation_classes", {"fastlabel/classes": len(project.classes), "fastlabel/types": ", ".join(types)})
+    if project.imports:
+        newest = project.imports[0]
+        add(
+            "import_histories",
+            {
+                "fastlabel/imports": len(project.imports),
+                "fastlabel/newest_import": newest.id,
+                "fastlabel/newest_status": newest.status,
+                "fastlabel/newest_at": newest.created_at,
+            },
+        )
+    if project.auto_annotations:
+        job = project.auto_annotations[0]
+        add(
+            "auto_annotation_jobs",
+            {
+                "fastlabel/jobs": len(project.auto_annotations),
+                "fastlabel/newest_job": job.id,
+                "fastlabel/newest_status": job.status,
+                "fastlabel/newest_model": job.model,
+            },
+        )
+    return specs
+
+
+def _workspace_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTranslator) -> Iterator[dg.AssetSpec]:
+    """Datasets, trainings, models and evaluations, as far as the workspace holds them."""
+
+    def spec(part: str, name: str, metadata: Mapping[str, Any], deps: Iterable[dg.AssetKey] = ()) -> dg.AssetSpec:
+        made = translator.get_asset_spec(_props("", part, name))
+        told = {key: value for key, value in metadata.items() if value not in (None, "")}
+        return made.replace_attributes(deps=[*made.deps, *deps], metadata={**told, **made.metadata})
+
+    for dataset in workspace.datasets or ():
+        yield spec(
+            "workspace_dataset",
+            dataset.name,
+            {
+                "fastlabel/dataset_id": dataset.id,
+                "fastlabel/objects": dataset.objects,
+                "fastlabel/objects_at_least": None if dataset.objects is not None else dataset.objects_at_least,
+                "fastlabel/revisions": ", ".join(dataset.revisions[:20]),
+                "fastlabel/visibility": dataset.visibility,
+                "fastlabel/license": dataset.license,
+                "fastlabel/updated_at": dataset.updated_at,
+                "fastlabel/error": dataset.error,
+            },
+        )
+    if workspace.trainings is not None:
+        trainings = spec("training_jobs", "training_jobs", _jobs_metadata(workspace.trainings))
+        yield trainings
+        names = [model.name for model in workspace.models]
+        for model in workspace.models:
+            unique = model.name and names.count(model.name) == 1
+            yield spec(
+                "workspace_model",
+                (model.name if unique else f"{model.name}-{model.id}").replace("/", "-"),
+                {
+                    "fastlabel/model_id": model.id,
+                    "fastlabel/model_name": model.name,
+                    "fastlabel/model_url": model.url,
+                    "fastlabel/base_model": model.base_model,
+                    "fastlabel/training_job": model.training_job,
+                    "fastlabel/model_classes": ", ".join(model.classes[:100]),
+                    "fastlabel/created_at": model.created_at,
+                },
+                [trainings.key],
+            )
+    if workspace.evaluations is not None:
+        yield spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace.evaluations))
+
+
+def _jobs_metadata(jobs: Sequence[Any]) -> dict[str, Any]:
+    newest = max(jobs, key=lambda job: str(job.created_at), default=None)
+    if newest is None:
+        return {"fastlabel/jobs": 0}
+    return {
+        "fastlabel/jobs": len(jobs),
+        "fastlabel/newest_job": newest.id,
+        "fastlabel/newest_status": newest.status,
+        "fastlabel/newest_at": newest.created_at,
+    }
+
+
+def _distinct(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
+    """The specs, of two with one key the first; the other is named in the log."""
+    found: dict[dg.AssetKey, dg.AssetSpec] = {}
+    for spec in specs:
+        if spec.key in found:
+            log.warning("a second asset called %s was left out; a translator can rename it", spec.key.to_user_string())
+        else:
+            found[spec.key] = spec
+    return list(found.values())
