@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -68,6 +69,10 @@ class Daemon:
                 self.cursor = result.cursor
         return result
 
+    def told(self, check: str) -> list[dg.AssetCheckEvaluation]:
+        """The evaluations of this check so far."""
+        return [one for one in self.events if isinstance(one, dg.AssetCheckEvaluation) and one.check_name == check]
+
 
 @pytest.fixture
 def make_daemon(sandbox: Sandbox, instance: dg.DagsterInstance) -> Callable[..., Daemon]:
@@ -102,6 +107,7 @@ class Vendor(BaseAdapter):
         super().__init__()
         self.answer, self.latency = answer, latency
         self.now = 1_000.0
+        self._moving = threading.Lock()
         self.asked: Counter[str] = Counter()
 
     def clock(self) -> float:
@@ -109,18 +115,17 @@ class Vendor(BaseAdapter):
 
     def resource(self) -> FastLabelResource:
         """A resource whose client speaks to this vendor."""
-        session = requests.Session()
-        session.mount("https://", self)
-        resource = FastLabelResource(access_token=TOKEN, base_url="https://vendor.example/v1/")
-        resource._client = FastLabelClient(TOKEN, "https://vendor.example/v1/", session=session, budget=None)
-        return resource
+        address = f"https://vendor-{id(self)}.example/v1/"
+        VENDORS[address] = self
+        return VendorResource(access_token=TOKEN, base_url=address)
 
     def send(self, request: requests.PreparedRequest, **given: Any) -> requests.Response:
         parts = urlsplit(str(request.url))
         path, query = parts.path.removeprefix("/v1/"), dict(parse_qsl(parts.query))
         self.asked[query.get("project", path)] += 1
         seconds, timeout = self.latency(path, query), float(given["timeout"])
-        self.now += min(seconds, timeout)
+        with self._moving:
+            self.now += min(seconds, timeout)
         if seconds > timeout:
             raise requests.ReadTimeout(request=request)
         answer = self.answer(path, query)
@@ -132,6 +137,19 @@ class Vendor(BaseAdapter):
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+#: By address: Dagster makes a new resource of a resource's configuration for every tick.
+VENDORS: dict[str, Vendor] = {}
+
+
+class VendorResource(FastLabelResource):
+    """A resource that reaches its vendor without a socket."""
+
+    def _connect(self) -> FastLabelClient:
+        session = requests.Session()
+        session.mount("https://", VENDORS[self.base_url])
+        return FastLabelClient(TOKEN, self.base_url, session=session, budget=None)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import dagster as dg
 import pytest
@@ -14,6 +15,15 @@ from fastlabel_dagster.sensors import build_import_sensor
 
 def sensor(projects="street-scenes", **more):
     return build_import_sensor(projects, **{"job": "sync", **more})
+
+
+def told(daemon):
+    """The imports the daemon's check evaluations speak of, in order."""
+    return [(event.passed, event.metadata["import_history"].value) for event in daemon.told("imports_succeeded")]
+
+
+def memory(daemon, project="street-scenes"):
+    return json.loads(daemon.cursor)["projects"][project]
 
 
 def finish(sandbox, count=1, project="street-scenes", outcome="completed"):
@@ -29,11 +39,12 @@ def test_a_finished_import_requests_one_sync(daemon, sandbox):
     assert daemon.tick(watch).run_requests == []  # still running
     sandbox.state.clock.advance(200)
     result = daemon.tick(watch)
-    assert len(result.run_requests) == 1
-    assert [(event.passed, event.metadata["import_history"].value) for event in daemon.events] == [(True, started)]
+    (request,) = result.run_requests
+    assert request.run_key == f"fastlabel/street-scenes/import/{started}/completed"
+    assert told(daemon) == [(True, started)]
     for _ in range(3):
         assert daemon.tick(sensor()).run_requests == []
-    assert len(daemon.events) == 1
+    assert len(told(daemon)) == 1
 
 
 def test_a_failed_import_fails_the_check_once_and_requests_nothing(daemon, sandbox):
@@ -41,40 +52,66 @@ def test_a_failed_import_fails_the_check_once_and_requests_nothing(daemon, sandb
     (failed,) = finish(sandbox, outcome="failed")
     assert daemon.tick(sensor()).run_requests == []
     daemon.tick(sensor())
-    (event,) = daemon.events
-    assert isinstance(event, dg.AssetCheckEvaluation) and not event.passed
+    (event,) = daemon.told("imports_succeeded")
+    assert not event.passed
     assert event.asset_key == dg.AssetKey(["fastlabel", "street-scenes"])
     assert event.check_name == "imports_succeeded"
     assert event.metadata["import_history"].value == failed
 
 
-def test_several_imports_between_two_ticks_share_a_sync(daemon, sandbox):
+def test_each_of_several_imports_between_two_ticks_has_its_run(daemon, sandbox):
     daemon.tick(sensor())
-    finish(sandbox, 3)
+    finished = finish(sandbox, 3)
     finish(sandbox, 1, outcome="failed")
     daemon.tick(sensor())
-    assert len(daemon.launched) == 1
-    assert [event.passed for event in daemon.events] == [True, True, True, False]
+    assert sorted(request.tags["fastlabel/import"] for request in daemon.launched.values()) == sorted(finished)
+    assert [passed for passed, _ in told(daemon)] == [True, True, True, False]
+
+
+def test_imports_may_share_a_run_which_the_next_tick_requests(daemon, sandbox):
+    watch = sensor(runs="together")
+    daemon.tick(watch)
+    finish(sandbox, 3)
+    finish(sandbox, 1, outcome="failed")
+    result = daemon.tick(watch)
+    assert result.run_requests == [] and "3 finished import(s) share a run" in result.skip_message
+    daemon.tick(watch, crash=True)  # launched, and the cursor lost
+    finish(sandbox)
+    daemon.tick(watch)  # the same three once more; the fourth waits for its own
+    assert [request.tags["fastlabel/trigger"] for request in daemon.launched.values()] == ["3 import(s) finished"]
+    daemon.tick(watch)
+    assert len(daemon.launched) == 2
+    assert daemon.tick(watch).run_requests == []
+    assert len(told(daemon)) == 5
 
 
 def test_imports_before_the_first_tick_are_settled_unless_asked_for(make_daemon, sandbox):
     finish(sandbox, 2)
+    finish(sandbox, 1, outcome="failed")
     running = sandbox.state.start_import("street-scenes", seconds=100)
     late, early = make_daemon(), make_daemon()
-    late.tick(sensor())
-    early.tick(sensor(first_tick="backfill"))
-    assert (len(late.launched), len(early.launched)) == (0, 1)
+    for _ in range(2):
+        late.tick(sensor())
+        early.tick(sensor(first_tick="backfill"))
+    assert [request.tags["fastlabel/trigger"] for request in early.launched.values()] == ["2 import(s) finished"]
+    assert (late.launched, told(late), len(told(early))) == ({}, [], 3)
     sandbox.state.clock.advance(200)
     late.tick(sensor())
-    assert [event.metadata["import_history"].value for event in late.events] == [running]
+    assert told(late) == [(True, running)] and len(late.launched) == 1
+    for _ in range(3):
+        early.tick(sensor(first_tick="backfill"))
+    assert len(early.launched) == 2 and len(told(early)) == 4
+    assert "backlog" not in memory(early)
 
 
 def test_a_crash_before_the_cursor_is_stored_loses_and_doubles_nothing(daemon, sandbox):
     daemon.tick(sensor())
-    finish(sandbox)
+    first = finish(sandbox)
     daemon.tick(sensor(), crash=True)
+    second = finish(sandbox)
     daemon.tick(sensor())
-    assert len(daemon.launched) == 1 and len(daemon.events) == 1
+    assert [request.tags["fastlabel/import"] for request in daemon.launched.values()] == first + second
+    assert told(daemon) == [(True, one) for one in first + second]
 
 
 def test_the_cursor_stays_small_and_forgets_nothing_that_matters(daemon, sandbox):
@@ -83,15 +120,15 @@ def test_the_cursor_stays_small_and_forgets_nothing_that_matters(daemon, sandbox
     for _ in range(8):
         finish(sandbox, 90)
         daemon.tick(sensor())
+        assert len(daemon.cursor) < 6_000
     while daemon.tick(sensor()).run_requests:
         pass
-    assert len(daemon.events) == 720
-    assert len({event.metadata["import_history"].value for event in daemon.events}) == 720
-    assert len(daemon.cursor) < 20_000
+    assert len(told(daemon)) == len(set(told(daemon))) == 720
+    assert len(daemon.launched) == 720
     sandbox.state.clock.advance(2_000_000)
     daemon.tick(sensor())
-    assert daemon.events[-1].metadata["import_history"].value == slow
-    assert len(daemon.events) == 721
+    assert told(daemon)[-1] == (True, slow)
+    assert len(told(daemon)) == 721
 
 
 def test_no_running_import_is_lost_however_many_there_are(daemon, sandbox):
@@ -101,16 +138,66 @@ def test_no_running_import_is_lost_however_many_there_are(daemon, sandbox):
     for _ in range(4):
         finish(sandbox, 90)
         daemon.tick(sensor())
-    assert len(daemon.events) == 360
+    while daemon.tick(sensor()).run_requests:
+        pass
+    assert len(told(daemon)) == 360
     sandbox.state.clock.advance(2_000_000)
     while daemon.tick(sensor()).run_requests:
         pass
-    told = [event.metadata["import_history"].value for event in daemon.events]
-    assert slow <= set(told) and len(told) == len(set(told)) == 490
+    seen = [history for _, history in told(daemon)]
+    assert slow <= set(seen) and len(seen) == len(set(seen)) == 490
     # with nothing under way the cursor is small again
     finish(sandbox)
     daemon.tick(sensor())
-    assert len(daemon.cursor) < 20_000
+    assert len(daemon.cursor) < 6_000
+
+
+def test_a_cursor_of_the_first_release_is_read_and_neither_loses_nor_repeats(daemon, sandbox):
+    old, running = finish(sandbox, 3), sandbox.state.start_import("street-scenes", seconds=100)
+    dates = {one["id"]: one["createdAt"] for one in sandbox.state.jobs.listed("import")}
+    known = {"floor": dates[old[0]], "settled": old[1:], "running": [running]}
+    daemon.cursor = json.dumps({"v": 1, "kind": "imports", "position": 0, "projects": {"street-scenes": known}})
+    assert daemon.tick(sensor()).run_requests == []
+    sandbox.state.clock.advance(200)
+    new = finish(sandbox)
+    daemon.tick(sensor())
+    assert [history for _, history in told(daemon)] == [running, *new]
+    assert json.loads(daemon.cursor)["v"] == 2
+
+
+def test_two_hundred_busy_projects_fit_into_a_cursor(make_vendor, make_daemon):
+    def histories(path, query):
+        """Three hundred finished imports, with ids and dates as the service writes them."""
+        number = int(query["project"].removeprefix("project-"))
+        return [
+            {
+                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number} {one}")),
+                "status": "completed" if one % 100 else "running",
+                "createdAt": f"2026-01-{one % 28 + 1:02}T{one // 28:02}:25:27.{number:03}Z",
+            }
+            for one in range(300)
+        ]
+
+    slugs = [f"project-{number:03}" for number in range(200)]
+    daemon = make_daemon(resource=make_vendor(histories).resource())
+    for _ in range(3):
+        daemon.tick(sensor(slugs))
+    assert len(json.loads(daemon.cursor)["projects"]) == 200
+    # within a database's column, also as JSON within JSON, where each quotation mark takes two characters
+    assert len(json.dumps(daemon.cursor, ensure_ascii=False).encode()) < 60_000
+    assert daemon.launched == {} and told(daemon) == []
+
+
+def test_of_a_long_list_the_settled_end_is_not_read(make_vendor, make_daemon):
+    imports = [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(2500)]
+    vendor = make_vendor(lambda path, query: imports[::-1][int(query["offset"]) :][: int(query["limit"])])
+    daemon = make_daemon(resource=vendor.resource())
+    daemon.tick(sensor())
+    assert vendor.asked["street-scenes"] == 3  # the first look reads all
+    imports += [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in (2500, 2501)]
+    daemon.tick(sensor())
+    assert vendor.asked["street-scenes"] == 4
+    assert sorted(request.tags["fastlabel/import"] for request in daemon.launched.values()) == ["2500", "2501"]
 
 
 def test_one_bad_project_does_not_stop_the_others(daemon, sandbox):
@@ -123,23 +210,20 @@ def test_one_bad_project_does_not_stop_the_others(daemon, sandbox):
     assert "nowhere" in (daemon.tick(watch).skip_message or "")
 
 
-def test_projects_take_turns_when_time_is_short(daemon, sandbox):
-    names = [f"p{number}" for number in range(4)]
-    for name in names:
-        sandbox.state.create_project(name, type="image_all")
-    watch = sensor(names, time_budget_seconds=0)
-    positions = []
-    for _ in range(5):
+def test_projects_take_turns_when_time_is_short(make_vendor, make_daemon):
+    vendor = make_vendor(lambda path, query: [], lambda path, query: 1.0)
+    daemon = make_daemon(resource=vendor.resource())
+    watch = sensor([f"p{number}" for number in range(12)], time_budget_seconds=9, clock=vendor.clock)
+    for _ in range(6):
         daemon.tick(watch)
-        positions.append(json.loads(daemon.cursor)["position"])
-    assert positions == [1, 2, 3, 0, 1]
-    assert sorted(json.loads(daemon.cursor)["projects"]) == names
+    assert set(vendor.asked.values()) == {4} and len(vendor.asked) == 12
 
 
 def test_a_wrong_token_is_told_and_the_cursor_kept(make_daemon, sandbox):
     daemon = make_daemon(cursor="", resource=FastLabelResource(access_token="wrong", base_url=sandbox.url))
     assert "Unauthorized" in daemon.tick(sensor()).skip_message
-    assert daemon.cursor == ""
+    assert json.loads(daemon.cursor)["projects"] == {}
+    assert [event.passed for event in daemon.told("polling_healthy")] == [False]
 
 
 def test_without_a_job_the_assets_of_the_project_are_requested(make_daemon, sandbox, tmp_path):
