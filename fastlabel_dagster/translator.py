@@ -49,6 +49,9 @@ _OF_WORKSPACE = {
     "evaluation_jobs": (),
 }
 
+#: Tag of the assets whose checks block: what is downstream of them is made only after them.
+GATE_TAG = "fastlabel/gate"
+
 _PLAIN_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 

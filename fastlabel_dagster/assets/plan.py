@@ -180,6 +180,11 @@ class ProjectPlan:
         """The key of ``part`` (any but an export) as the translator names it."""
         return self.translator.get_asset_spec(self.props(part)).key
 
+    @property
+    def gates(self) -> list[dg.AssetKey]:
+        """The tables whose checks block: exports and dataset wait for them, and are not made when they fail."""
+        return [self.key(part) for part in ("classes", "annotations") if self.checks.blocks(part)]
+
     def open_store(self) -> Store:
         """The store; opened when a step runs, never at load."""
         from fastlabel_dagster.store import open_store

@@ -12,6 +12,7 @@ from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import LabelFindings
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
 from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.translator import GATE_TAG
 
 TABLES = ("classes", "tasks", "annotations")
 
@@ -31,7 +32,11 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         labels, version = read_labels(plan)
         report = formats.write(labels, format="parquet", target=store.at("parquet"), skip_unchanged=True)
         summary = LabelSummary()
-        findings = LabelFindings(plan.checks, labels, mirror=LabelMirror(store.at("labels")))
+        pictured = is_of_pictures(version.project_type)
+        images = ImageFolder(store.at("images"))
+        findings = LabelFindings(
+            plan.checks, labels, mirror=LabelMirror(store.at("labels")), images=images if pictured else None
+        )
         for batch in labels.batches():
             summary.add(batch)
             findings.add(batch)
@@ -39,8 +44,6 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         with enrichment(context.log, "Class histogram and contact sheet"):
             client = fastlabel.client
             before = client.statistics.snapshot()
-            images = ImageFolder(store.at("images"))
-            pictured = is_of_pictures(version.project_type)
             pictures = label_pictures(context.log, summary, labels.classes, images, client, pictured=pictured)
             pictures |= api_usage(client.statistics.snapshot() - before)
         rows = {"classes": labels.classes.num_rows, "tasks": summary.tasks, "annotations": summary.annotations}
@@ -65,6 +68,8 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             )
 
     specs = [plan.spec(name, [labels_key]) for name in TABLES]
+    if plan.gates:  # a job that publishes or trains makes them too, see project_selection
+        specs = [spec.replace_attributes(tags={**spec.tags, GATE_TAG: "blocking"}) for spec in specs]
     check_specs = [spec for name in TABLES for spec in plan.checks.specs(name, plan.key(name))]
     return plan.step(tables, "tables", specs, check_specs=check_specs, pool=plan.pool)
 

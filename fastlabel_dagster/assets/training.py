@@ -62,7 +62,7 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             metadata["quarantined"] = quarantine_table(report.quarantined)
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(report.digest), metadata=metadata)
 
-    spec = plan.spec("dataset", [plan.key("labels"), plan.key("images")], options={"dataset": name})
+    spec = plan.spec("dataset", [plan.key("labels"), plan.key("images"), *plan.gates], options={"dataset": name})
     return plan.step(dataset, "dataset", [spec], pool=plan.pool)
 
 

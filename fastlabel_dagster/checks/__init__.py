@@ -7,7 +7,9 @@ of its own, and can be put on any asset: ``build_*_check``. ``checks=`` of
 """
 
 from fastlabel_dagster.checks.catalogue import CHECKS, CheckKind, Option
+from fastlabel_dagster.checks.images import build_image_checks
 from fastlabel_dagster.checks.label_findings import LABEL_CHECKS, LabelFindings
+from fastlabel_dagster.checks.leakage import build_dataset_leakage_check, build_leakage_check, split_of
 from fastlabel_dagster.checks.mirror import freshness_policy, mirror_results
 from fastlabel_dagster.checks.names import (
     APPROVAL_SHARE_CHECK,
@@ -33,6 +35,7 @@ from fastlabel_dagster.checks.names import (
 )
 from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting, ChecksLike
 from fastlabel_dagster.checks.remote import build_comments_check, build_connection_check, build_remote_checks
+from fastlabel_dagster.checks.standalone import build_label_checks
 
 __all__ = [
     "APPROVAL_SHARE_CHECK",
@@ -65,7 +68,12 @@ __all__ = [
     "Option",
     "build_comments_check",
     "build_connection_check",
+    "build_dataset_leakage_check",
+    "build_image_checks",
+    "build_label_checks",
+    "build_leakage_check",
     "build_remote_checks",
     "freshness_policy",
     "mirror_results",
+    "split_of",
 ]

@@ -94,7 +94,8 @@ class ClassCoverage:
             setting,
             key,
             passed=not rare,
-            description=f"{len(rare):,} of {len(asked):,} classes have fewer than {words}; {unused:,} are not used at all."
+            description=f"{len(rare):,} of {len(asked):,} classes have fewer than {words}; "
+            f"{unused:,} are not used at all."
             if rare
             else f"Each of the {len(asked):,} classes has at least {words}.",
             metadata=metadata,
@@ -140,7 +141,7 @@ class ClassDrift:
                 metadata=metadata,
             )
         distance = total_variation(before, self._counts)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "class": value or "(none)",
                 "before": before[value],

@@ -6,7 +6,7 @@ import base64
 import html
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from fastlabel_dagster.checks.batch import LabelBatch
 from fastlabel_dagster.metadata.pictures import FONT, colour, picture_markdown, shortened
 from fastlabel_dagster.metadata.summary import NO_COLOUR
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import ImageFolder
 
 #: The bytes of a task's picture, given its id and name; None when there is none. May raise: then there is none.
 ReadImage = Callable[[str, str], bytes | None]
@@ -28,6 +31,20 @@ _MOST_VERTICES = 400
 _LARGEST_FILE = 32 * 1024 * 1024
 _PHOTO_SIDE = 240
 _WRONG = "#e5484d"
+
+
+class FolderPictures:
+    """Reads a task's picture from an image folder, whose index is read when the first one is wanted."""
+
+    def __init__(self, images: ImageFolder) -> None:
+        self._images = images
+        self._files: dict[str, str] | None = None
+
+    def __call__(self, task_id: str, name: str) -> bytes | None:
+        if self._files is None:
+            self._files = self._images.files()
+        file = self._files.get(task_id)
+        return None if file is None else self._images.store.read_bytes(file)
 
 
 class Crop(NamedTuple):
@@ -145,7 +162,8 @@ def _shape(
         for x, y in np.clip(ring[:1], -1e7, 1e7).tolist()
     )
     fill = "none" if open else tint
-    return f'<path d="{path}" fill="{fill}" fill-opacity="0.2" fill-rule="evenodd" stroke-linejoin="round" {stroke}/>{dots}'
+    look = f'fill="{fill}" fill-opacity="0.2" fill-rule="evenodd" stroke-linejoin="round"'
+    return f'<path d="{path}" {look} {stroke}/>{dots}'
 
 
 def _photo(crop: Crop, view: tuple[float, float, float, float], read_image: ReadImage | None) -> str:

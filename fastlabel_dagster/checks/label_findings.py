@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fastlabel_dagster.checks.batch import LabelBatch
-    from fastlabel_dagster.checks.crops import ReadImage
     from fastlabel_dagster.labels import Labels
+    from fastlabel_dagster.store import ImageFolder
     from fastlabel_dagster.sync import LabelMirror
 
 #: The checks :class:`LabelFindings` knows.
@@ -54,8 +54,8 @@ class LabelFindings:
         labels: whose classes are the declared ones, and whose origin names the version.
         mirror: where the labels come from: what they are compared with is read from it. Without it ``class_drift`` and
             ``class_changes`` have nothing to compare with, and pass.
-        read_image: the bytes of a task's picture by its id and name, for the pictures of what is wrong; None: outlines
-            only.
+        images: where the photographs lie, for the pictures of what is wrong; those it does not hold yet, and all
+            without it, are outlines only.
     """
 
     def __init__(
@@ -64,19 +64,21 @@ class LabelFindings:
         labels: Labels,
         *,
         mirror: LabelMirror | None = None,
-        read_image: ReadImage | None = None,
+        images: ImageFolder | None = None,
     ) -> None:
         from fastlabel_dagster.checks import class_use, geometry, versions
         from fastlabel_dagster.checks.class_changes import ClassChanges
+        from fastlabel_dagster.checks.crops import FolderPictures
         from fastlabel_dagster.checks.empty import EmptyTasks
 
+        read_image = None if images is None else FolderPictures(images)
         before = versions.Before(mirror, labels)
         make: dict[str, Callable[[CheckSetting], Finding]] = {
             CLASS_CHANGES_CHECK: lambda setting: ClassChanges(labels.classes, before),
             GEOMETRY_CHECK: lambda setting: geometry.Geometry(setting, labels.classes, read_image),
             DUPLICATES_CHECK: lambda setting: geometry.DuplicateBoxes(setting, labels.classes, read_image),
             CLASSES_CHECK: lambda setting: class_use.KnownClasses(labels.classes),
-            EMPTY_CHECK: lambda setting: EmptyTasks(setting),
+            EMPTY_CHECK: EmptyTasks,
             CLASS_COVERAGE_CHECK: lambda setting: class_use.ClassCoverage(labels.classes),
             CLASS_DRIFT_CHECK: lambda setting: class_use.ClassDrift(before),
         }

@@ -13,7 +13,7 @@ from fastlabel_dagster.checks.catalogue import CHECKS, CheckKind
 
 #: ``{"geometry": {"severity": "error"}, "duplicates": True, "parity": False}``, a ready plan, None (what is on when
 #: nothing is said), or False (none at all).
-ChecksLike: TypeAlias = "Mapping[str, bool | None | Mapping[str, Any]] | CheckPlan | bool | None"
+ChecksLike: TypeAlias = "Mapping[str, bool | Mapping[str, Any] | None] | CheckPlan | bool | None"
 
 _SEVERITIES = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.ERROR}
 
@@ -118,6 +118,19 @@ class CheckPlan:
     def blocks(self, part: str) -> bool:
         """Whether a check on ``part`` stops what is downstream of it."""
         return any(setting.blocking for setting in self.of_part(part))
+
+
+def one_setting(name: str, checks: Mapping[str, Any] | CheckPlan | None) -> CheckSetting:
+    """What ``checks`` says about one check, which is on unless it says otherwise.
+
+    Raises:
+        ValueError: it is switched off, or said to be something impossible.
+    """
+    plan = checks if isinstance(checks, CheckPlan) else CheckPlan.only([name], checks)
+    setting = plan.get(name)
+    if setting is None:
+        raise ValueError(f"the check {name!r} is switched off, and nothing else is built here")
+    return setting
 
 
 def _setting(kind: CheckKind, said: Mapping[str, Any]) -> CheckSetting:

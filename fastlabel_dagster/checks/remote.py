@@ -12,7 +12,7 @@ from fastlabel_dagster.api import FastLabelError, job_state
 from fastlabel_dagster.checks.mirror import comments_result
 from fastlabel_dagster.checks.names import COMMENTS_CHECK, CONNECTION_CHECK, IMPORTS_CHECK, TRAINING_CHECK
 from fastlabel_dagster.checks.outcome import outcome
-from fastlabel_dagster.checks.plan import CheckPlan
+from fastlabel_dagster.checks.plan import CheckPlan, one_setting
 from fastlabel_dagster.resource import FastLabelResource, error_metadata, resource_named
 from fastlabel_dagster.translator import safe_name
 
@@ -25,11 +25,12 @@ def build_remote_checks(
     model_key: dg.AssetKey | None = None,
     resource_key: str = "fastlabel",
     checks: CheckPlan | None = None,
+    name: str | None = None,
 ) -> list[dg.AssetChecksDefinition]:
     """The checks on the external assets: the newest import finished, and (with the keys) the newest training did.
 
     The sensors report them as they see an import or a training end; "Execute" in the UI asks the API there and then.
-    ``checks`` says whether ``connection`` is among them.
+    ``checks`` says whether ``connection`` is among them; ``name`` begins the names of their ops, default from the slug.
     """
     plan = CheckPlan.of(checks)
     imports_spec = dg.AssetCheckSpec(
@@ -41,14 +42,15 @@ def build_remote_checks(
             newest = max(client.import_histories.iter(project), key=_created, default=None)
         return _remote_result(imports_spec, newest, "import", "id")
 
-    name = safe_name(project)
+    name = name or safe_name(project)
     built = [
         dg.multi_asset_check(name=f"{name}_imports_check", specs=[imports_spec])(
             resource_named(resource_key, imports_check)
         )
     ]
     if CONNECTION_CHECK in plan:
-        built.append(build_connection_check(project_key, project, resource_key=resource_key, checks=plan))
+        own = f"{name}_connection_check"
+        built.append(build_connection_check(project_key, project, resource_key=resource_key, checks=plan, name=own))
     if model_key is None or training_key is None:
         return built
     training_spec = dg.AssetCheckSpec(TRAINING_CHECK, asset=model_key, description="The newest training finished.")
@@ -105,7 +107,7 @@ def build_connection_check(
         checks: ``{"connection": {"severity": …, "blocking": …}}``.
         name: of the op; default made from the slug.
     """
-    setting = _setting(CONNECTION_CHECK, checks)
+    setting = one_setting(CONNECTION_CHECK, checks)
     key = dg.AssetKey.from_coercible(asset)
 
     def connection(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> dg.AssetCheckResult:
@@ -146,7 +148,7 @@ def build_comments_check(
 
     Costs one request for each 1,000 messages. Arguments as for :func:`build_connection_check`.
     """
-    setting = _setting(COMMENTS_CHECK, checks)
+    setting = one_setting(COMMENTS_CHECK, checks)
     key = dg.AssetKey.from_coercible(asset)
 
     def comments(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> dg.AssetCheckResult:
@@ -155,11 +157,3 @@ def build_comments_check(
     return dg.multi_asset_check(name=name or f"{safe_name(project)}_comments_check", specs=[setting.spec(key)])(
         resource_named(resource_key, comments)
     )
-
-
-def _setting(name: str, checks: Mapping[str, Any] | CheckPlan | None) -> Any:
-    plan = checks if isinstance(checks, CheckPlan) else CheckPlan.only([name], checks)
-    setting = plan.get(name)
-    if setting is None:
-        raise ValueError(f"the check {name!r} is switched off in checks, and nothing else is built here")
-    return setting

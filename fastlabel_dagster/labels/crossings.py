@@ -4,10 +4,10 @@ The edges of every ring are swept along the ring's longer side: an edge is compa
 ends. All rings take each step together, so the work is done in NumPy and grows with the pairs of edges that lie beside
 each other, not with the square of the vertices.
 
-The side of a line on which a point lies is the sign of a 2x2 determinant. Floating point gives it together with a bound
-of its error (J. R. Shewchuk, *Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates*, 1997);
-the few determinants within the bound are worked out again with fractions. So the answer is that of the coordinates as
-they are, without a tolerance.
+The side of a line on which a point lies is the sign of a 2x2 determinant. Floating point gives it together with a
+bound of its error (J. R. Shewchuk, *Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates*,
+1997); the few determinants within the bound are worked out again with fractions. So the answer is that of the
+coordinates as they are, without a tolerance.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def self_contact(flat: FlatAnnotations, rings: Ints) -> SelfContact:
 def _without_repeats(coords: Floats, offsets: Ints) -> tuple[Floats, Ints]:
     """The vertices that differ from the one before them on the ring, of rings all of whose coordinates are finite."""
     lengths = np.diff(offsets)
-    finite = all_true(np.isfinite(coords).all(axis=1), offsets)
+    finite = all_true(np.isfinite(coords[:, 0]) & np.isfinite(coords[:, 1]), offsets)
     before = np.arange(-1, len(coords) - 1)
     filled = lengths > 0
     before[offsets[:-1][filled]] = offsets[1:][filled] - 1

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 
 from fastlabel_dagster.resource import resource_named
-from fastlabel_dagster.translator import project_tag, safe_name
+from fastlabel_dagster.translator import GATE_TAG, project_tag, safe_name
 
 #: A job's name, or anything Dagster takes as a job (``dg.define_asset_job(...)``, ``@dg.job``).
 JobLike: TypeAlias = Any
@@ -21,12 +21,14 @@ _TRAINING_PARTS = ("labels", "images", "dataset", "training")
 def project_selection(project: str, *, training: bool = False) -> dg.AssetSelection:
     """The assets of ``project`` a sync makes (mirror to exports), or with ``training`` those a retraining makes.
 
-    Found by the tags the translator sets, so a renamed or regrouped asset is still found.
+    Assets whose checks block are among them in any case. Found by the tags the translator sets, so a renamed or
+    regrouped asset is still found.
     """
     parts = _TRAINING_PARTS if training else _SYNC_PARTS
     chosen: dg.AssetSelection = dg.AssetSelection.tag("fastlabel/part", parts[0])
     for part in parts[1:]:
         chosen = chosen | dg.AssetSelection.tag("fastlabel/part", part)
+    chosen = chosen | dg.AssetSelection.tag(GATE_TAG, "blocking")
     return chosen & dg.AssetSelection.tag("fastlabel/project", project_tag(project))
 
 
