@@ -15,9 +15,7 @@ class S3Attributes(dg.Model, dg.Resolvable):
 
     endpoint_url: str | None = Field(default=None, description="S3-compatible server; default: the environment's.")
     region: str | None = Field(default=None, description="Such as ap-northeast-1; default: the environment's.")
-    profile: str | None = Field(
-        default=None, description="Profile of the shared AWS files; default: the environment's."
-    )
+    profile: str | None = Field(default=None, description="Profile of the AWS files; default: the environment's.")
 
     def options(self) -> "S3Options":
         """For the store. Raises ValueError for an endpoint that is no URL or carries a password."""

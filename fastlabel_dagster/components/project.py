@@ -15,7 +15,7 @@ from fastlabel_dagster.components.connection import FastLabelConnection, refuse_
 from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.project import build_fastlabel_project
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
 
 
 @dg.scaffold_with(FastLabelProjectScaffolder)
@@ -139,6 +139,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks, sensors, jobs, schedule, resource. Asks nobody. Raises ValueError for unusable attributes."""
         op = self.op or OpSpec()
+        name = op.name or safe_name(self.project)
         defs = build_fastlabel_project(
             self.project,
             store=self.store,
@@ -156,4 +157,12 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             sensor_interval_seconds=self.sensors.interval_seconds,
             default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         )
-        return defs
+        left_out = {f"{name}_{kind}" for kind in ("imports", "approvals", "jobs") if not getattr(self.sensors, kind)}
+        return dg.Definitions(
+            assets=defs.assets,
+            jobs=defs.jobs,
+            schedules=defs.schedules,
+            sensors=[sensor for sensor in defs.sensors or () if sensor.name not in left_out],
+            resources=defs.resources,
+            asset_checks=defs.asset_checks,
+        )

@@ -18,9 +18,7 @@ class ConnectionParams(BaseModel):
         default=DEFAULT_VARIABLE,
         description="NAME of the environment variable that holds the access token; never the token itself.",
     )
-    base_url: str | None = Field(
-        default=None, description="API address ending in /v1/, where it is not the public one."
-    )
+    base_url: str | None = Field(default=None, description="API address ending in /v1/, if not the public one.")
 
     @field_validator("access_token_env")
     @classmethod

@@ -1,4 +1,4 @@
-"""A translator that asks its component, so that YAML ``translation`` and an overridden ``get_asset_spec`` both count."""
+"""A translator that asks its component, so that ``translation`` and an overridden ``get_asset_spec`` both count."""
 
 from __future__ import annotations
 

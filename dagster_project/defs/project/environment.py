@@ -21,7 +21,7 @@ import dagster as dg
 from fastlabel_dagster.translator import dataset_name
 
 #: The sandbox's token is no secret; it travels in a variable all the same, as every token does.
-_SANDBOX_VARIABLE, _SANDBOX_TOKEN = "FASTLABEL_SANDBOX_TOKEN", "sandbox-token"  # noqa: S105 - see the line above
+_SANDBOX_VARIABLE, _SANDBOX_TOKEN = "FASTLABEL_SANDBOX_TOKEN", "sandbox-token"
 
 
 @dg.template_var
