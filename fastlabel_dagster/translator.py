@@ -82,6 +82,12 @@ def project_tag(slug: str) -> str:
     return slug if re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", slug) else safe_name(slug)
 
 
+def key_part(name: str) -> str:
+    """``name`` as a part of an asset key that a step can make: itself when it is of ASCII letters, digits and ``-_.``,
+    else its :func:`safe_name`. Dagster makes the names of a step's outputs of the keys, and takes no others there."""
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]+", name) else safe_name(name)
+
+
 @dataclass(frozen=True)
 class FastLabelAssetProps:
     """What a translator is told about an asset.
@@ -183,13 +189,14 @@ class DagsterFastLabelTranslator:
     def get_asset_key(self, props: FastLabelAssetProps) -> dg.AssetKey:
         """``fastlabel/<slug>`` for the project itself, ``fastlabel/<slug>/<name>`` for what else FastLabel has of it,
         ``<slug>/<name>`` for what is made of it, ``fastlabel_workspace/…`` for what belongs to no project."""
+        project, name = key_part(props.project), key_part(props.name)
         if props.part == "project":
-            return dg.AssetKey(["fastlabel", props.project])
+            return dg.AssetKey(["fastlabel", project])
         if props.part in _AT_FASTLABEL:
-            return dg.AssetKey(["fastlabel", props.project, props.name])
+            return dg.AssetKey(["fastlabel", project, name])
         if props.part in _OF_WORKSPACE:
-            return dg.AssetKey(["fastlabel_workspace", *_OF_WORKSPACE[props.part], props.name])
-        return dg.AssetKey([props.project, props.name])
+            return dg.AssetKey(["fastlabel_workspace", *_OF_WORKSPACE[props.part], name])
+        return dg.AssetKey([project, name])
 
 
 def asset_key(project: str, part: str, translator: DagsterFastLabelTranslator | None = None) -> dg.AssetKey:
