@@ -7,13 +7,15 @@ nobody has touched; people correct and approve those, and the loop begins again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, TrainingPlan
+
 _KEYS = ("retrain_after", "dataset", "base_model", "epoch", "training", "gate", "evaluation", "auto_annotate")
-_ANNOTATE_KEYS = ("status", "confidence", "wait", "update_existing")
-#: The gate where a loop names none: a model may be a little worse than the one before it, as evaluations vary.
-_DEFAULT_GATE = {"mAP": {"no_worse_than": 0.01}}
+_NEEDED = ("retrain_after", "dataset", "base_model", "epoch")
+#: The gate of a loop that names none: a model may be a little worse than the one before it, as evaluations vary.
+DEFAULT_GATE = {"mAP": {"no_worse_than": 0.01}}
 
 
 @dataclass(frozen=True)
@@ -21,38 +23,33 @@ class LoopPlan:
     """One labeling loop.
 
     Attributes:
-        approved: how many newly approved tasks start a retraining.
+        approved: how many newly approved tasks start a retraining; None: their number alone starts none.
+        share: which part of the project's tasks must be approved for it, 0 to 1; None: any part will do.
         dataset: the FastLabel dataset that approved tasks are published to and trained on.
-        base_model: name of the model to start from, in FastLabel.
-        epoch: how many epochs to train.
-        training: further arguments of ``client.training_jobs.submit``.
-        gate: by metric, what a model must hold to go on: ``{"mAP": {"no_worse_than": 0.01, "at_least": 0.2}}``.
-        evaluation: further settings of the evaluation (``iou_threshold``, ``wait`` …).
-        auto_annotate: settings of the auto-annotation (``status``, ``confidence`` …); None: the loop ends at the gate.
+        training: what is trained.
+        evaluation: how its model is measured, and the gate.
+        auto_annotation: how the model that passes annotates what is untouched; None: the loop ends at the gate.
     """
 
-    approved: int
+    approved: int | None
+    share: float | None
     dataset: str
-    base_model: str
-    epoch: int
-    training: Mapping[str, Any] = field(default_factory=dict)
-    gate: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: dict(_DEFAULT_GATE))
-    evaluation: Mapping[str, Any] = field(default_factory=dict)
-    auto_annotate: Mapping[str, Any] | None = None
+    training: TrainingPlan
+    evaluation: EvaluationPlan
+    auto_annotation: AutoAnnotationPlan | None = None
 
     @classmethod
     def of(cls, loop: LoopPlan | Mapping[str, Any]) -> LoopPlan:
-        """Read the mapping a component's ``loop`` attribute holds::
+        """Read the mapping that a component's ``loop`` attribute holds::
 
-            retrain_after: {approved: 200}
+            retrain_after: {approved: 200}       # or {share: 0.8}, or both: then both must hold
             dataset: street-scenes
             base_model: fastlabel_object_detection_light
             epoch: 300
-            gate: {mAP: {no_worse_than: 0.01}}
-            auto_annotate: {status: registered, confidence: 0.4}
-
-        ``gate`` may be left out (a model may then lose 0.01 of mAP at most) or be ``{}`` (every model goes on);
-        without ``auto_annotate`` the loop ends at the gate. ``training`` and ``evaluation`` take further settings.
+            training: {batch_size: 16}           # optional, as everything below: more settings of the training
+            evaluation: {iou_threshold: 0.5}     # settings of the evaluation
+            gate: {mAP: {no_worse_than: 0.01}}   # what is taken without it; {} lets every model pass
+            auto_annotate: {status: registered, confidence: 0.4}   # without it, the loop ends at the gate
 
         Raises:
             ValueError: with what is missing, unknown or unusable.
@@ -62,80 +59,52 @@ class LoopPlan:
         if not isinstance(loop, Mapping):
             raise ValueError(f"loop is a mapping with {', '.join(_KEYS)}, not {loop!r}")
         _refuse_unknown("loop", loop, _KEYS)
-        missing = [key for key in ("retrain_after", "dataset", "base_model", "epoch") if loop.get(key) is None]
+        missing = [key for key in _NEEDED if loop.get(key) is None]
         if missing:
             raise ValueError(f"loop lacks {', '.join(missing)}")
-        for key in ("dataset", "base_model"):
-            if not isinstance(loop[key], str) or not loop[key].strip():
-                raise ValueError(f"loop: {key} is a name in FastLabel, not {loop[key]!r}")
+        if not isinstance(loop["dataset"], str) or not loop["dataset"].strip():
+            raise ValueError(f"loop: dataset is the name of a dataset in FastLabel, not {loop['dataset']!r}")
+        approved, share = _retrain_after(loop["retrain_after"])
+        training = {**_mapping(loop, "training"), "base_model": loop["base_model"], "epoch": loop["epoch"]}
+        gate = loop.get("gate", DEFAULT_GATE)
+        evaluation = {**_mapping(loop, "evaluation"), "gate": gate or None}
         annotate = loop.get("auto_annotate")
-        return cls(
-            approved=_approved(loop["retrain_after"]),
-            dataset=loop["dataset"],
-            base_model=loop["base_model"],
-            epoch=_at_least_one("epoch", loop["epoch"]),
-            training=_mapping("training", loop.get("training")),
-            gate=_gate(loop.get("gate", _DEFAULT_GATE)),
-            evaluation=_mapping("evaluation", loop.get("evaluation")),
-            auto_annotate=None if annotate is None or annotate is False else _annotate(annotate),
-        )
-
-    def training_settings(self) -> dict[str, Any]:
-        """The argument ``training`` of ``build_fastlabel_project_assets``."""
-        return {"base_model": self.base_model, "epoch": self.epoch, **self.training}
-
-    def evaluation_settings(self) -> dict[str, Any]:
-        """The argument ``evaluation`` of ``build_fastlabel_project_assets``."""
-        return {**self.evaluation, "gate": {metric: dict(limits) for metric, limits in self.gate.items()}}
-
-    def auto_annotation_settings(self) -> dict[str, Any] | None:
-        """The argument ``auto_annotation`` of ``build_fastlabel_project_assets``."""
-        return None if self.auto_annotate is None else dict(self.auto_annotate)
+        if annotate is True:
+            annotate = {}
+        try:
+            return cls(
+                approved,
+                share,
+                loop["dataset"],
+                TrainingPlan.of(training),
+                EvaluationPlan.of(evaluation),
+                None if annotate is None or annotate is False else AutoAnnotationPlan.of(annotate),
+            )
+        except ValueError as error:
+            raise ValueError(f"loop: {error}") from error
 
 
-def _approved(value: Any) -> int:
-    if not isinstance(value, Mapping) or set(value) != {"approved"}:
-        raise ValueError(
-            f"loop: retrain_after says how many approvals start a retraining, {{approved: 200}}: {value!r}"
-        )
-    return _at_least_one("retrain_after: approved", value["approved"])
+def _retrain_after(value: Any) -> tuple[int | None, float | None]:
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(f"loop: retrain_after is {{approved: <how many start a retraining>}}, not {value!r}")
+    _refuse_unknown("loop: retrain_after", value, ("approved", "share"))
+    approved, share = value.get("approved"), value.get("share")
+    if approved is not None and (isinstance(approved, bool) or not isinstance(approved, int) or approved < 1):
+        raise ValueError(f"loop: retrain_after: approved is a whole number of at least 1, not {approved!r}")
+    if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1):
+        raise ValueError(f"loop: retrain_after: share is above 0 and at most 1, not {share!r}")
+    if approved is None and share is None:
+        raise ValueError("loop: retrain_after needs approved, share or both")
+    return approved, share
 
 
-def _at_least_one(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"loop: {name} is a whole number of at least 1, not {value!r}")
-    return value
-
-
-def _mapping(name: str, value: Any) -> dict[str, Any]:
+def _mapping(loop: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = loop.get(key)
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise ValueError(f"loop: {name} is a mapping, not {value!r}")
+        raise ValueError(f"loop: {key} is a mapping of settings, not {value!r}")
     return dict(value)
-
-
-def _gate(value: Any) -> dict[str, dict[str, float]]:
-    """Only the shape: which metrics and limits there are is known to the evaluation, which checks it too."""
-    gate = _mapping("gate", value)
-    for metric, limits in gate.items():
-        if not isinstance(limits, Mapping) or not limits:
-            raise ValueError(f"loop: gate {metric} needs a limit, such as {{no_worse_than: 0.01}}, not {limits!r}")
-        for limit, number in limits.items():
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                raise ValueError(f"loop: gate {metric}: {limit} is a number, not {number!r}")
-    return {str(metric): dict(limits) for metric, limits in gate.items()}
-
-
-def _annotate(value: Any) -> dict[str, Any]:
-    given = {} if value is True else _mapping("auto_annotate", value)
-    _refuse_unknown("loop: auto_annotate", given, _ANNOTATE_KEYS)
-    confidence = given.get("confidence")
-    if confidence is not None and (
-        isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1
-    ):
-        raise ValueError(f"loop: auto_annotate: confidence is a number from 0 to 1, not {confidence!r}")
-    return given
 
 
 def _refuse_unknown(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
-from fastlabel_dagster.assets.plan import ExportLike, TrainingPlan
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, ImportPlans, TrainingPlan
+from fastlabel_dagster.assets.plan import ExportLike
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import ChecksLike
 from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_jobs_sensor
 from fastlabel_dagster.sensors.target import project_selection
-from fastlabel_dagster.translator import safe_name
+from fastlabel_dagster.translator import asset_key, project_tag, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
@@ -33,6 +34,11 @@ def retrain_job_name(project: str) -> str:
     return f"{safe_name(project)}_retrain"
 
 
+def evaluate_job_name(project: str) -> str:
+    """Name of the job that evaluates the newest model and, past the gate, has it annotate what is untouched."""
+    return f"{safe_name(project)}_evaluate"
+
+
 def build_fastlabel_project(
     project: str,
     *,
@@ -40,6 +46,9 @@ def build_fastlabel_project(
     exports: Iterable[ExportLike] = ("coco", "yolo"),
     dataset: str | None = None,
     training: TrainingPlan | Mapping[str, Any] | None = None,
+    evaluation: EvaluationPlan | Mapping[str, Any] | None = None,
+    auto_annotation: AutoAnnotationPlan | Mapping[str, Any] | None = None,
+    imports: ImportPlans | Mapping[str, Any] | None = None,
     loop: LoopPlan | Mapping[str, Any] | None = None,
     retrain_every: int = 200,
     nightly_at: str | None = "0 3 * * *",
@@ -65,11 +74,20 @@ def build_fastlabel_project(
     - job ``<slug>_sync``: mirror, tables, images, exports; schedule ``<slug>_nightly`` and sensor ``<slug>_imports``
       run it;
     - with ``training``: job ``<slug>_retrain`` (mirror, images, dataset, training), sensor ``<slug>_approvals`` that
-      runs it for every ``retrain_every`` newly approved tasks, and sensor ``<slug>_training`` that reports the model.
+      runs it for every ``retrain_every`` newly approved tasks, and sensor ``<slug>_jobs`` that reports the model, and
+      whatever else FastLabel has finished;
+    - with ``evaluation``: job ``<slug>_evaluate`` (evaluation and, past its gate, auto-annotation), which
+      ``<slug>_jobs`` runs once for each new model;
+    - with ``auto_annotation``: sensor ``<slug>_annotated`` that runs ``<slug>_sync`` once for each auto-annotation that
+      has landed, so that the mirror holds what the model has drawn.
+
+    ``loop`` is all of these from one mapping. Each arrow of the loop is lineage between assets or a sensor's run, each
+    gate a check; what starts a job is keyed by what it is made from, so that nothing is trained, evaluated or annotated
+    twice, whatever is evaluated or run twice.
 
     Args:
-        loop: the whole labeling loop in place of ``dataset``, ``training`` and ``retrain_every``; see
-            :class:`~fastlabel_dagster.loop.LoopPlan`.
+        loop: the whole labeling loop, in place of ``dataset``, ``training``, ``evaluation``, ``auto_annotation`` and
+            ``retrain_every``; see :class:`~fastlabel_dagster.loop.LoopPlan`.
         sensor_interval_seconds: how often each sensor looks at most.
         nightly_at: cron expression of the nightly sync in ``time_zone``; None for no schedule.
         resource: put into the definitions under ``resource_key``; None leaves that to you.
@@ -79,17 +97,24 @@ def build_fastlabel_project(
         ValueError: as ``build_fastlabel_project_assets`` and ``LoopPlan.of``; ``loop`` is given beside what it stands
             for; or ``retrain_every`` is below 1.
     """
+    when: dict[str, Any] = {"every": retrain_every}
     if loop is not None:
-        if dataset is not None or training is not None:
-            raise ValueError("loop names the dataset and the training itself: leave out dataset= and training=")
+        if any(one is not None for one in (dataset, training, evaluation, auto_annotation)):
+            raise ValueError(
+                "loop names dataset, training, evaluation and auto-annotation itself: leave those arguments out"
+            )
         plan = LoopPlan.of(loop)
-        dataset, training, retrain_every = plan.dataset, plan.training_settings(), plan.approved
+        dataset, training, when = plan.dataset, plan.training, {"every": plan.approved, "share": plan.share}
+        evaluation, auto_annotation = plan.evaluation, plan.auto_annotation
     assets = build_fastlabel_project_assets(
         project,
         store=store,
         exports=exports,
         dataset=dataset,
         training=training,
+        evaluation=evaluation,
+        auto_annotation=auto_annotation,
+        imports=imports,
         publish_status=publish_status,
         prune=prune,
         checks=checks,
@@ -114,6 +139,8 @@ def build_fastlabel_project(
         "minimum_interval_seconds": sensor_interval_seconds,
     }
     sensors = [build_import_sensor(project, name=f"{name}_imports", job=sync, translator=translator, **common)]
+    followed = training is not None or imports is not None
+    evaluate = None
     if training is not None:
         retrain = dg.define_asset_job(
             f"{name}_retrain",
@@ -122,12 +149,40 @@ def build_fastlabel_project(
             tags={"fastlabel/project": project},
         )
         jobs.append(retrain)
-        sensors += [
+        sensors.append(
             build_approval_sensor(
-                project, name=f"{name}_approvals", every=retrain_every, job=retrain, status=publish_status, **common
-            ),
-            build_jobs_sensor(project, name=f"{name}_jobs", translator=translator, **common),
-        ]
+                project,
+                name=f"{name}_approvals",
+                job=retrain,
+                status=publish_status,
+                translator=translator,
+                **when,
+                **common,
+            )
+        )
+    if evaluation is not None:
+        evaluate = dg.define_asset_job(
+            f"{name}_evaluate",
+            selection=_own(assets, _parts(project, "evaluation", "auto_annotation")),
+            description=f"Evaluate the newest model of {project}; past the gate, annotate what is untouched.",
+            tags={"fastlabel/project": project},
+        )
+        jobs.append(evaluate)
+    if followed:
+        sensors.append(
+            build_jobs_sensor(project, name=f"{name}_jobs", on_model=evaluate, translator=translator, **common)
+        )
+    if auto_annotation is not None:
+        sensors.append(
+            _annotated_sensor(
+                f"{name}_annotated",
+                project,
+                asset_key(project, "auto_annotation", translator),
+                sync,
+                minimum_interval_seconds=sensor_interval_seconds,
+                default_status=default_status,
+            )
+        )
     schedules = []
     if nightly_at is not None:
         running = default_status is dg.DefaultSensorStatus.RUNNING
@@ -153,3 +208,29 @@ def _own(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec | Any], chosen: dg.
     """``chosen``, but of these assets only: the same project may be in the code location a second time."""
     keys = [key for asset in assets for key in ([asset.key] if isinstance(asset, dg.AssetSpec) else asset.keys)]
     return chosen & dg.AssetSelection.assets(*keys)
+
+
+def _parts(project: str, *parts: str) -> dg.AssetSelection:
+    """The assets of these parts of a project, found by the translator's tags."""
+    chosen: dg.AssetSelection = dg.AssetSelection.tag("fastlabel/part", parts[0])
+    for part in parts[1:]:
+        chosen = chosen | dg.AssetSelection.tag("fastlabel/part", part)
+    return chosen & dg.AssetSelection.tag("fastlabel/project", project_tag(project))
+
+
+def _annotated_sensor(name: str, project: str, key: dg.AssetKey, sync: Any, **settings: Any) -> dg.SensorDefinition:
+    """Runs ``sync`` once for each auto-annotation that has landed, whether a run or the jobs sensor has reported it."""
+
+    def landed(context: dg.SensorEvaluationContext, event: dg.EventLogEntry) -> dg.RunRequest | dg.SkipReason:
+        materialization = event.asset_materialization
+        metadata = {} if materialization is None else materialization.metadata
+        job = metadata.get("job_id")
+        if job is None or not job.value:
+            return dg.SkipReason(f"{project}: nothing was annotated, as no task was untouched.")
+        return dg.RunRequest(
+            run_key=f"fastlabel/{project}/annotated/{job.value}",
+            tags={"fastlabel/project": project, "fastlabel/trigger": f"auto-annotation {job.value} has landed"},
+        )
+
+    description = f"Syncs {project} when the model has annotated what was untouched."
+    return dg.asset_sensor(asset_key=key, name=name, job=sync, description=description, **settings)(landed)

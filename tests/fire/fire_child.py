@@ -1,0 +1,39 @@
+"""What a child process does: one run of one job, as a run worker would, until it ends or is killed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+
+# what a run loads sooner or later: a child has it from its birth
+import alembic.command  # noqa: F401
+import dagster as dg
+import pandas as pd  # noqa: F401
+import pyarrow.parquet  # noqa: F401
+import sqlalchemy.dialects.sqlite  # noqa: F401
+
+import fastlabel_dagster.api.client
+import fastlabel_dagster.project
+import fastlabel_dagster.sync  # noqa: F401
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run_job(
+    environment: Mapping[str, str], home: str, job: str, tags: Mapping[str, str], again: str | None = None
+) -> None:
+    """Run ``job`` on the instance in ``home``; ``again`` re-executes that run from its failure."""
+    os.environ.update(environment)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    with dg.DagsterInstance.from_config(home) as instance:
+        options = None if again is None else dg.ReexecutionOptions.from_failure(again, instance)
+        dg.execute_job(
+            dg.build_reconstructable_job("fire_location", "job", reconstructable_args=(job,)),
+            instance=instance,
+            tags=dict(tags),
+            run_config=QUIET,
+            reexecution_options=options,
+        )

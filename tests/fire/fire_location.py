@@ -1,0 +1,48 @@
+"""A labeling loop as a code location, made from the environment: what the tests under fire run."""
+
+from __future__ import annotations
+
+import os
+
+import dagster as dg
+
+from fastlabel_dagster import FastLabelResource
+from fastlabel_dagster.project import build_fastlabel_project
+
+PROJECT = "street"
+EVERY = 2
+
+fastlabel = FastLabelResource(
+    access_token="sandbox-token",
+    base_url=os.environ["FIRE_SANDBOX"],
+    read_timeout_seconds=float(os.environ.get("FIRE_TIMEOUT", "1.0")),
+    request_attempts=3,
+    step_retries=1,
+    step_retry_seconds=0,
+)
+
+defs = dg.Definitions.merge(
+    build_fastlabel_project(
+        PROJECT,
+        store=os.environ["FIRE_STORE"],
+        exports=[],
+        nightly_at=None,
+        loop={
+            "retrain_after": {"approved": EVERY},
+            "dataset": PROJECT,
+            "base_model": "fastlabel_object_detection_light",
+            "epoch": 3,
+            "gate": {},
+            "auto_annotate": {"status": "registered", "confidence": 0.4},
+        },
+        resource=fastlabel,
+        sensor_interval_seconds=1,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    ),
+    dg.Definitions(executor=dg.in_process_executor),
+)
+
+
+def job(name: str) -> dg.JobDefinition:
+    """One of the location's jobs; a process that runs it finds it by this."""
+    return defs.resolve_job_def(name)
