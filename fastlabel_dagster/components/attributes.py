@@ -38,3 +38,10 @@ class SensorAttributes(dg.Model, dg.Resolvable):
     approvals: bool = Field(default=True, description="Enough approvals start a retraining; needs `loop`.")
     jobs: bool = Field(default=True, description="Finished, failed and stuck jobs are reported; needs `loop`.")
     interval_seconds: int = Field(default=60, ge=1, description="How often a sensor looks at most.")
+
+
+class WorkspaceSensorAttributes(dg.Model, dg.Resolvable):
+    """Which sensors a workspace has, and how often each looks."""
+
+    imports: bool = Field(default=True, description="Finished imports start a sync of their project; needs `store`.")
+    interval_seconds: int = Field(default=60, ge=1, description="How often a sensor looks at most.")
