@@ -108,7 +108,9 @@ def completed_job(
         carried: what the job was made from, as its submission says.
         enrich: with pictures and tables.
     """
-    metadata = {**job_metadata(kind, job_id, job), **_TELLS[kind.name](job), **carried}
+    metadata: dict[str, Any] = {**job_metadata(kind, job_id, job), **job_facts(kind, job), **carried}
+    if "model_url" in metadata:
+        metadata["model_url"] = dg.MetadataValue.url(metadata["model_url"])
     ended = _timestamp(job.get("completedAt") or (job.get("updatedAt") if "import" in kind.name else None))
     if ended is not None:
         metadata["completed_at"] = dg.MetadataValue.timestamp(ended)
@@ -167,6 +169,11 @@ def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
     return {"limits": records_table(verdict.rows, columns)}
 
 
+def job_facts(kind: JobKind, job: Job) -> dict[str, Any]:
+    """What a completed job says of what came of it: the model, the measures, the counts; plain values."""
+    return _TELLS[kind.name](job)
+
+
 def _training(job: Job) -> dict[str, Any]:
     model = job.get("customModel") or {}
     told: dict[str, Any] = {
@@ -177,7 +184,7 @@ def _training(job: Job) -> dict[str, Any]:
         "content_count": job.get("contentCount"),
     }
     if model.get("modelURL"):
-        told["model_url"] = dg.MetadataValue.url(without_query(str(model["modelURL"])))
+        told["model_url"] = without_query(str(model["modelURL"]))
     return told
 
 
