@@ -25,6 +25,8 @@ LONGEST_PAUSE: Final = 8
 FAILURES_FORGIVEN: Final = 2
 #: The longest a tick is skipped because the server (or our own budget) said to wait.
 _LONGEST_WAIT = 600.0
+#: A visit is promised room for this many events and runs.
+_FEWEST = 2
 #: Seconds in which nobody answers.
 _TOO_SHORT = 0.05
 #: How many notes of a tick its skip reason shows.
@@ -200,8 +202,12 @@ class Tick:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
+    def _events_left(self) -> int:
+        """How many events a visit may report, one kept for its health."""
+        return self.polling.events - len(self.events) - 1
+
     def _has_room(self) -> bool:
-        return len(self.events) < self.polling.events and len(self.runs) < self.polling.runs
+        return self._events_left() >= _FEWEST and self.polling.runs - len(self.runs) >= _FEWEST
 
     def _take(self, target: str, answer: Any) -> None:
         """Digest one answer. All of its findings count, or none: what is remembered and what is done stay together."""
@@ -209,8 +215,8 @@ class Tick:
         visit = Visit(
             target=target,
             memory=self._memory_of(target),
-            events=max(1, min(self.polling.events - len(self.events), self.polling.events // share)),
-            runs=max(1, min(self.polling.runs - len(self.runs), self.polling.runs // share)),
+            events=max(_FEWEST, min(self._events_left(), self.polling.events // share)),
+            runs=max(_FEWEST, min(self.polling.runs - len(self.runs), self.polling.runs // share)),
             first_tick=self.polling.first_tick,
             context=self.context,
         )

@@ -51,8 +51,8 @@ class Polling:
             raise ValueError(f"first_tick is from_now or backfill, not {self.first_tick!r}")
         if not 0 < self.time_budget_seconds <= 55:
             raise ValueError(f"a tick has up to 55 seconds (Dagster ends it after 60), not {self.time_budget_seconds}")
-        if min(self.in_flight, self.events, self.runs) < 1:
-            raise ValueError("in_flight, events and runs are at least 1")
+        if self.in_flight < 1 or self.runs < 2 or self.events < 3:
+            raise ValueError("in_flight is at least 1, runs at least 2, events at least 3")
 
     @property
     def longest_request(self) -> float:
@@ -67,7 +67,8 @@ class Visit:
     Attributes:
         target: the project's slug, or whatever the sensor polls.
         memory: what :class:`Findings` of the last visit told to remember; None on the first visit.
-        events, runs: how many of each there is room for; find no more, and remember only what was found.
+        events, runs: how many of each there is room for (at least 2); find no more, and remember only
+            what was found.
         first_tick: the sensor's policy for a first visit.
         context: the tick.
     """
