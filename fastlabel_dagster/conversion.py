@@ -35,10 +35,9 @@ def convert_dataset(
 
     asked, wanted = parse_options(read_options), parse_options(options)
     # A slip of the pen is said before the source is read, which may take minutes.
-    if target_format not in registry.written_names() and target_format in registry.names():
-        raise ValueError(f"the format {target_format!r} is only read, not written")
     registry.settings(registry.find(source_format).read_options, asked, f"the reader of {source_format!r}")
-    registry.settings(registry.find(target_format).options, wanted, f"the format {target_format!r}")
+    place = {name: settings[name] for name in ("s3", "replace") if name in settings}
+    formats.check_write(target, format=target_format, source=source, **place, **wanted)
     with progress_bar(True, f"reading {source_format}", unit=" images") as progress:
         labels = formats.read(source, format=source_format, strict=strict, progress=progress, **asked)
     assert labels.report is not None

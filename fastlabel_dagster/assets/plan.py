@@ -62,7 +62,8 @@ class ExportPlan:
 
     @classmethod
     def of(cls, export: ExportLike) -> ExportPlan:
-        """Read an entry of ``exports``. Raises ValueError for an unknown format or a taken name."""
+        """Read an entry of ``exports``. Raises ValueError for an unknown format or option, a value the option does not
+        take, or a taken name."""
         if not isinstance(export, str) and not (isinstance(export, Mapping) and "format" in export):
             raise ValueError(f"an export is the name of a format, or a mapping that names its 'format', not {export!r}")
         given = {"format": export} if isinstance(export, str) else dict(export)
@@ -76,7 +77,9 @@ class ExportPlan:
         status = given.pop("status", None)
         if status is not None and not isinstance(status, str):
             status = tuple(status)
-        return cls(name, kind, status, bool(given.pop("images", True)), given)
+        images = bool(given.pop("images", True))
+        registry.check_export(kind, given)
+        return cls(name, kind, status, images, given)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class ProjectPlan:
     resource_key: str = "fastlabel"
     s3: S3Options | None = None
     pool: str | None = None
+    previews: bool = True
     steps: StepOptions = field(default_factory=StepOptions)
 
     @classmethod
@@ -170,10 +174,12 @@ class ProjectPlan:
 
     def spec(self, part: str, deps: Iterable[dg.AssetKey] = (), **more: Any) -> dg.AssetSpec:
         """The asset's spec from the translator, with ``deps`` added and ``group_name`` applied."""
-        spec = self.translator.get_asset_spec(self.props(part, **more))
+        wanted = tuple(deps)
+        spec = self.translator.get_asset_spec(self.props(part, deps=wanted, **more))
         known = {dep.asset_key for dep in spec.deps}
-        added = [dg.AssetDep(key) for key in deps if key not in known]
-        spec = spec.replace_attributes(deps=[*spec.deps, *added])
+        added = [dg.AssetDep(key) for key in wanted if key not in known]
+        if added:
+            spec = spec.replace_attributes(deps=[*spec.deps, *added])
         return spec.replace_attributes(group_name=self.group_name) if self.group_name else spec
 
     def key(self, part: str) -> dg.AssetKey:

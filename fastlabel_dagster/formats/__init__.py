@@ -16,7 +16,7 @@ from fastlabel_dagster.formats import registry
 from fastlabel_dagster.formats.registry import Format, register
 
 if TYPE_CHECKING:
-    from fastlabel_dagster.formats.dispatch import is_current, read, write
+    from fastlabel_dagster.formats.dispatch import check_write, is_current, read, write
     from fastlabel_dagster.formats.errors import FormatError, LossError
     from fastlabel_dagster.formats.report import ExportReport, Note
     from fastlabel_dagster.formats.unpack import ArchiveLimits
@@ -33,6 +33,7 @@ _HOMES = {
     "LossError": "fastlabel_dagster.formats.errors",
     "Note": "fastlabel_dagster.formats.report",
     "ReadReport": "fastlabel_dagster.labels.report",
+    "check_write": "fastlabel_dagster.formats.dispatch",
     "is_current": "fastlabel_dagster.formats.dispatch",
     "read": "fastlabel_dagster.formats.dispatch",
     "write": "fastlabel_dagster.formats.dispatch",
@@ -47,6 +48,7 @@ __all__ = [
     "LossError",
     "Note",
     "ReadReport",
+    "check_write",
     "is_current",
     "read",
     "register",

@@ -71,6 +71,9 @@ class ArchiveFolder(FolderWriter):
         self.packed = 0
         """Files in them."""
 
+    def check(self) -> None:
+        self._folder.check()
+
     def write_bytes(self, path: str, data: bytes) -> None:
         if path in self._outside:
             self._folder.write_bytes(path, data)

@@ -23,6 +23,7 @@ from fastlabel_dagster.formats.sources import (
     pictures_of_dataset,
     pictures_of_folder,
     refuse_own_source,
+    refuse_source,
 )
 from fastlabel_dagster.formats.taken_apart import pictures_of_single, taken_apart, tell_of_parts
 from fastlabel_dagster.formats.unpack import ArchiveLimits, Unpacked, is_archive, unpacked
@@ -84,10 +85,10 @@ def write(
         StoreError: when the target cannot be written, holds files of somebody else, or is (or contains, or lies in) the
             dataset the labels or their pictures are read from.
     """
-    chosen = registry.find(format)
-    if chosen.write is None:
-        raise ValueError(f"the format {format!r} is only read, not written")
-    settings = registry.settings(chosen.options, options, f"the format {format!r}")
+    chosen = _written(format)
+    assert chosen.write is not None
+    registry.check_options(format, options)
+    settings = {**chosen.options, **options}
     store = open_store(target, s3)
     images = images if pictures else None
     refuse_own_source(labels, store, images, with_pictures=pictures)
@@ -146,6 +147,39 @@ def write(
             raise LossError(f"writing {format} to {store.uri}", report.dropped)
         folder.write_bytes(REPORT_FILE, report.to_json())
     return report
+
+
+def check_write(
+    target: str | Path | Store,
+    *,
+    format: str,
+    source: str | Path | None = None,
+    s3: S3Options | None = None,
+    replace: bool = False,
+    **options: Any,
+) -> None:
+    """Refuse at once what :func:`write` would refuse after its labels were read, which may take minutes: an unknown
+    format or option, a target that is not replaced, or one that is (or contains, or lies in) the ``source`` of the
+    labels.
+
+    Raises:
+        ValueError: for an unknown format or option.
+        StoreError: when the target cannot be written.
+    """
+    chosen = _written(format)
+    registry.check_options(format, options)
+    store = open_store(target, s3)
+    if source is not None:
+        refuse_source(source, store)
+    store.new_folder("", last=[chosen.index, REPORT_FILE], replace=replace, derived=chosen.derived).check()
+
+
+def _written(format: str) -> registry.Format:
+    """The format, which can be written. Raises ValueError."""
+    chosen = registry.find(format)
+    if chosen.write is None:
+        raise ValueError(f"the format {format!r} is only read, not written")
+    return chosen
 
 
 def read(

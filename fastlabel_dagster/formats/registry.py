@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fastlabel_dagster.formats.options import SHARED_OPTIONS, WRITER_OPTIONS, check_values, unknown_option
+
 if TYPE_CHECKING:
     from fastlabel_dagster.formats.file_kinds import FileKind
     from fastlabel_dagster.formats.written import Written
@@ -123,13 +125,31 @@ def is_registered(name: str) -> bool:
     return name in _REGISTERED
 
 
+def check_export(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse what :func:`check_options` refuses, where ``given`` holds settings of ``formats.write`` itself, such as
+    ``archive``, as well. Raises ValueError."""
+    shared = {option: value for option, value in given.items() if option in SHARED_OPTIONS}
+    check_values(SHARED_OPTIONS, shared, f"an export as {name!r}")
+    check_options(name, {option: value for option, value in given.items() if option not in shared})
+
+
+def check_options(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse options the writer of a format would refuse, without loading that writer where the format comes with this
+    package. Raises ValueError for an unknown format, option or value; a value may be fine by itself and still not fit
+    the labels (a class nobody has), which is told when they are written."""
+    of = f"the format {name!r}"
+    if name in WRITER_OPTIONS and name not in _REGISTERED:
+        check_values(WRITER_OPTIONS[name], given, of)
+    else:
+        settings(find(name).options, given, of)
+
+
 def settings(known: Mapping[str, Any], given: Mapping[str, Any], of: str) -> dict[str, Any]:
     """``known`` options with what is ``given``. Raises ValueError for one that is not known, and for one
     that is not the switch, or the whole number, its default is."""
     for option in given:
         if option not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none of its own"
-            raise ValueError(f"{of} has no option {option!r}; {has}")
+            raise unknown_option(option, known, of)
         default, value = known[option], given[option]
         # "no" is true for Python, and True is 1: neither is what was meant.
         if isinstance(default, bool) and not isinstance(value, bool):

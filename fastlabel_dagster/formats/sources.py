@@ -98,13 +98,8 @@ def refuse_own_source(labels: Labels, target: Store, images: ImageFolder | None,
     source = labels.origin.get(SOURCE)
     if not target.is_local or source is None:
         return
+    refuse_source(str(source), target)
     place = os.path.realpath(target.local_path)
-    if _contains(place, str(source)) or _contains(str(source), place):
-        raise StoreError(
-            f"cannot write to {target.uri}: the labels were read from {source}; an export replaces its folder, so name "
-            "one that is neither the source nor in it nor around it",
-            target.uri,
-        )
     if with_pictures:
         for _, path in _local_files(labels):
             if _contains(place, str(path)):
@@ -112,6 +107,19 @@ def refuse_own_source(labels: Labels, target: Store, images: ImageFolder | None,
                     f"cannot write to {target.uri}: the picture {path} of the labels lies there; name another folder",
                     target.uri,
                 )
+
+
+def refuse_source(source: str | Path, target: Store) -> None:
+    """Raise StoreError when writing to ``target`` would replace the dataset at ``source``."""
+    if not target.is_local:
+        return
+    place, source = os.path.realpath(target.local_path), os.path.realpath(source)
+    if _contains(place, source) or _contains(source, place):
+        raise StoreError(
+            f"cannot write to {target.uri}: the labels are read from {source}; an export replaces its folder, so name "
+            "one that is neither the source nor in it nor around it",
+            target.uri,
+        )
 
 
 def _contains(folder: str, path: str) -> bool:

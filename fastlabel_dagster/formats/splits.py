@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TypeAlias
 
 import numpy as np
 
 from fastlabel_dagster.formats.pictures import Pictures
+from fastlabel_dagster.formats.split_rules import PART_OF_TAG, Split, check_split
 
-#: Shares by name, ``"tags"``, ``"auto"``, or None: no parts.
-Split: TypeAlias = Mapping[str, float] | str | None
-#: What tags say train, val and test.
-PART_OF_TAG = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+__all__ = ["PART_OF_TAG", "Split", "names_of_parts", "parts_of"]
+
 _USUAL = {"train": 0.9, "val": 0.1}
-_EXPECTED = 'split is shares by name such as {"train": 0.8, "val": 0.2}, "tags", "auto" or null'
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
@@ -25,33 +20,24 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
 
     Args:
         pictures: all of the dataset.
-        split: shares by name, such as ``{"train": 0.9, "val": 0.1}``: a picture falls into its part by a hash of its
-            task id and stays there whatever is added later, so the shares are met on average, not exactly; or
+        split: shares by name that add up to 1 (or 100), such as ``{"train": 0.9, "val": 0.1}``: a picture falls into
+            its part by a hash of its task id and stays there whatever is added later, so the shares are met on average,
+            not exactly; or
             ``"tags"``: the part named by the task's tag (train, val, test; without one: train); ``"auto"``: by the tags
             where every task has such a tag (the dataset it comes from had parts), else 90 in 100 in train and the
             others in val; None: all in train.
 
     Raises:
-        ValueError: for an impossible split.
+        ValueError: for an impossible split, see :func:`~fastlabel_dagster.formats.split_rules.check_split`.
     """
+    check_split(split)
     if split is None:
         return ["train"] * len(pictures)
     if split == "auto":
         split = "tags" if all(any(tag in PART_OF_TAG for tag in tags) for tags in pictures.tags) else _USUAL
     if isinstance(split, str):
-        if split != "tags":
-            raise ValueError(f"{_EXPECTED}, not {split!r}")
         return [next((PART_OF_TAG[tag] for tag in tags if tag in PART_OF_TAG), "train") for tags in pictures.tags]
-    if not isinstance(split, Mapping):
-        raise ValueError(f"{_EXPECTED}, not {split!r}")
-    for name, share in split.items():
-        if not (isinstance(name, str) and _NAME.fullmatch(name)):
-            raise ValueError(f"a part of the dataset cannot be called {name!r}: letters, digits, - and _ only")
-        if isinstance(share, bool) or not isinstance(share, int | float) or not (share >= 0 and np.isfinite(share)):
-            raise ValueError(f"in split, the share of {name!r} is a number from 0 on, not {share!r}")
     whole = float(sum(split.values()))
-    if not whole > 0:
-        raise ValueError("the shares of the split add up to nothing")
     names = list(split)
     limits = np.cumsum([float(split[name]) / whole for name in names])
     hashes = (

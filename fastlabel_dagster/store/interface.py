@@ -215,6 +215,14 @@ class FolderWriter(ABC):
         return self._bytes
 
     @abstractmethod
+    def check(self) -> None:
+        """Refuse now, before anything is made, what entering the ``with`` block would refuse.
+
+        Raises:
+            StoreError: the folder holds what this writer does not replace, or cannot be looked at.
+        """
+
+    @abstractmethod
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write one file. Raises ValueError for an unsafe path, or one that was written before."""
 

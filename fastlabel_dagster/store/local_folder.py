@@ -95,12 +95,19 @@ class LocalFolderWriter(FolderWriter):
             self._made.add(file.parent)
         return file
 
+    def check(self) -> None:
+        self._refuse_root()
+        with said_plainly(str(self._target)):
+            self._find_others()
+
+    def _refuse_root(self) -> None:
+        target = str(self._target)
+        if self._target.parent == self._target:
+            raise StoreError(f"cannot replace {target}: it is the root of the file system; name a folder in it", target)
+
     def _begin(self) -> None:
         target, parent = self._target, self._target.parent
-        if parent == target:
-            raise StoreError(
-                f"cannot replace {target}: it is the root of the file system; name a folder in it", str(target)
-            )
+        self._refuse_root()
         with said_plainly(str(target)):
             parent.mkdir(parents=True, exist_ok=True)
             with locked(parent):

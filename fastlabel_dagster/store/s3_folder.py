@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import BinaryIO, cast
@@ -140,23 +140,26 @@ class S3FolderWriter(FolderWriter):
     def _uri(self) -> str:
         return self._store.uri
 
+    def check(self) -> None:
+        store = self._store
+        self._find_others(dict(store.known_objects()), store.read_own(MARK), store.read_mark())
+
+    def _find_others(
+        self, found: Iterable[str], unfinished: bytes | None, written_before: FolderMark | None
+    ) -> Collection[str]:
+        """The objects that stay. Raises StoreError rather than replace what nobody proves ours."""
+        if self._replace:
+            return []
+        if unfinished is not None:
+            return _paths_in(unfinished)
+        return files_of_others(found, written_before, uri=self._store.uri, last=self._last, derived=self._derived)
+
     def _begin(self) -> None:
         self._before = dict(self._store.known_objects())
         unfinished = self._store.read_own(MARK)
         self._marked = self._mark_found = unfinished is not None
         self._written_before = self._store.read_mark()
-        if unfinished is not None and not self._replace:
-            self._keep(_paths_in(unfinished))
-        elif not self._replace:
-            self._keep(
-                files_of_others(
-                    self._before,
-                    self._written_before,
-                    uri=self._store.uri,
-                    last=self._last,
-                    derived=self._derived,
-                )
-            )
+        self._keep(self._find_others(self._before, unfinished, self._written_before))
         self._remove_forgotten_uploads()
 
     def _remove_forgotten_uploads(self) -> None:

@@ -66,9 +66,9 @@ def test_nothing_is_converted_onto_its_source(bench, pictures, tmp_path, tree, f
     before = tree(source)
     for target in (source, tmp_path / "link", source / "below/it", source.parent, source / ".." / "source"):
         for replace in (False, True):
-            with pytest.raises(StoreError, match="labels were read from"):
+            with pytest.raises(StoreError, match="labels are read from"):
                 formats.write(read, format=format, target=target, replace=replace)
-            with pytest.raises(StoreError, match="labels were read from"):
+            with pytest.raises(StoreError, match="labels are read from"):
                 formats.write(read.with_status("approved"), format="coco", target=target, replace=replace)
     assert tree(source) == before and {path.name for path in source.parent.iterdir()} == {"source"}
     formats.write(read, format=format, target=tmp_path / "above/source2")
