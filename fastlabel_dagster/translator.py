@@ -99,6 +99,7 @@ class FastLabelAssetProps:
         store: the store's address as configured.
         format: name of the export format, for ``export``.
         options: options of the export, dataset or training.
+        deps: keys of the assets it is made from, as far as they are known.
         title: what people call the project; project_type, project_status: as the API says them (``image_bbox``,
             ``active``). The three are known where the assets were made from a workspace, and empty elsewhere.
     """
@@ -109,6 +110,7 @@ class FastLabelAssetProps:
     store: str = ""
     format: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    deps: tuple[dg.AssetKey, ...] = ()
     title: str = ""
     project_type: str = ""
     project_status: str = ""
@@ -174,11 +176,12 @@ class DagsterFastLabelTranslator:
     """
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
-        """The spec of one asset; dependencies are added by the caller, unless the spec already names some."""
+        """The spec of one asset. Dependencies of ``props.deps`` that it does not name are added to it."""
         named = {"project": props.project, "format": props.format or "", "name": props.name}
         own = {"fastlabel/project": props.project} if props.project else {}
         return dg.AssetSpec(
             key=self.get_asset_key(props),
+            deps=props.deps,
             description=_DESCRIPTIONS[props.part].format(**named),
             group_name=safe_name(props.project) if props.project else "fastlabel",
             kinds=set(_KINDS.get(props.part, {props.format or "folder"})),

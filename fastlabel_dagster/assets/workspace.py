@@ -81,11 +81,11 @@ class InformedTranslator(DagsterFastLabelTranslator):
     def __init__(self, translator: DagsterFastLabelTranslator | None, workspace: FastLabelWorkspace) -> None:
         self._translator = translator or DagsterFastLabelTranslator()
         self._projects = {project.slug: project for project in workspace.projects}
-        self._known: dict[tuple[str, str, str], dg.AssetSpec] = {}
+        self._known: dict[tuple[Any, ...], dg.AssetSpec] = {}
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The other translator's spec, asked for once for each asset."""
-        key = (props.project, props.part, props.name)
+        key = (props.project, props.part, props.name, props.deps)
         if key not in self._known:
             self._known[key] = self._spec(props)
         return self._known[key]
