@@ -23,6 +23,9 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, offse
 
 #: An edge is compared with so many of those that begin while it lasts; see ``SelfContact.unexamined``.
 MOST_STEPS = 20_000
+#: The longer side of a ring is cut into so many steps.
+_STEP_BITS = 31
+_STEPS = 2.0**30
 _EPSILON = 2.0**-53
 #: Shewchuk's bound for the determinant of three points, relative to the sum of its two products.
 _ERROR = (3.0 + 16.0 * _EPSILON) * _EPSILON
@@ -52,95 +55,144 @@ def self_contact(flat: FlatAnnotations, rings: Ints) -> SelfContact:
     """
     n = len(rings)
     starts, lengths = flat.ring_offsets[rings], flat.ring_offsets[rings + 1] - flat.ring_offsets[rings]
-    offsets = offsets_of(lengths)
-    coords, offsets = _without_repeats(flat.coords[ranges(starts, lengths)], offsets)
-    lengths = np.diff(offsets)
-    crosses, touches = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    unexamined = np.zeros(n, np.bool_)
+    found = SelfContact(*(np.zeros(n, np.bool_) for _ in range(3)))
+    coords, offsets = _without_repeats(flat.coords[ranges(starts, lengths)], offsets_of(lengths))
+    ring = np.repeat(np.arange(n), np.diff(offsets))
+    open_question = ~_are_stars(coords, offsets)[ring]
+    coords, ring = coords[open_question], ring[open_question]
+    offsets = offsets_of(np.bincount(ring, minlength=n))
     if not len(coords):
-        return SelfContact(crosses, touches, unexamined)
-    ring = np.repeat(np.arange(n), lengths)
-    after = np.arange(1, len(coords) + 1)
-    filled = lengths > 0
-    after[offsets[1:][filled] - 1] = offsets[:-1][filled]
-    begin, end = coords, coords[after]
-
-    _spikes(coords, after, ring, crosses)
+        return found
+    first = np.flatnonzero(np.diff(offsets))
+    first, last = offsets[first], offsets[first + 1] - 1
+    begin = coords
+    end = _following(begin, first, last)
+    _spikes(begin, end, _following(end, first, last), ring, found.crosses)
     edges = _sorted_by_sweep(begin, end, ring, offsets)
-    at = np.arange(len(edges.row) - 1)
-    step = 0
+    at, step = np.arange(len(begin)), 0
     while len(at):
         step += 1
-        at = at[at + step < len(edges.row)]
-        at = at[(edges.ring[at] == edges.ring[at + step]) & (edges.low[at + step] <= edges.high[at])]
+        at = at[at + step < len(begin)]
+        at = at[edges.begins[at + step] <= edges.ends[at]]
         if step > MOST_STEPS:
-            unexamined[edges.ring[at]] = True
+            found.unexamined[ring[edges.row[at]]] = True
             break
         # Across the sweep, the two must reach each other as well.
-        beside = at[
-            (edges.across_low[at] <= edges.across_high[at + step])
-            & (edges.across_low[at + step] <= edges.across_high[at])
-        ]
-        one, two = edges.row[beside], edges.row[beside + step]
-        apart = (after[one] != two) & (after[two] != one)
-        one, two = one[apart], two[apart]
+        other = at + step
+        beside = (edges.low[at] <= edges.high[other]) & (edges.low[other] <= edges.high[at])
+        one, two = edges.row[at[beside]], edges.row[other[beside]]
+        low, high = np.minimum(one, two), np.maximum(one, two)
+        whole = ring[one]
+        adjacent = (high - low == 1) | ((low == offsets[whole]) & (high == offsets[whole + 1] - 1))
+        one, two = one[~adjacent], two[~adjacent]
         if len(one):
             crossing, touching = _meetings(begin[one], end[one], begin[two], end[two])
-            crosses[ring[one[crossing]]] = True
-            touches[ring[one[touching]]] = True
-    return SelfContact(crosses, touches, unexamined)
+            found.crosses[ring[one[crossing]]] = True
+            found.touches[ring[one[touching]]] = True
+    return found
+
+
+def _are_stars(coords: Floats, offsets: Ints) -> Bools:
+    """bool[n]: the rings that go once round the mean of their vertices, every edge forwards: these meet nothing.
+
+    Most outlines people draw are such, and this is told in one pass; False says nothing."""
+    lengths = np.diff(offsets)
+    filled = np.flatnonzero(lengths)
+    stars = np.zeros(len(lengths), np.bool_)
+    if not len(filled):
+        return stars
+    first, last = offsets[filled], offsets[filled + 1] - 1
+    counts = lengths[filled]
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre = np.add.reduceat(coords, first, axis=0) / counts[:, None]
+        away = coords - np.repeat(centre, counts, axis=0)
+        x, y = np.ascontiguousarray(away[:, 0]), np.ascontiguousarray(away[:, 1])
+        next_x, next_y = _following(x, first, last), _following(y, first, last)
+        left, right = x * next_y, y * next_x
+        turn = left - right
+        sure = np.abs(turn) > _ERROR * (np.abs(left) + np.abs(right)) + _TINY
+    turn[~sure] = 0
+    one_way = (np.minimum.reduceat(turn, first) > 0) | (np.maximum.reduceat(turn, first) < 0)
+    rounds = np.add.reduceat((y <= 0) & (next_y > 0), first, dtype=np.int64)
+    stars[filled] = one_way & (rounds == 1)
+    return stars
+
+
+def _following(values: Floats, first: Ints, last: Ints) -> Floats:
+    """Each row's successor on its ring; rings go from ``first`` to ``last``."""
+    after = np.empty_like(values)
+    after[:-1] = values[1:]
+    after[last] = values[first]
+    return after
 
 
 def _without_repeats(coords: Floats, offsets: Ints) -> tuple[Floats, Ints]:
     """The vertices that differ from the one before them on the ring, of rings all of whose coordinates are finite."""
     lengths = np.diff(offsets)
-    finite = all_true(np.isfinite(coords[:, 0]) & np.isfinite(coords[:, 1]), offsets)
-    before = np.arange(-1, len(coords) - 1)
     filled = lengths > 0
-    before[offsets[:-1][filled]] = offsets[1:][filled] - 1
-    kept = np.repeat(finite, lengths) & (coords != coords[before]).any(axis=1) if len(coords) else np.zeros(0, np.bool_)
+    first, last = offsets[:-1][filled], offsets[1:][filled] - 1
+    before = np.empty_like(coords)
+    before[1:] = coords[:-1]
+    before[first] = coords[last]
+    kept = (coords[:, 0] != before[:, 0]) | (coords[:, 1] != before[:, 1])
+    finite = np.isfinite(coords[:, 0]) & np.isfinite(coords[:, 1])
+    if kept.all() and finite.all():
+        return coords, offsets
+    kept &= np.repeat(all_true(finite, offsets), lengths)
     ring = np.repeat(np.arange(len(lengths)), lengths)
     return coords[kept], offsets_of(np.bincount(ring[kept], minlength=len(lengths)))
 
 
 class _Edges(NamedTuple):
-    row: Ints  # the vertex each edge begins with
-    ring: Ints
-    low: Floats  # along the longer side of its ring
+    """The edges, ring by ring, in the order in which a line that moves along the ring's longer side meets them."""
+
+    row: Ints
+    """The vertex each edge begins with."""
+    begins: Ints
+    """Where along the sweep it begins, in steps so fine that two edges beside each other are never told apart; with the
+    number of the ring in front, so that edges of different rings are never beside each other."""
+    ends: Ints
+    low: Floats
+    """Its extent across the sweep, in pixels."""
     high: Floats
-    across_low: Floats
-    across_high: Floats
 
 
 def _sorted_by_sweep(begin: Floats, end: Floats, ring: Ints, offsets: Ints) -> _Edges:
-    """The edges, ring by ring, in the order in which a line that moves along the ring's longer side meets them."""
-    lows, highs = np.minimum(begin, end), np.maximum(begin, end)
     filled = np.flatnonzero(np.diff(offsets))
-    extent = np.zeros((len(offsets) - 1, 2))
-    extent[filled] = np.maximum.reduceat(highs, offsets[filled]) - np.minimum.reduceat(lows, offsets[filled])
-    upright = (extent[:, 1] > extent[:, 0])[ring]
-    low = np.where(upright, lows[:, 1], lows[:, 0])
-    row = np.lexsort((low, ring))
-    turned = upright[row]
-    lows, highs = lows[row], highs[row]
-    return _Edges(
-        row,
-        ring[row],
-        low[row],
-        np.where(turned, highs[:, 1], highs[:, 0]),
-        np.where(turned, lows[:, 0], lows[:, 1]),
-        np.where(turned, highs[:, 0], highs[:, 1]),
-    )
+    extent = np.zeros((2, len(offsets) - 1))
+    corner = np.zeros((2, len(offsets) - 1))
+    for axis in (0, 1):
+        values = np.ascontiguousarray(begin[:, axis])
+        corner[axis, filled] = np.minimum.reduceat(values, offsets[filled])
+        extent[axis, filled] = np.maximum.reduceat(values, offsets[filled]) / 2 - corner[axis, filled] / 2
+    upright = extent[1] > extent[0]
+    along = np.where(upright[ring], 1, 0)
+    rows = np.arange(len(ring))
+    here, there = begin[rows, along], end[rows, along]
+    # Rounding keeps the order: an edge that begins before another ends does so in steps as well.
+    side = np.maximum(np.where(upright, extent[1], extent[0]), np.finfo(np.float64).tiny)[ring]
+    start = np.where(upright, corner[1], corner[0])[ring] / 2
+    key = ring << _STEP_BITS
+    begins = key + ((np.minimum(here, there) / 2 - start) / side * _STEPS).astype(np.int64)
+    ends = key + ((np.maximum(here, there) / 2 - start) / side * _STEPS).astype(np.int64)
+    order = np.argsort(begins)
+    here, there = begin[rows, 1 - along], end[rows, 1 - along]
+    return _Edges(order, begins[order], ends[order], np.minimum(here, there)[order], np.maximum(here, there)[order])
 
 
-def _spikes(coords: Floats, after: Ints, ring: Ints, crosses: Bools) -> None:
-    """Mark the rings in which an edge runs back along the one before it."""
-    corner, tip = coords[after], coords[after[after]]
+def _spikes(begin: Floats, end: Floats, tip: Floats, ring: Ints, crosses: Bools) -> None:
+    """Mark the rings in which an edge, from ``end`` to ``tip``, runs back along the one before it."""
     with np.errstate(over="ignore", invalid="ignore"):
-        back = np.einsum("ij,ij->i", coords - corner, tip - corner) > 0
-    rows = np.flatnonzero(back)
-    straight = _sides(coords[rows], corner[rows], tip[rows]) == 0
-    crosses[ring[rows[straight]]] = True
+        x = (begin[:, 0] - end[:, 0]) * (tip[:, 0] - end[:, 0])
+        y = (begin[:, 1] - end[:, 1]) * (tip[:, 1] - end[:, 1])
+        sharp = ~(x + y <= 0)  # turned by more than a right angle, or too large to tell
+    rows = np.flatnonzero(sharp | ((x == 0) & (y == 0)))  # products of tiny numbers vanish
+    straight = rows[_sides(begin[rows], end[rows], tip[rows]) == 0]
+    if len(straight):
+        lows = [np.minimum(one[straight], end[straight]) for one in (begin, tip)]
+        highs = [np.maximum(one[straight], end[straight]) for one in (begin, tip)]
+        low, high = np.maximum(*lows), np.minimum(*highs)
+        crosses[ring[straight[((low <= high).all(axis=1)) & (low < high).any(axis=1)]]] = True
 
 
 def _meetings(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[Bools, Bools]:

@@ -34,17 +34,18 @@ def duplicate_boxes(flat: FlatAnnotations, *, iou: float, same_class: bool = Tru
     solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     rows, boxes, angle = rows[solid], boxes[solid], angle[solid]
     group = _groups(flat, rows, angle, same_class=same_class)
-    order = np.lexsort((boxes[:, 0], group))
-    rows, boxes, group = rows[order], boxes[order], group[order]
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    # A hair wider than it has to be: the test of the overlap below decides.
+    # A hair wider than it has to be: the overlap itself decides.
     reach = boxes[:, 0] + (1.0 - iou) * (boxes[:, 2] - boxes[:, 0]) * (1 + 1e-9) + np.spacing(np.abs(boxes[:, 0])) * 4
+    begins, ends = _in_steps(group, boxes[:, 0], reach)
+    order = np.argsort(begins)
+    rows, boxes, area, begins, ends = rows[order], boxes[order], area[order], begins[order], ends[order]
     best, partner = np.zeros(len(flat)), np.full(len(flat), -1, np.int64)
     at, step = np.arange(len(rows)), 0
     while len(at):
         step += 1
         at = at[at + step < len(rows)]
-        at = at[(group[at] == group[at + step]) & (boxes[at + step, 0] <= reach[at])]
+        at = at[begins[at + step] <= ends[at]]
         one, two = boxes[at], boxes[at + step]
         sides = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
         shared = np.prod(np.clip(sides, 0.0, None), axis=1)
@@ -55,6 +56,18 @@ def duplicate_boxes(flat: FlatAnnotations, *, iou: float, same_class: bool = Tru
             _keep_best(best, partner, pair[1], pair[0], overlap[found])
     found = np.flatnonzero(partner >= 0)
     return Duplicates(found, partner[found], best[found])
+
+
+def _in_steps(group: Ints, low: Floats, high: Floats) -> tuple[Ints, Ints]:
+    """int64[k] twice: ``low`` and ``high`` in whole steps behind the number of the group: one key to sort by. Rounding
+    keeps the order, so that a box that begins before another's reach ends does so in steps as well."""
+    if not len(group):
+        return group, group
+    bits = min(31, 62 - int(group.max()).bit_length())
+    start, side = float(low.min()) / 2, max(float(high.max()) / 2 - float(low.min()) / 2, float(np.finfo(float).tiny))
+    key = group << bits
+    steps = [((one / 2 - start) / side * 2.0 ** (bits - 1)).astype(np.int64) for one in (low, high)]
+    return key + steps[0], key + steps[1]
 
 
 def _keep_best(best: Floats, partner: Ints, later: Ints, earlier: Ints, overlap: Floats) -> None:
@@ -71,14 +84,21 @@ def _keep_best(best: Floats, partner: Ints, later: Ints, earlier: Ints, overlap:
 def _upright(flat: FlatAnnotations, rows: Ints) -> tuple[Floats, Ints]:
     """float64[k, 4]: x1, y1, x2, y2 of the boxes in a picture turned back by their angle; int64[k]: the angle, 0 to 89
     degrees."""
-    corners = flat.coords[flat.annotation_vertices[rows][:, None] + np.arange(4)]
-    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1) if len(rows) else np.empty((0, 4))
+    first = flat.annotation_vertices[rows]
+    # Corners go round from the top left, so the third one is opposite.
+    boxes = np.concatenate([flat.coords[first], flat.coords[first + 2]], axis=1) if len(rows) else np.empty((0, 4))
     with np.errstate(over="ignore", invalid="ignore"):
         whole: Ints = np.rint(flat.rotation[rows] % 360.0).astype(np.int64) % 360
     angle = whole % 90
-    turned = np.flatnonzero(flat.rotation[rows] % 90.0 != 0)  # quarter turns are upright already
+    turned = np.flatnonzero(flat.rotation[rows] != 0)
+    quarters = flat.rotation[rows[turned]] % 90.0 == 0
+    upright = turned[quarters]  # but another corner comes first
+    boxes[upright] = np.concatenate(
+        [np.minimum(boxes[upright, :2], boxes[upright, 2:]), np.maximum(boxes[upright, :2], boxes[upright, 2:])], axis=1
+    )
+    turned = turned[~quarters]
     if len(turned):
-        corner = corners[turned]
+        corner = flat.coords[first[turned][:, None] + np.arange(4)]
         centre = (corner[:, 0] + corner[:, 2]) / 2
         sides = np.stack([np.hypot(*np.moveaxis(corner[:, k] - corner[:, 0], 1, 0)) for k in (1, 3)], axis=1)
         odd = whole[turned] // 90 % 2 == 1
