@@ -27,11 +27,11 @@ class ConvertConfig(dg.Config):
 def convert_op(context: dg.OpExecutionContext, config: ConvertConfig) -> dict[str, Any]:
     """``{"read": …, "written": …}``: the reports of :func:`fastlabel_dagster.formats.read` and ``write``; what was
     dropped or altered is counted in them with the reason."""
-    from fastlabel_dagster import formats
+    from fastlabel_dagster.formats import read, write
 
     try:
-        labels = formats.read(config.source, format=config.source_format, strict=config.strict, **config.read_options)
-        report = formats.write(
+        labels = read(config.source, format=config.source_format, strict=config.strict, **config.read_options)
+        report = write(
             labels,
             format=config.target_format,
             target=config.target,

@@ -60,11 +60,11 @@ def download_images_op(
 def export_op(context: dg.OpExecutionContext, config: ExportConfig) -> dict[str, Any]:
     """The :class:`~fastlabel_dagster.formats.ExportReport` as a dictionary. An export that is current is not
     rewritten."""
-    from fastlabel_dagster import formats
+    from fastlabel_dagster.formats import write
     from fastlabel_dagster.store import ImageFolder
 
     store, labels = config.open(), config.labels()
-    report = formats.write(
+    report = write(
         labels,
         format=config.format,
         target=store.at(config.folder or config.format),

@@ -51,10 +51,10 @@ def create_tasks_op(
     A task whose name the project has already is skipped, so a run that was cut off is simply started again. A picture
     that is missing, too large or refused is quarantined with the reason; the others go on.
     """
-    from fastlabel_dagster import formats
+    from fastlabel_dagster.formats import read
 
     try:
-        labels = formats.read(config.source, format=config.format, **config.read_options)
+        labels = read(config.source, format=config.format, **config.read_options)
     except (ValueError, FileNotFoundError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     report = BulkReport()
@@ -62,8 +62,8 @@ def create_tasks_op(
         made = _create_classes(client, config.project, labels) if config.create_classes and config.annotations else []
         _create_tasks(client, config, labels, report)
     assert labels.report is not None
-    read = {"tasks": labels.report.tasks, "annotations": labels.report.annotations, "notes": labels.report.sentences()}
-    return {**report.tell(context, "tasks created", config.most_failures), "classes_created": made, "read": read}
+    found = {"tasks": labels.report.tasks, "annotations": labels.report.annotations, "notes": labels.report.sentences()}
+    return {**report.tell(context, "tasks created", config.most_failures), "classes_created": made, "read": found}
 
 
 def _create_classes(client: "FastLabelClient", project: str, labels: "Labels") -> list[str]:
