@@ -8,7 +8,7 @@ each of its elements then, so that a damaged one costs no other.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
@@ -21,8 +21,11 @@ Ints: TypeAlias = NDArray[np.int64]
 
 #: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
 PIECE_BYTES = 1_500_000
+#: The first piece is smaller: who learns from it what the others look like wants to know soon.
+_FIRST_BYTES = 2**16
 #: No element of an array, and no line, is longer than this.
 MOST_BYTES_OF_ELEMENT = 256 * 2**20
+_BYTES_AT_ONCE = 256
 _SPACE = b" \t\r\n"
 _QUOTE, _BACKSLASH, _COMMA, _OPENING, _CLOSING = b'"\\,{}'
 _CASE = 0x20  # "[" and "{" differ in this bit only, and so do "]" and "}"
@@ -42,22 +45,35 @@ class Elements(NamedTuple):
 class Piece:
     """Elements that follow each other in a file, not parsed yet.
 
-    Pieces are taken in their order: each is parsed with :meth:`elements`, or whoever reads its ``text`` otherwise says
+    Pieces are taken in their order: each is parsed with :meth:`elements`, or whoever reads its text otherwise says
     with :meth:`took` how many elements that has.
     """
 
     def __init__(
-        self, text: bytes, parse: Callable[[int], Elements], before: Piece | None, *, noun: str, lines: int = 0
+        self,
+        parts: Sequence[bytes | memoryview],
+        parse: Callable[[int], Elements],
+        before: Piece | None,
+        *,
+        noun: str,
+        lines: int = 0,
     ) -> None:
-        self.text = text
-        """JSON values with commas between them, if they are JSON; empty when there is nothing to read but problems."""
+        self._parts = parts
         self.lines = lines
-        """Of how many lines ``text`` was made, each of which is to be one element; 0: of no lines."""
+        """Of how many lines the text was made, each of which is to be one element; 0: of no lines."""
         self.noun = noun
         """What an element is called in a place: "task", "line"."""
         self._parse, self._before = parse, before
         self._first: int | None = None
         self._count: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is text to read, and not only a problem to be told."""
+        return any(self._parts)
+
+    def text(self, before: bytes = b"", behind: bytes = b"") -> bytes:
+        """The elements with commas between them, if they are JSON, and what shall stand before and behind them."""
+        return b"".join([before, *self._parts, behind])
 
     @property
     def first(self) -> int:
@@ -77,7 +93,7 @@ class Piece:
         return self.first + self._count
 
     def took(self, count: int) -> None:
-        """``text`` was read, and has so many elements."""
+        """The text was read, and has so many elements."""
         self._count = count
 
     def elements(self) -> Elements:
@@ -172,13 +188,13 @@ def _lines(file: BinaryIO, piece_bytes: int) -> Iterator[Piece]:
 def _piece_of_lines(text: bytes, first: int) -> Piece:
     bare = text.rstrip(_SPACE)
     joined = bare.replace(b"\n", b",")
-    piece = Piece(joined, lambda _: _of_lines(text, first), None, noun="line", lines=bare.count(b"\n") + 1)
+    piece = Piece([joined], lambda _: _of_lines(text, first), None, noun="line", lines=bare.count(b"\n") + 1)
     piece._first = first
     return piece
 
 
 def _parsed_piece(found: Elements, before: Piece | None = None) -> Piece:
-    return Piece(b"", lambda _: found, before, noun="")
+    return Piece([], lambda _: found, before, noun="")
 
 
 def _problem(place: str, problem: str) -> Piece:
@@ -262,11 +278,11 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
     file.read(1)
     state = _Depth()
     state.depth = 1
-    held: list[bytes] = []  # the beginning of an element whose end has not been seen
-    size, offset = 0, file.tell()
+    held: list[bytes | memoryview] = []  # the beginning of an element whose end has not been seen
+    size, offset = 0, (start := file.tell())
     late = b""
     piece: Piece | None = None
-    while block := late + file.read(piece_bytes):
+    while block := late + file.read(piece_bytes if offset > start else min(piece_bytes, _FIRST_BYTES)):
         fresh = len(block) > len(late)
         slashes = len(block) - len(block.rstrip(b"\\"))
         late = block[-slashes:] if fresh and slashes else b""
@@ -276,7 +292,7 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
         closed = int(brackets[ended[0]]) if len(ended) else -1
         if closed >= 0:
             rest = block[closed + 1 :] + late + file.read(64)
-            yield _piece_of_array(b"".join([*held, block[:closed]]), noun, piece, offset)
+            yield _piece_of_array([*held, memoryview(block)[:closed]], noun, piece, offset)
             if rest.strip(_SPACE):
                 at = offset + size + closed + 1
                 yield _problem(f"byte {at}", "something stands behind the end of the list; it is not read")
@@ -285,9 +301,9 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
         whole = whole[_closing(block, brackets[whole])]
         if len(whole):
             end = int(brackets[whole[-1]]) + 1
-            text = b"".join([*held, block[:end]])
-            yield (piece := _piece_of_array(text, noun, piece, offset))
-            offset += len(text)
+            parts = [*held, memoryview(block)[:end]]
+            yield (piece := _piece_of_array(parts, noun, piece, offset))
+            offset += sum(map(len, parts))
             held, size = [block[end:]], len(block) - end
         else:
             held.append(block)
@@ -302,13 +318,32 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
     yield _cut_off(b"".join(held) + late, noun, piece, offset)
 
 
-def _piece_of_array(text: bytes, noun: str, before: Piece | None, offset: int) -> Piece:
-    """What stands between two places of an array, commas at the ends included."""
-    bare = text.strip(_SPACE)
-    if before is not None:
-        bare = bare.removeprefix(b",")
-    # A damaged element is told with its place in the file, so that is looked for in the text as it stands there.
-    return Piece(bare, lambda first: _of_array(bare, text, noun, first, offset), before, noun=noun)
+def _piece_of_array(parts: list[bytes | memoryview], noun: str, before: Piece | None, offset: int) -> Piece:
+    """What stands between two places of an array, commas at the ends included.
+
+    The text is put together when somebody wants it, with what he wants around it: each copy of it is felt."""
+    bare = _bare(parts, comma=before is not None)
+
+    def parsed(first: int) -> Elements:
+        return _of_array(b"".join(bare), b"".join(parts), noun, first, offset)
+
+    return Piece(bare, parsed, before, noun=noun)
+
+
+def _bare(parts: list[bytes | memoryview], *, comma: bool) -> list[bytes | memoryview]:
+    """The parts without the spaces, and the one ``comma``, before the first element; nothing if that is all."""
+    bare = list(parts)
+    while bare:
+        begin = bytes(bare[0][:_BYTES_AT_ONCE])
+        rest = begin.lstrip(_SPACE)
+        comma_here = comma and rest.startswith(b",")
+        if rest and not comma_here:
+            break
+        bare[0] = memoryview(bare[0])[len(begin) - len(rest) + comma_here :]
+        comma = comma and not comma_here
+        if not bare[0]:
+            bare.pop(0)
+    return bare
 
 
 def _closing(block: bytes, positions: Ints) -> NDArray[np.bool_]:
@@ -331,7 +366,7 @@ def _unread(noun: str, before: Piece | None, offset: int, problem: str) -> Piece
     def told(number: int) -> Elements:
         return Elements([], None, number, [(f"{noun} {number} (byte {offset})", problem)])
 
-    return Piece(b"", told, before, noun=noun)
+    return Piece([], told, before, noun=noun)
 
 
 def _of_array(bare: bytes, text: bytes, noun: str, first: int, offset: int) -> Elements:

@@ -119,6 +119,10 @@ def _type_of_known(values: list[Any], field: Field) -> pa.DataType | None:
     return None
 
 
+#: What stands around the objects: Arrow reads one object a row, and this is the one.
+BEFORE, BEHIND = b'{"rows":[', b"]}"
+
+
 def columns(text: bytes, form: Form) -> list[pa.Array] | None:
     """One array per column of ``form.level``, as :func:`fastlabel_dagster.labels.reading.arrays` makes them.
 
@@ -128,12 +132,11 @@ def columns(text: bytes, form: Form) -> list[pa.Array] | None:
     that is null here is null in the text, or all of it is absent, told by the number of keys in the text.
 
     Args:
-        text: JSON objects with commas between them.
+        text: JSON objects with commas between them, and :data:`BEFORE` and :data:`BEHIND` around them.
         form: what they look like.
     """
     if len(text) > _MOST_BYTES or not _is_utf8(text):
         return None
-    text = b'{"rows":[' + text + b"]}"
     found = _parsed(text, form)
     if found is None:
         return None

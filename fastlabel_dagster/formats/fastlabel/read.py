@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +33,8 @@ _NESTED_TOO_DEEP = "it is nested too deep"
 #: Pieces that do not look like those before them, until the short way is given up.
 _MOST_REFUSED = 4
 _FEW = 64
+#: Threads that read pieces.
+_READERS = 2
 
 
 def read_fastlabel(source: Path, told: ReadTally) -> Labels:
@@ -89,8 +93,8 @@ class _Reader:
             self._derived = DerivedClasses()
         for path in files:
             file = path.relative_to(self._root).as_posix()
-            for piece in read_pieces(path):
-                table = self._regular(piece)
+            for piece, columns in self._ahead(read_pieces(path)):
+                table = self._regular(piece, columns)
                 if table is not None:
                     self._add(file, table, _Numbered(piece.noun, piece.first))
                     continue
@@ -104,14 +108,25 @@ class _Reader:
         self._told.found(self._tasks, self._annotations)
         return Labels(self._spool, self._derived.table() if self._derived else classes, origin={"format": "fastlabel"})
 
-    def _regular(self, piece: Piece) -> pa.Table | None:
+    def _ahead(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, list[pa.Array] | None]]:
+        """The pieces in their order, with the columns of those that look like the ones before them.
+
+        Arrow reads some pieces ahead in other threads, for it does not hold up Python meanwhile."""
+        waiting: deque[tuple[Piece, Future[list[pa.Array] | None] | None]] = deque()
+        with ThreadPoolExecutor(_READERS) as readers:
+            for piece in pieces:
+                form = self._form if piece else None
+                waiting.append((piece, None if form is None else readers.submit(_columns, piece, form)))
+                while waiting and (len(waiting) > _READERS or self._form is None):
+                    yield _arrived(waiting.popleft())
+            while waiting:
+                yield _arrived(waiting.popleft())
+
+    def _regular(self, piece: Piece, columns: list[pa.Array] | None) -> pa.Table | None:
         """The tasks of a piece, if they look like those before them."""
-        if self._form is None or not piece.text:
-            return None
-        columns = regular.columns(piece.text, self._form)
         if columns is None:
+            self._refused += bool(piece) and self._form is not None
             self._form = None
-            self._refused += 1
             return None
         table = pa.Table.from_arrays(columns, schema=TASKS)
         if piece.lines not in (0, table.num_rows) or _nameless(table):
@@ -245,6 +260,17 @@ def _no_task(value: Any) -> str:
     if not isinstance(value, dict):
         return f"it is no object but {type(value).__name__}"
     return "" if "id" in value or "name" in value else "it has neither id nor name, so it is no task"
+
+
+def _columns(piece: Piece, form: regular.Form) -> list[pa.Array] | None:
+    return regular.columns(piece.text(regular.BEFORE, regular.BEHIND), form)
+
+
+def _arrived(
+    waiting: tuple[Piece, Future[list[pa.Array] | None] | None],
+) -> tuple[Piece, list[pa.Array] | None]:
+    piece, columns = waiting
+    return piece, None if columns is None else columns.result()
 
 
 def _nameless(table: pa.Table) -> bool:
