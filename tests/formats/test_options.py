@@ -110,6 +110,22 @@ def test_the_table_is_looked_at_without_arrow() -> None:
 
 
 @pytest.mark.parametrize(
+    ("format", "option"), [("yolo", "classes"), ("semantic_masks", "classes"), ("coco_panoptic", "stuff")]
+)
+def test_classes_nobody_has_are_told(bench, format, option) -> None:
+    task = bench.task("a.jpg", bench.shape("bbox", [1, 2, 30, 40], "new"), bench.shape("bbox", [40, 2, 50, 40]))
+    classes = [bench.klass("dog"), bench.klass("never drawn", 2)]
+    content = bench.labels(task, classes=classes)
+    target = bench.folder / "out"
+    asked = {option: ["dgo", "new", "never drawn", "dog"]}
+    report = formats.write(content, format=format, target=target, **asked)
+    told = [(note.type, note.count, note.examples) for note in report.noticed if "names a class" in note.reason]
+    assert told == [("class", 1, ("dgo",))]
+    fine = formats.write(content, format=format, target=target, **{option: asked[option][1:]})
+    assert not [note for note in fine.noticed if "names a class" in note.reason]
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--to", "yolo", "--option", "task=sgement"], "one of detect, segment, pose, obb"),

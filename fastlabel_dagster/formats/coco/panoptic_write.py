@@ -19,6 +19,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastlabel_dagster.formats.asked_classes import tell_of_unknown
 from fastlabel_dagster.formats.attributes import read_attributes, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.coco.write import (
@@ -67,6 +68,7 @@ def write_panoptic(
         raise ValueError(f"stuff is a list of class values, not {stuff!r}")
     pictures = list_pictures(labels, images, tally, unique_stem=True)
     tell_of_sizes(pictures, tally)
+    tell_of_unknown("stuff", stuff, labels, tally)
     categories = Categories(labels.classes)
     extras = extras_of(labels)
     amorphous = {*stuff, *(value for value, extra in extras.items() if extra.get("isthing") == 0)}

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.batches import task_batches
+from fastlabel_dagster.formats.asked_classes import values_of
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.shapes import SHAPES
-from fastlabel_dagster.labels.ragged import Bools, Ints, one_array
+from fastlabel_dagster.labels.ragged import Bools, Ints
 from fastlabel_dagster.labels.tables import Labels
 
 
@@ -36,7 +36,7 @@ class MaskClasses:
         if order == "project":
             values = [value for value, about in self._about.items() if not about.types or _has_area(about)]
         elif order == "sorted":
-            values = sorted(_values_of(labels))
+            values = sorted(values_of(labels))
         elif isinstance(order, list | tuple):
             values = list(order)
         else:
@@ -96,11 +96,3 @@ class MaskClasses:
 
 def _has_area(category: Category) -> bool:
     return any(kind in SHAPES for kind in category.types)
-
-
-def _values_of(labels: Labels) -> set[str]:
-    found: set[str] = set()
-    for tasks in task_batches(labels, ["annotations"]):
-        values = pc.struct_field(pc.list_flatten(one_array(tasks["annotations"])), "value")
-        found.update(value for value in pc.unique(values).to_pylist() if value is not None)
-    return found

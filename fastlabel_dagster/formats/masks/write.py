@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from fastlabel_dagster.formats.asked_classes import tell_of_unknown
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.masks.classes import MaskClasses
 from fastlabel_dagster.formats.masks.deflate import packed_runs
@@ -102,6 +103,8 @@ def write_masks(
     pictures = list_pictures(labels, images, tally, unique_stem=True, safe=None if mask_folder else _beside_images)
     listed = _drawable(pictures, tally)
     known = MaskClasses(labels, classes)
+    if known.fixed:
+        tell_of_unknown("classes", known.values, labels, tally)
     wide = not instances and len(known) - 1 + start_index >= MOST
     plan = _Plan(instances, pictures, listed, known, colors, start_index, pixels, mask_folder, wide)
     index_name = INSTANCE_INDEX if instances else SEMANTIC_INDEX

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
+from fastlabel_dagster.formats.asked_classes import tell_of_unknown
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
@@ -84,6 +85,7 @@ def write_yolo(
     for row in np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist():
         parts[row] = None
         tally.note("dropped", _NO_SIZE, IMAGE, 1, [pictures.names[row]])
+    tell_of_unknown("classes", wanted or (), labels, tally)
     categories = Categories(labels.classes if wanted is None else _chosen(labels.classes, wanted))
     keypoint_count = max((category.keypoint_count for category in categories), default=0) if task == "pose" else 0
     paths = [None if part is None else "annotations/" if darknet else f"labels/{part}/" for part in parts]
