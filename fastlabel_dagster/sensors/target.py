@@ -100,7 +100,13 @@ class Target:
         return {"asset_selection": selection}
 
     def request(
-        self, context: dg.SensorEvaluationContext, project: str, run_key: str, tags: Mapping[str, str]
+        self,
+        context: dg.SensorEvaluationContext,
+        project: str,
+        run_key: str,
+        tags: Mapping[str, str],
+        *,
+        partition_key: str | None = None,
     ) -> dg.RunRequest:
         """One run for one project."""
         extra: dict[str, Any] = {}
@@ -111,7 +117,9 @@ class Target:
             if definitions is not None:
                 selection = project_selection(project, training=self._training)
                 extra["asset_selection"] = sorted(selection.resolve(definitions.asset_graph))
-        return dg.RunRequest(run_key=run_key, tags={"fastlabel/project": project, **tags}, **extra)
+        return dg.RunRequest(
+            run_key=run_key, partition_key=partition_key, tags={"fastlabel/project": project, **tags}, **extra
+        )
 
 
 def sensor_of(

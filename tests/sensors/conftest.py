@@ -52,6 +52,7 @@ class Daemon:
         """One tick. With ``crash`` the daemon dies after launching and before it has stored the cursor."""
         context = dg.build_sensor_context(
             instance=self.instance,
+            instance_ref=self.instance.get_ref() if self.instance.is_persistent else None,
             cursor=self.cursor,
             resources={self.resource_key: self.resource},
             definitions=self.definitions,

@@ -1,0 +1,146 @@
+"""The workspace sensor: partitions in step with the projects, a run for a new one, an observation for a changed one."""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+import pytest
+
+from fastlabel_dagster.partitions import project_partitions
+from fastlabel_dagster.sensors import build_workspace_sensor
+
+PROJECTS = project_partitions("projects_of_this_test")
+
+
+@dg.asset(partitions_def=PROJECTS)
+def report() -> None: ...
+
+
+PER_PROJECT = dg.define_asset_job("per_project", [report])
+
+
+@pytest.fixture
+def instance(tmp_path):
+    """An instance on disk: Dagster checks the partitions of run requests against no other."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def tick(daemon, instance):
+    """Ticks as the daemon does, which also carries out what is asked about partitions."""
+
+    def tick(sensor, **more):
+        daemon.definitions = dg.Definitions(assets=[report], jobs=[PER_PROJECT], sensors=[sensor])
+        result = daemon.tick(sensor, **more)
+        for request in result.dynamic_partitions_requests or []:
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+            else:
+                for key in request.partition_keys:
+                    instance.delete_dynamic_partition(request.partitions_def_name, key)
+        return result
+
+    return tick
+
+
+def partitions(instance):
+    return sorted(instance.get_dynamic_partitions("projects_of_this_test"))
+
+
+def add(sandbox, *slugs, **more):
+    return [sandbox.state.create_project(slug, type="image_bbox", **more) for slug in slugs]
+
+
+def test_each_project_has_a_partition_and_repeating_adds_none(tick, sandbox, instance):
+    watch = build_workspace_sensor(PROJECTS)
+    tick(watch)
+    assert partitions(instance) == ["street-scenes"]
+    add(sandbox, "harbour", "airport_2")
+    tick(watch)
+    assert partitions(instance) == ["airport_2", "harbour", "street-scenes"]
+    result = tick(watch)
+    assert not result.dynamic_partitions_requests and "3 project(s)" in result.skip_message
+
+
+def test_a_new_project_launches_one_run_in_its_partition(tick, daemon, sandbox, instance):
+    watch = build_workspace_sensor(PROJECTS, job=PER_PROJECT)
+    tick(watch)
+    assert daemon.launched == {}
+    (project_id,) = add(sandbox, "harbour")
+    tick(watch, crash=True)
+    for _ in range(3):
+        tick(watch)
+    (request,) = daemon.launched.values()
+    assert request.partition_key == "harbour" and request.run_key == f"fastlabel/harbour/project/{project_id}"
+
+
+def test_projects_of_the_first_tick_launch_runs_only_when_asked(tick, daemon, sandbox):
+    add(sandbox, "harbour")
+    watch = build_workspace_sensor(PROJECTS, job=PER_PROJECT, first_tick="backfill")
+    for _ in range(3):
+        tick(watch)
+    assert {request.partition_key for request in daemon.launched.values()} == {"harbour", "street-scenes"}
+
+
+def test_a_partition_goes_only_when_wanted_and_twice_not_seen(tick, daemon, sandbox, instance):
+    (project_id,) = add(sandbox, "harbour")
+    keeping, deleting = build_workspace_sensor(PROJECTS), build_workspace_sensor(PROJECTS, delete=True)
+    tick(keeping)
+    sandbox.state.projects.delete(project_id)
+    for _ in range(3):
+        tick(keeping)
+    assert partitions(instance) == ["harbour", "street-scenes"]
+    tick(deleting)
+    assert partitions(instance) == ["harbour", "street-scenes"]
+    tick(deleting)
+    assert partitions(instance) == ["street-scenes"]
+    gone = [event for event in daemon.events if isinstance(event, dg.AssetObservation)]
+    assert [(event.asset_key.path[-1], event.metadata["status"].value) for event in gone] == [("harbour", "gone")]
+
+
+def test_a_changed_project_is_told_of_once(tick, daemon, sandbox):
+    (project_id,) = add(sandbox, "harbour", name="Harbour")
+    watch = build_workspace_sensor()
+    tick(watch)
+    sandbox.state.projects.update(project_id, {"name": "The old harbour"})
+    for _ in range(3):
+        tick(watch)
+    (event,) = daemon.events
+    assert event.asset_key == dg.AssetKey(["fastlabel", "harbour"])
+    assert event.metadata["name"].value == "The old harbour"
+
+
+def test_only_selected_projects_count(tick, sandbox, instance):
+    add(sandbox, "harbour-day", "harbour-night", "airport")
+    tick(build_workspace_sensor(PROJECTS, selector={"globs": ["harbour-*"], "exclude": ["*-night"]}))
+    assert partitions(instance) == ["harbour-day"]
+
+
+def test_partitions_and_runs_of_a_tick_are_bounded_and_none_is_lost(make_vendor, make_daemon, instance):
+    projects = [
+        {"id": f"id-{n}", "slug": f"p-{n:03}", "name": "P", "type": "t", "status": "active"} for n in range(230)
+    ]
+    watch = build_workspace_sensor(PROJECTS, job=PER_PROJECT, first_tick="backfill")
+    daemon = make_daemon(
+        resource=make_vendor(lambda path, query: projects).resource(),
+        definitions=dg.Definitions(assets=[report], jobs=[PER_PROJECT], sensors=[watch]),
+    )
+    for _ in range(6):
+        result = daemon.tick(watch)
+        added = [key for one in result.dynamic_partitions_requests or [] for key in one.partition_keys]
+        assert len(added) <= 100 and len(result.run_requests) <= 50
+        instance.add_dynamic_partitions(PROJECTS.name, added)
+    assert len(partitions(instance)) == 230
+    assert len(daemon.launched) == 230
+    assert len(json.dumps(daemon.cursor, ensure_ascii=False).encode()) < 20_000
+
+
+def test_an_error_is_told_and_everything_kept(tick, daemon, sandbox, instance):
+    watch = build_workspace_sensor(PROJECTS, delete=True)
+    tick(watch)
+    sandbox.fail("GET projects", times=3, status=500)
+    for _ in range(3):
+        assert "ServerError" in tick(watch).skip_message
+    assert partitions(instance) == ["street-scenes"]
