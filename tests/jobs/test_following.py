@@ -37,7 +37,7 @@ def evaluation(requests_of, client, store):
 
 def test_a_job_that_completes(time, client, evaluation):
     seen = []
-    result = time.follow(client, EVALUATION, evaluation, poll_seconds=10, progress=lambda job: seen.append(job))
+    result = time.follow(client, EVALUATION, evaluation, poll_seconds=10, progress=seen.append)
     assert (result.outcome, result.problem) == ("completed", "")
     assert result.job["mAP"] > 0 and [job["status"] for job in seen] == ["in_progress", "completed"]
     # half as long again each time, and no longer than needed: an evaluation takes two minutes here

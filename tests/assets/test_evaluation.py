@@ -1,0 +1,262 @@
+"""The newest model is measured, once for each dataset, and the gate decides what may follow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.sandbox import Sandbox
+
+SLUG = "street-scenes"
+FAST = {"poll_seconds": 0.05}
+TRAINING = {"base_model": "fastlabel_object_detection_light", "epoch": 3, "wait": "run", **FAST}
+GATE = {"mAP": {"no_worse_than": 0.01}}
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path):
+    """Jobs of minutes are over in tenths of a second."""
+    with Sandbox(tmp_path / "sandbox", speed=4000.0) as sandbox:
+        yield sandbox
+
+
+class Loop:
+    """A project with training, evaluation and auto-annotation."""
+
+    def __init__(self, sandbox, instance, store, **options):
+        self.sandbox, self.instance, self.store = sandbox, instance, store
+        given = {"training": TRAINING, "evaluation": {"gate": GATE, **FAST}, "auto_annotation": {**FAST}, **options}
+        self.assets = build_fastlabel_project_assets(SLUG, store=store, exports=[], dataset="street", **given)
+        resource = FastLabelResource(
+            access_token=sandbox.token, base_url=sandbox.url, step_retries=1, step_retry_seconds=0
+        )
+        self.definitions = dg.Definitions(assets=self.assets, resources={"fastlabel": resource})
+
+    def run(self, *parts, **how):
+        """All assets, or some of them with their checks."""
+        definitions = self.definitions
+        how.setdefault("raise_on_error", False)
+        if not parts:
+            job = definitions.resolve_implicit_global_asset_job_def()
+        else:
+            keys = dg.AssetSelection.assets(*(dg.AssetKey([SLUG, part]) for part in parts))
+            alone = dg.Definitions(jobs=[dg.define_asset_job("some", keys)])
+            job = dg.Definitions.merge(definitions, alone).resolve_job_def("some")
+        return job.execute_in_process(instance=self.instance, **how)
+
+    def metadata(self, part):
+        event = self.instance.get_latest_materialization_event(dg.AssetKey([SLUG, part]))
+        return {
+            name: value.records if isinstance(value, dg.TableMetadataValue) else value.value
+            for name, value in event.asset_materialization.metadata.items()
+        }
+
+    def jobs(self, kind):
+        return len(self.sandbox.state.jobs.listed(kind))
+
+    def approve(self, count):
+        self.sandbox.state.approve(SLUG, count)
+
+
+def checks(result):
+    return {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+
+
+def made(result):
+    return {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+
+
+@pytest.fixture
+def make(sandbox, instance, tmp_path, fill_project):
+    def make(**options):
+        if not sandbox.state.summary()["projects"]:
+            fill_project(sandbox.state, tasks=20)
+        return Loop(sandbox, instance, tmp_path / "store", **options)
+
+    return make
+
+
+def test_the_whole_way_and_once_more_for_nothing(make):
+    loop = make()
+    first = loop.run()
+    assert first.success, first
+    assert {"training", "model", "evaluation", "auto_annotation"} <= made(first)
+    assert checks(first)["gate"] and checks(first)["training_succeeded"] and checks(first)["evaluation_succeeded"]
+    model, evaluation = loop.metadata("model"), loop.metadata("evaluation")
+    assert (model["model_name"], model["model_classes"]) == ("street-1", ["car", "person"])
+    published = loop.metadata("dataset")
+    assert (model["dataset"], model["dataset_version"]) == ("street", published["dataset_version"])
+    assert (model["labels_version"], model["labels_digest"]) == (0, loop.metadata("labels")["labels_digest"])
+    (job,) = loop.sandbox.state.jobs.listed("evaluation")
+    assert [evaluation[name] for name in ("mAP", "recall", "precision", "f1")] == [
+        job[name] for name in ("mAP", "recall", "precision", "f1")
+    ]
+    assert (evaluation["job_id"], evaluation["job_kind"], evaluation["job_status"]) == (
+        job["id"],
+        "evaluation",
+        "completed",
+    )
+    assert (evaluation["model_name"], evaluation["model_id"]) == ("street-1", model["model_id"])
+    assert evaluation["submitted"] is True and evaluation["labels_version"] == 0
+    again = loop.run()
+    assert again.success
+    assert [loop.jobs(kind) for kind in ("training", "evaluation", "auto_annotation")] == [1, 1, 0]
+    assert loop.metadata("evaluation")["submitted"] is False and job["id"] in loop.metadata("evaluation")["reason"]
+    # every picture of this project has annotations: there is nothing to annotate, and it says so
+    assert "without annotations" in loop.metadata("auto_annotation")["reason"]
+
+
+def test_a_model_that_misses_the_gate_annotates_nothing(make, sandbox):
+    loop = make()
+    sandbox.state.next_metrics(mAP=0.7)
+    assert loop.run().success
+    sandbox.state.next_metrics(mAP=0.6)
+    sandbox.state.add_tasks(SLUG, [{"name": "new.jpg"}])
+    loop.approve(2)
+    second = loop.run()
+    assert not second.success and checks(second)["gate"] is False
+    assert "evaluation" in made(second) and "auto_annotation" not in made(second)
+    evaluation = loop.metadata("evaluation")
+    assert (evaluation["gate_passed"], evaluation["model_name"]) == (False, "street-2")
+    assert "no more than 0.01 below the previous model's 0.7" in evaluation["gate_verdict"]
+    rows = [(row.data["model"], row.data["mAP"]) for row in evaluation["models"]]
+    assert rows == [("street-2", 0.6), ("street-1", 0.7)]
+    # a step that is started by hand looks for itself
+    alone = loop.run("auto_annotation")
+    assert alone.success and made(alone) == set() and loop.jobs("auto_annotation") == 0
+    (seen,) = loop.instance.fetch_observations(dg.AssetKey([SLUG, "auto_annotation"]), limit=1).records
+    assert "has not passed the gate" in seen.asset_observation.metadata["reason"].value
+    config = {"ops": {"street_scenes_auto_annotation": {"config": {"despite_gate": True}}}}
+    assert loop.run("auto_annotation", run_config=config).success and loop.jobs("auto_annotation") == 1
+    # the next model is compared with the one before it
+    loop.approve(1)
+    sandbox.state.next_metrics(mAP=0.6)
+    third = loop.run()
+    assert checks(third)["gate"] is True and "auto_annotation" in made(third)
+
+
+def test_at_least_holds_for_the_first_model_too(make, sandbox):
+    loop = make(evaluation={"gate": {"recall": {"at_least": 0.9}}, **FAST})
+    assert checks(loop.run())["gate"] is False
+
+
+def test_without_a_gate_every_model_goes_on(make):
+    loop = make(evaluation=FAST)
+    result = loop.run()
+    assert result.success and "gate" not in checks(result) and "auto_annotation" in made(result)
+
+
+def test_a_failed_evaluation_is_a_failed_check_and_the_next_run_tries_again(make, sandbox):
+    loop = make()
+    sandbox.state.fail_next("evaluation")
+    first = loop.run()
+    assert not first.success and "evaluation" not in made(first)
+    key = dg.AssetKey([SLUG, "evaluation"])
+    notes = [one.asset_observation.metadata for one in loop.instance.fetch_observations(key, limit=9).records]
+    assert [one["job_outcome"].value for one in notes if "job_outcome" in one] == ["failed"]
+    assert loop.run().success and loop.jobs("evaluation") == 2
+    assert loop.jobs("training") == 1
+
+
+def test_evaluation_needs_a_model(make):
+    loop = make(training={**TRAINING, "wait": "sensor"})
+    loop.run("labels", "images", "dataset")
+    result = loop.run("evaluation")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "no model of street-scenes yet" in failure.step_failure_data.user_failure_data.description
+
+
+def test_left_to_the_sensor_the_step_submits_and_yields_nothing(make):
+    loop = make()
+    assert loop.run("labels", "images", "dataset", "training", "model").success
+    sensed = make(evaluation={"gate": GATE, "wait": "sensor", "iou_threshold": 0.7}, auto_annotation={"wait": "sensor"})
+    result = sensed.run("evaluation", "auto_annotation")
+    assert result.success and made(result) == set()
+    (record,) = sensed.instance.fetch_observations(dg.AssetKey([SLUG, "evaluation"]), limit=5).records
+    told = {name: value.value for name, value in record.asset_observation.metadata.items()}
+    assert (told["job_kind"], told["submitted"], told["wait"]) == ("evaluation", True, "sensor")
+    assert told["gate"] == {"mAP": {"no_worse_than": 0.01}, "compare_with": "previous"}
+    assert told["iou_threshold"] == 0.7 and told["labels_version"] == 0
+    (job,) = sensed.sandbox.state.jobs.listed("evaluation")
+    assert job["id"] == told["job_id"] and job["iouThreshold"] == 0.7
+
+
+def test_other_settings_are_another_evaluation(make):
+    assert make().run("labels", "images", "dataset", "training", "model").success
+    for options in ({}, {}, {"confidence_threshold": 0.6}, {"use_dataset_test": True}, {}):
+        assert make(evaluation={**FAST, **options}).run("evaluation").success
+    assert make().jobs("evaluation") == 3
+
+
+@pytest.mark.parametrize("when", ["while it polls", "while it submits"])
+def test_a_cancelled_run_stops_and_the_next_one_attaches(make, sandbox, capfd, when):
+    loop = make()
+    assert loop.run("labels", "images", "dataset", "training", "model").success
+    sandbox.state.clock.set_speed(0)  # from here on nothing ends
+    key = dg.AssetKey([SLUG, "evaluation"])
+
+    def cancel():
+        while not loop.jobs("evaluation"):
+            time.sleep(0.01)
+        while when == "while it polls" and not loop.instance.fetch_observations(key, limit=1).records:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    with pytest.raises((dg.DagsterExecutionInterruptedError, KeyboardInterrupt)):
+        loop.run("evaluation", raise_on_error=True)
+    canceller.join()
+    said = "goes on in FastLabel, whose API cannot cancel it" in capfd.readouterr().err
+    assert said == (when == "while it polls")
+    sandbox.state.clock.set_speed(4000)
+    assert loop.run("evaluation").success
+    assert loop.jobs("evaluation") == 1 and loop.metadata("evaluation")["submitted"] is False
+
+
+def test_a_run_that_gives_up_says_that_the_job_goes_on(make, sandbox, failure_text):
+    loop = make(evaluation={**FAST, "give_up_after_hours": 0.0001})
+    assert loop.run("labels", "images", "dataset", "training", "model").success
+    sandbox.state.clock.set_speed(0)
+    result = loop.run("evaluation")
+    assert not result.success and "goes on by itself" in failure_text(result)
+
+
+def test_a_model_annotates_new_tasks_once(make, sandbox):
+    loop = make()
+    state = sandbox.state
+    seed = sandbox.state.task_ids(SLUG)[0]
+    picture = state.files.path(str(state.tasks.file_of(seed))).read_bytes()
+    state.add_tasks(
+        SLUG, [{"name": "new-1.jpg"}, {"name": "new-2.jpg"}], dict.fromkeys(["new-1.jpg", "new-2.jpg"], picture)
+    )
+    assert loop.run().success
+    told = loop.metadata("auto_annotation")
+    assert (told["untouched_tasks"], told["annotated_tasks"], told["model_name"]) == (2, 2, "street-1")
+    assert told["submitted"] is True and loop.jobs("auto_annotation") == 1
+    # the model found nothing in them (they are still untouched): it is not asked again
+    assert loop.run().success
+    told = loop.metadata("auto_annotation")
+    assert told["submitted"] is False and "has seen these tasks" in told["reason"] and loop.jobs("auto_annotation") == 1
+    # a new task it has not seen
+    state.add_tasks(SLUG, [{"name": "new-3.jpg"}], {"new-3.jpg": picture})
+    assert loop.run("auto_annotation").success
+    assert loop.jobs("auto_annotation") == 2 and loop.metadata("auto_annotation")["untouched_tasks"] == 3
+
+
+def test_work_of_people_is_left_alone(make, sandbox):
+    loop = make(auto_annotation={**FAST, "status": ["registered", "sent_back"]})
+    sandbox.state.add_tasks(SLUG, [{"name": "empty.jpg", "status": "approved"}])
+    assert loop.run().success and loop.jobs("auto_annotation") == 0
+    assert (
+        "no task of street-scenes without annotations is registered or sent_back"
+        in (loop.metadata("auto_annotation")["reason"])
+    )
