@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from fastlabel_dagster.labels import Labels
     from fastlabel_dagster.project import build_fastlabel_project
     from fastlabel_dagster.resource import FastLabelResource
-    from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_jobs_sensor
+    from fastlabel_dagster.sensors import (
+        build_approval_sensor,
+        build_import_sensor,
+        build_jobs_sensor,
+        build_quality_sensor,
+        build_workspace_sensor,
+    )
     from fastlabel_dagster.store import S3Options, open_store
     from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
     from fastlabel_dagster.translator import DagsterFastLabelTranslator
@@ -39,6 +45,8 @@ _HOMES = {
     "build_fastlabel_project_assets": "fastlabel_dagster.assets",
     "build_import_sensor": "fastlabel_dagster.sensors",
     "build_jobs_sensor": "fastlabel_dagster.sensors",
+    "build_quality_sensor": "fastlabel_dagster.sensors",
+    "build_workspace_sensor": "fastlabel_dagster.sensors",
     "download_images": "fastlabel_dagster.sync",
     "open_store": "fastlabel_dagster.store",
     "publish_dataset": "fastlabel_dagster.sync",
@@ -61,6 +69,8 @@ __all__ = [
     "build_fastlabel_project_assets",
     "build_import_sensor",
     "build_jobs_sensor",
+    "build_quality_sensor",
+    "build_workspace_sensor",
     "download_images",
     "formats",
     "labels",

@@ -131,3 +131,118 @@ def test_names_are_safe_and_differ():
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         sensor(every=0)
+
+
+def test_a_cursor_of_the_first_release_goes_on_with_its_batches(daemon, sandbox):
+    sandbox.state.approve("street-scenes", 8)
+    daemon.cursor = json.dumps({"v": 1, "kind": "approvals", "epoch": "0123456789ab", "baseline": 5, "batch": 3})
+    assert "3 of 5" in daemon.tick(sensor()).skip_message
+    sandbox.state.approve("street-scenes", 2)
+    (request,) = daemon.tick(sensor()).run_requests
+    assert request.run_key == "fastlabel/street-scenes/approved/0123456789ab/4"
+
+
+def test_several_projects_have_counts_and_batches_of_their_own(daemon, sandbox):
+    sandbox.state.create_project("harbour", type="image_all")
+    sandbox.state.add_tasks("harbour", [{"name": f"{number}.jpg"} for number in range(10)])
+    watch = build_approval_sensor(["street-scenes", "harbour", "nowhere"], every=5, job="retrain")
+    daemon.tick(watch)
+    sandbox.state.approve("street-scenes", 3)
+    sandbox.state.approve("harbour", 5)
+    (request,) = daemon.tick(watch).run_requests
+    assert request.tags["fastlabel/project"] == "harbour"
+    sandbox.state.approve("street-scenes", 2)
+    (request,) = daemon.tick(watch).run_requests
+    assert request.tags["fastlabel/project"] == "street-scenes"
+    assert [event.asset_key.path[-1] for event in daemon.told("polling_healthy") if not event.passed] == ["nowhere"]
+
+
+def share(**more):
+    return build_approval_sensor("street-scenes", **{"share": 0.5, "job": "retrain", **more})
+
+
+def runs_after(daemon, watch, ticks=5):
+    for _ in range(ticks):
+        daemon.tick(watch)
+    return len(daemon.launched)
+
+
+def test_a_share_fires_when_it_is_reached_and_again_only_after_it_was_lost(daemon, sandbox):
+    assert runs_after(daemon, share()) == 0
+    ids = sandbox.state.approve("street-scenes", 14)
+    assert runs_after(daemon, share()) == 0  # 14 of 30
+    ids += sandbox.state.approve("street-scenes", 1)
+    assert runs_after(daemon, share()) == 1
+    sandbox.state.approve("street-scenes", 5)
+    assert runs_after(daemon, share()) == 1
+    sandbox.state.add_tasks("street-scenes", [{"name": f"new-{number}.jpg"} for number in range(30)])
+    assert runs_after(daemon, share()) == 1  # 20 of 60
+    sandbox.state.approve("street-scenes", 10)
+    assert runs_after(daemon, share()) == 2
+
+
+def test_a_share_reached_before_the_first_tick_counts_only_when_asked(make_daemon, sandbox):
+    sandbox.state.approve("street-scenes", 20)
+    assert runs_after(make_daemon(), share()) == 0
+    assert runs_after(make_daemon(), share(first_tick="backfill")) == 1
+
+
+def test_new_tasks_between_the_two_counts_do_not_fire_a_share(daemon, sandbox):
+    tasks = [{"name": f"new-{number}.jpg", "status": "approved"} for number in range(40)]
+    more = [{"name": f"more-{number}.jpg"} for number in range(200)]
+    daemon.tick(share())  # counts the approved: 0
+    daemon.tick(share())  # counts all: 30
+    sandbox.state.add_tasks("street-scenes", tasks)
+    sandbox.state.add_tasks("street-scenes", more)
+    assert runs_after(daemon, share()) == 0  # 40 of the 30 there were, 40 of the 270 there are
+
+
+def test_both_conditions_must_hold(daemon, sandbox):
+    watch = share(every=5)
+    assert runs_after(daemon, watch) == 0
+    sandbox.state.approve("street-scenes", 10)
+    assert runs_after(daemon, watch) == 0  # ten new ones, but a third of all
+    sandbox.state.approve("street-scenes", 6)
+    assert runs_after(daemon, watch) == 1
+    sandbox.state.approve("street-scenes", 4)
+    assert runs_after(daemon, watch) == 1  # two thirds of all, but four new ones
+    sandbox.state.approve("street-scenes", 1)
+    assert runs_after(daemon, watch) == 2
+
+
+def test_a_share_costs_one_request_a_tick_too(make_vendor, make_daemon):
+    vendor = make_vendor(lambda path, query: 10)
+    daemon = make_daemon(resource=vendor.resource())
+    for tick in range(1, 7):
+        daemon.tick(share())
+        assert vendor.asked["street-scenes"] == tick
+
+
+def test_only_tasks_of_the_wanted_state_and_tags_count(daemon, sandbox):
+    watch = build_approval_sensor(
+        "street-scenes", every=2, status=None, external_status="approved", task_tags=["night"], job="retrain"
+    )
+    daemon.tick(watch)
+    ids = sandbox.state.task_ids("street-scenes")
+    sandbox.state.set_status(ids[:3], externalStatus="approved")
+    sandbox.state.set_status(ids[3:6], "approved")
+    sandbox.state.update_task(ids[5], tags=["night"])
+    assert daemon.tick(watch).run_requests == []
+    for task in ids[:2]:
+        sandbox.state.update_task(task, tags=["night"])
+    (request,) = daemon.tick(watch).run_requests
+    assert request.tags["fastlabel/trigger"] == "2 newly externally approved, tagged night"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "every=, share= or both"),
+        ({"share": 0}, "above 0"),
+        ({"share": 1.5}, "at most 1"),
+        ({"share": 0.5, "status": None}, "needs status="),
+    ],
+)
+def test_conditions_that_make_no_sense_are_refused(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        build_approval_sensor("street-scenes", job="retrain", **wrong)
