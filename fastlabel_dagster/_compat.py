@@ -52,14 +52,16 @@ def component_spec(*, produces: Sequence[str], **known: Any) -> dg.ComponentType
     return dg.ComponentTypeSpec(**known)
 
 
-def materialized_in_run(instance: dg.DagsterInstance, run_id: str) -> frozenset[dg.AssetKey]:
-    """The assets that a run has materialized so far.
+def materialized_in_run(instance: dg.DagsterInstance, run_id: str) -> frozenset[tuple[dg.AssetKey, str | None]]:
+    """The assets that a run has materialized so far, each with its partition, or None.
 
     ``DagsterInstance.all_logs`` is not marked public; the public look-ups go by asset, not by run.
     """
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     found = (entry.dagster_event for entry in entries)
-    return frozenset(event.asset_key for event in found if event is not None and event.asset_key is not None)
+    return frozenset(
+        (event.asset_key, event.partition) for event in found if event is not None and event.asset_key is not None
+    )
 
 
 def function_of_step(definition: dg.AssetsDefinition) -> Callable[..., Any]:

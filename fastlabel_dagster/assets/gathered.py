@@ -126,15 +126,30 @@ def run_parts(
     *,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     selected: Collection[dg.AssetKey] | None = None,
+    done: Collection[dg.AssetKey] | None = None,
+    told: bool = False,
 ) -> Iterator[Any]:
     """Run the parts that a run selects, one after the other, and yield their results as each is done.
 
     A part that fails, or one of whose blocking checks fails, keeps those from running that are made from it; the others
     go on, and the first failure is raised at the end. When a step is tried again, parts that this run has materialized
     already are left alone. What a part makes beside the selected assets is logged as materialized.
+
+    Args:
+        options: see :class:`GatheredConfig`.
+        selected: the assets to make; None: those the run selects. done: those that need not be made again; None: those
+            that an earlier attempt of the step has materialized.
+        told: put the results of checks into the metadata, where Dagster does not take them as checks.
+
+    Raises:
+        Exception: of the first part that failed.
+        dagster.Failure: a blocking check failed that Dagster does not know of.
     """
     wanted = frozenset(context.selected_asset_keys if selected is None else selected)
-    done = materialized_in_run(context.instance, context.run.run_id) if context.retry_number else frozenset()
+    if done is None:
+        before = materialized_in_run(context.instance, context.run.run_id) if context.retry_number else ()
+        done = {key for key, _ in before}
+    done = frozenset(done)
     failed: set[dg.AssetKey] = set()
     first: Exception | None = None
     for part in parts:
@@ -148,8 +163,13 @@ def run_parts(
             continue
         try:
             for result in results_of(part.run(context, **_given(part, context, fastlabel, options or {}))):
-                failed |= _blocked(part, result)
-                yield from _within(context, result, wanted)
+                refused = _blocked(part, result)
+                failed |= refused
+                yield from _within(context, result, wanted, told=told)
+                if refused and told:
+                    first = first or dg.Failure(
+                        f"A blocking check of {_named(refused)} failed: {_checks_text(result)}", allow_retries=False
+                    )
         except Exception as error:  # noqa: BLE001 - raised below, when the parts that do not need this one are done
             failed |= part.keys
             context.log.warning("%s failed: %s: %s", part.name, type(error).__name__, error)
@@ -165,13 +185,13 @@ def _given(
     given: dict[str, Any] = {}
     for parameter in list(inspect.signature(part.run, eval_str=True).parameters.values())[1:]:
         kind = parameter.annotation
-        if isinstance(kind, type) and issubclass(kind, dg.Config):
+        if parameter.name == "fastlabel":
+            given[parameter.name] = fastlabel
+        elif isinstance(kind, type) and issubclass(kind, dg.Config):
             told: dict[str, Any] = {}
             for spec in part.specs:
                 told |= options.get(spec.key.path[-1], {})
             given[parameter.name] = kind(**told)
-        elif parameter.name == "fastlabel":
-            given[parameter.name] = fastlabel
     return given
 
 
@@ -188,7 +208,9 @@ def _blocked(part: Part, result: Any) -> set[dg.AssetKey]:
     }
 
 
-def _within(context: dg.AssetExecutionContext, result: Any, wanted: frozenset[dg.AssetKey]) -> Iterator[Any]:
+def _within(
+    context: dg.AssetExecutionContext, result: Any, wanted: frozenset[dg.AssetKey], *, told: bool = False
+) -> Iterator[Any]:
     """``result`` as Dagster takes it from a step of which only ``wanted`` and the selected checks are expected."""
     checks = context.selected_asset_check_keys
     if _is_check(result):
@@ -199,6 +221,8 @@ def _within(context: dg.AssetExecutionContext, result: Any, wanted: frozenset[dg
         yield result
         return
     if result.asset_key not in wanted:
+        if context.has_partition_key or told:
+            return  # an event without its partition would be a lie
         version = {} if result.data_version is None else {"dagster/data_version": result.data_version.value}
         context.log_event(
             dg.AssetMaterialization(
@@ -209,11 +233,22 @@ def _within(context: dg.AssetExecutionContext, result: Any, wanted: frozenset[dg
     kept = [one for one in result.check_results or () if dg.AssetCheckKey(_of(one, result), _check_name(one)) in checks]
     yield dg.MaterializeResult(
         asset_key=result.asset_key,
-        metadata=result.metadata,
+        metadata={
+            **(result.metadata or {}),
+            **({"checks": _checks_text(result)} if told and result.check_results else {}),
+        },
         check_results=kept,
         data_version=result.data_version,
         tags=result.tags,
     )
+
+
+def _checks_text(result: Any) -> str:
+    """The checks of a result in a line: what failed and why, how many passed."""
+    checks = (result,) if _is_check(result) else result.check_results or ()
+    failed = [f"{_check_name(one)} ({one.description})" for one in checks if not one.passed]
+    passed = f"{sum(1 for one in checks if one.passed)} passed"
+    return "; ".join([*(f"failed: {one}" for one in failed), passed])
 
 
 def _of(check: dg.AssetCheckResult, result: dg.MaterializeResult[Any]) -> dg.AssetKey:

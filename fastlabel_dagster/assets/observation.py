@@ -131,11 +131,22 @@ def build_observation(
         if failed:
             raise _failure(failed)
 
+    return observing(name, [one.spec for one in observed], observe, resource_key, description)
+
+
+def observing(
+    name: str,
+    specs: Sequence[dg.AssetSpec],
+    observe: Callable[..., Iterator[Any]],
+    resource_key: str,
+    description: str | None = None,
+) -> dg.AssetsDefinition:
+    """``observe(context, fastlabel)`` as the step that observes the external assets ``specs``."""
     with warnings.catch_warnings():  # the decorator is beta; whoever loads our definitions has not chosen it
         warnings.simplefilter("ignore", dg.BetaWarning)
         made: dg.AssetsDefinition = dg.multi_observable_source_asset(
             name=name,
-            specs=[one.spec.replace_attributes(skippable=True) for one in observed],
+            specs=[spec.replace_attributes(skippable=True) for spec in specs],
             can_subset=True,
             description=description,
         )(resource_named(resource_key, observe))

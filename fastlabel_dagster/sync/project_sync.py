@@ -136,7 +136,7 @@ def sync_project(
         checked_buckets(buckets)
     root = open_store(store, s3)
     mirror = LabelMirror(root.at("labels"))
-    found = _project(client, project)
+    found = find_project(client, project)
     tasks = tasks_of(client, modality_of(found))
     for attempt in range(1, _ATTEMPTS + 1):
         base = mirror.base()
@@ -213,7 +213,8 @@ def _times(passes: int) -> str:
     return f"{passes} pass" if passes == 1 else f"{passes} passes"
 
 
-def _project(client: FastLabelClient, slug: str) -> dict[str, Any]:
+def find_project(client: FastLabelClient, slug: str) -> dict[str, Any]:
+    """What the API says of the project of this slug. Raises NotFound, whose hint names similar slugs."""
     try:
         found = client.projects.by_slug(slug)
     except NotFound as error:

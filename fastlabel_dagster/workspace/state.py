@@ -79,10 +79,12 @@ def project_state(client: FastLabelClient, slug: str) -> ProjectState:
     """Look at a project: four requests for one whose tasks fit on a page, else eleven.
 
     Raises:
-        NotFound: this token sees no project of this slug.
+        NotFound: this token sees no project of this slug; the hint names similar ones.
         FastLabelError: it cannot be looked at.
     """
-    project = client.projects.by_slug(slug)
+    from fastlabel_dagster.sync.project_sync import find_project
+
+    project = find_project(client, slug)
     classes = client.annotation_classes.list(slug, limit=_CLASSES)
     tasks = client.tasks.count(slug)
     listed = _every_task(client, slug, project, tasks)
