@@ -45,7 +45,8 @@ def convert_dataset(
     _say(labels.report.dropped, "dropped")
     _say(labels.report.altered, "altered")
     _say(labels.report.noticed, "noticed")
-    with progress_bar(True, f"writing {target_format}", total=labels.report.tasks, unit=" images") as progress:
+    steps = formats.steps_of(labels, format=target_format)
+    with progress_bar(True, f"writing {target_format}", total=steps, unit=" images") as progress:
         report = formats.write(
             labels,
             format=target_format,

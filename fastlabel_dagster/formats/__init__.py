@@ -16,7 +16,7 @@ from fastlabel_dagster.formats import registry
 from fastlabel_dagster.formats.registry import Format, register
 
 if TYPE_CHECKING:
-    from fastlabel_dagster.formats.dispatch import check_write, is_current, read, write
+    from fastlabel_dagster.formats.dispatch import check_write, is_current, read, steps_of, write
     from fastlabel_dagster.formats.errors import FormatError, LossError
     from fastlabel_dagster.formats.report import ExportReport, Note
     from fastlabel_dagster.formats.unpack import ArchiveLimits
@@ -35,6 +35,7 @@ _HOMES = {
     "ReadReport": "fastlabel_dagster.labels.report",
     "check_write": "fastlabel_dagster.formats.dispatch",
     "is_current": "fastlabel_dagster.formats.dispatch",
+    "steps_of": "fastlabel_dagster.formats.dispatch",
     "read": "fastlabel_dagster.formats.dispatch",
     "write": "fastlabel_dagster.formats.dispatch",
 }
@@ -52,6 +53,7 @@ __all__ = [
     "is_current",
     "read",
     "register",
+    "steps_of",
     "write",
 ]
 

@@ -76,7 +76,8 @@ def write(
         archive: ``"zip"`` or ``"tar"``: all files but the index and the report go into ``data-00000.zip``, … , where a
             hundred thousand small files would take hours (S3). :func:`read` takes the folder as it is.
         shard_bytes: an archive is closed when it has so many bytes, and another begins.
-        progress: called with the number of tasks done since it was called last.
+        progress: called with the number of tasks (pictures, where videos are taken apart) done since it was called
+            last; :func:`steps_of` says how many it will be.
         options: of the format, see ``registry.find(format).options`` and docs/formats.md.
 
     Raises:
@@ -172,6 +173,14 @@ def check_write(
     if source is not None:
         refuse_source(source, store)
     store.new_folder("", last=[chosen.index, REPORT_FILE], replace=replace, derived=chosen.derived).check()
+
+
+def steps_of(labels: Labels, *, format: str) -> int:
+    """How many steps ``progress`` will be told of when these labels are written: their tasks, or, where the format is
+    one of single pictures, the frames and contents those are taken apart into. Looks at no annotation."""
+    if not registry.find(format).per_picture:
+        return sum(table.num_rows for table in labels.batches(["task_id"]))
+    return sum(table.num_rows for table in taken_apart(labels, TakenApart()).batches(["task_id"]))
 
 
 def _written(format: str) -> registry.Format:

@@ -20,6 +20,8 @@ from fastlabel_dagster.store.streams import OutputStream
 from fastlabel_dagster.store.transfers import Transfers
 
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+#: Errors of a copy that are its target's, whatever the source: nothing can be written there.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _COPY_BYTES = 1 << 20
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -80,12 +82,16 @@ class LocalFolderWriter(FolderWriter):
     def link(self, source: Store, source_path: str, path: str) -> None:
         file = self._place(path)
         if isinstance(source, LocalStore):
-            with said_plainly(source.uri_of(source_path)):
+            try:
                 _link_or_copy(source.path_of(source_path), file)
+            except OSError as error:
+                blamed = str(self._target / path) if error.errno in _NO_ROOM else source.uri_of(source_path)
+                raise local_error(error, blamed) from error
             return
         if self._transfers is None:
             self._transfers = Transfers()
-        self._transfers.submit(lambda: _download(source, source_path, file))
+        place = str(self._target / path)  # where it will lie, for errors
+        self._transfers.submit(lambda: _download(source, source_path, file, place))
 
     def _place(self, path: str) -> Path:
         file = self._partial / self._claim(path)
@@ -247,8 +253,8 @@ def _link_or_copy(source: Path, file: Path) -> None:
         shutil.copyfile(source, file)
 
 
-def _download(source: Store, source_path: str, file: Path) -> None:
-    with source.open_read(source_path) as content, said_plainly(str(file)), file.open("xb") as copy:
+def _download(source: Store, source_path: str, file: Path, place: str) -> None:
+    with source.open_read(source_path) as content, said_plainly(place), file.open("xb") as copy:
         shutil.copyfileobj(content, copy, _COPY_BYTES)
 
 

@@ -242,6 +242,7 @@ def test_whatever_a_project_holds(odd, tmp_path, tree, format, write):
     assert everywhere(tmp_path) - {"inside", "inside/out"} == {f"inside/out/{name}" for name in everywhere(target)}
     several = 0 if format in SPAN_FORMATS | LOSSLESS else 3  # a video of three frames, and a task of two pictures
     assert sum(seen) - several == report.tasks == odd.tasks.num_rows
+    assert sum(seen) == formats.steps_of(odd, format=format)
     if format in LOSSLESS:
         assert report.written == report.annotations
     assert not [path for path in target.rglob("*") if path.is_symlink()]

@@ -771,3 +771,10 @@ def test_plain_boxes_are_read_as_those_that_need_a_closer_look(tmp_path_factory,
         notes = {fate: getattr(read.report, fate) for fate in ("dropped", "altered", "noticed")}
         results.append((read.tasks.to_pylist(), read.classes.to_pylist(), notes))
     assert repr(results[0]) == repr(results[1])
+
+
+def test_a_task_without_a_name_is_called_like_its_picture(bench) -> None:
+    tasks = [bench.task(None, id="x"), bench.task(None, id="sub/y"), bench.task("images/z.jpg")]
+    bench.write(*tasks, format="labelme")
+    read = formats.read(bench.folder / "labelme", format="labelme")
+    assert sorted(read.tasks["name"].to_pylist()) == ["images/z.jpg", "sub/y", "x"]

@@ -164,7 +164,7 @@ def test_a_target_on_s3_is_refused_before_anything_is_read(moto_s3) -> None:
 
     place = f"s3://{moto_s3.bucket}/taken"
     open_store(place).write_bytes("mine.txt", b"mine")
-    with pytest.raises(StoreError, match="holds files already, such as mine.txt"):
+    with pytest.raises(StoreError, match=r"holds files already, such as mine\.txt"):
         formats.check_write(place, format="coco")
     formats.check_write(place, format="coco", replace=True)
     formats.check_write(f"s3://{moto_s3.bucket}/free", format="coco")

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,6 +210,35 @@ for call in (lambda: store.write_bytes("a.txt", b"x" * 1_000_000), stream, folde
         ("out/index.txt", b"old"),
     ]
     assert hidden(tmp_path) == []
+
+
+def test_a_copy_that_does_not_fit_blames_the_target(tmp_path: Path) -> None:
+    """Only between two file systems is a link a copy. What has no room is the place it goes to, not the source."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system")
+    script = """
+import sys
+from fastlabel_dagster.store import StoreError, open_store
+source, target = map(open_store, sys.argv[1:])
+try:
+    with target.new_folder("out", last=["index.txt"]) as folder:
+        folder.link(source, "big", "images/big")
+except StoreError as error:
+    print(error)
+"""
+    with tempfile.TemporaryDirectory(dir=shared) as elsewhere:
+        (Path(elsewhere) / "big").write_bytes(b"x" * 1_000_000)
+        outcome = subprocess.run(
+            [sys.executable, "-c", script, elsewhere, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+            check=False,
+        )
+    assert outcome.stderr == ""
+    assert outcome.stdout.startswith(f"cannot write {tmp_path}/out/images/big: ")
+    assert not (tmp_path / "out").exists() and hidden(tmp_path) == []
 
 
 def test_a_target_that_is_a_link_stays_one(tmp_path: Path) -> None:

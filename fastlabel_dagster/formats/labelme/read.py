@@ -165,9 +165,12 @@ class _Reader:
         self._known_ids.add(task_id)
         folder, slash, _ = file.rpartition("/")
         called = (picture or stated.replace("\\", "/")).rpartition("/")[2] or stem_of(file)
+        name = f"{folder}{slash}{called}"
+        if "task_name" in document:  # one of our own exports, where the task of this picture may have had no name
+            name = _own_text(document["task_name"]) or name.removeprefix("images/")
         for column, content in (
             ("task_id", task_id),
-            ("name", _own_text(document.get("task_name")) or f"{folder}{slash}{called}"),
+            ("name", name),
             ("width", width),
             ("height", height),
             ("tags", _tags(document, folder)),
