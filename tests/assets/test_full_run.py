@@ -7,13 +7,15 @@ import json
 import dagster as dg
 import pyarrow.parquet as pq
 
+from fastlabel_dagster.workspace import project_state
+
 
 def test_a_run_makes_every_asset_and_says_what_it_made(project):
     result = project.run()
     assert result.success
     made = {event.materialization.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
     parts = ("labels", "classes", "tasks", "annotations", "images", "coco", "yolo", "dataset", "training")
-    assert made == {"fastlabel/street-scenes", *(f"street-scenes/{part}" for part in parts)}
+    assert made == {f"street-scenes/{part}" for part in parts}
     assert all(project.checks(result).values())
     assert set(project.checks(result)) == {
         "parity",
@@ -47,11 +49,12 @@ def test_a_run_makes_every_asset_and_says_what_it_made(project):
     assert project.metadata("training")["submitted"] is True
 
 
-def test_the_external_project_is_observed_with_the_version_the_sync_read(project):
+def test_the_external_project_is_observed_in_the_state_the_sync_began_with(project):
+    state = project_state(project.resource.client, project.slug)
     project.run()
     records = project.instance.fetch_observations(dg.AssetKey(["fastlabel", "street-scenes"]), limit=5).records
     observation = records[0].asset_observation
-    assert observation.tags["dagster/data_version"] == project.metadata("labels")["labels_digest"]
+    assert observation.tags["dagster/data_version"] == state.version
     assert observation.metadata["tasks/approved"].value == 4
 
 
