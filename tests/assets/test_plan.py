@@ -11,6 +11,8 @@ from fastlabel_dagster.formats import registry
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, dataset_name, safe_name
 
+TRAINED = {"dataset": "d", "training": {"base_model": "m", "epoch": 1}}
+
 
 def keys(**arguments):
     assets = build_fastlabel_project_assets("street-scenes", **{"store": "out", **arguments})
@@ -43,6 +45,24 @@ def test_every_format_that_is_written_can_be_an_export(format):
         ({"dataset": "d", "training": {"epoch": 3}}, "base_model"),
         ({"dataset": "d", "training": {"base_model": "m", "epoch": 0}}, "epoch"),
         ({"dataset": "d", "training": {"base_model": "m", "epoch": 1, "lr": 3}}, "no option lr"),
+        ({**TRAINED, "training": {**TRAINED["training"], "wait": "forever"}}, "wait is 'run' or 'sensor'"),
+        ({**TRAINED, "training": {**TRAINED["training"], "poll_seconds": 0}}, "poll_seconds is a number above 0"),
+        ({"evaluation": {}}, "needs a training"),
+        ({**TRAINED, "auto_annotation": {}}, "follows an evaluation"),
+        ({**TRAINED, "evaluation": {"iou": 0.5}}, "no option iou"),
+        ({**TRAINED, "evaluation": {"iou_threshold": 5}}, "iou_threshold is a number from 0 to 1"),
+        ({**TRAINED, "evaluation": {"use_dataset_test": "yes"}}, "true or false"),
+        ({**TRAINED, "evaluation": {"gate": {"mAp50": {"at_least": 1}}}}, "no measure 'mAp50'"),
+        ({**TRAINED, "evaluation": {"gate": {"mAP": {"at_least": 20}}}}, "from 0 to 1"),
+        ({**TRAINED, "evaluation": {}, "auto_annotation": {"confidence": "high"}}, "confidence is a number"),
+        ({**TRAINED, "evaluation": {}, "auto_annotation": {"update_existing": True}}, "never touches"),
+        ({**TRAINED, "evaluation": {}, "auto_annotation": {"status": [3]}}, "status is a text or a list"),
+        ({"imports": {"gcs": {}}}, "no option gcs"),
+        ({"imports": {"s3": {"bucket": "b"}}}, "bucket and region are given together"),
+        ({"imports": {"s3": {"prefix": "b"}}}, "a prefix needs a bucket"),
+        ({"imports": {"s3": {"priority": 5}}}, "priority is 0, 10, 20 or 30"),
+        ({"imports": {"dicom": "scan.dcm"}}, "the path of a .zip"),
+        ({"imports": ["s3"]}, "imports is a mapping"),
     ],
 )
 def test_mistakes_are_named(arguments, words):
@@ -56,6 +76,8 @@ def test_assets_come_as_far_as_they_are_asked_for():
     assert {"street-scenes/training", "street-scenes/model"} <= keys(
         dataset="d", training={"base_model": "m", "epoch": 1}
     )
+    loop = keys(**TRAINED, evaluation={}, auto_annotation={"update_existing": False}, imports={"s3": True})
+    assert {"street-scenes/evaluation", "street-scenes/auto_annotation", "street-scenes/s3_import"} <= loop
     assert keys(exports=["parquet"]) == keys(exports=[])
     named = keys(exports=["coco", {"format": "coco", "name": "coco-approved", "status": "approved"}])
     assert {"street-scenes/coco", "street-scenes/coco-approved"} <= named
@@ -91,3 +113,20 @@ def test_dataset_names_are_fit_for_fastlabel_and_differ():
     assert names[0] == "street-scenes"
     assert len(set(names)) == len(slugs)
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for name in names)
+
+
+def test_the_loop_is_a_line_from_people_to_people():
+    arguments = {**TRAINED, "evaluation": {"gate": {"mAP": {"no_worse_than": 0}}}, "auto_annotation": {}}
+    arguments["imports"] = {"s3": {"bucket": "b", "region": "r"}, "dicom": {"file": "scan.zip"}}
+    graph = graph_of(build_fastlabel_project_assets("street-scenes", store="out", **arguments))
+
+    def parents(*path):
+        return {key.to_user_string() for key in graph.get(dg.AssetKey(path)).parent_keys}
+
+    assert parents("street-scenes", "auto_annotation") == {"street-scenes/evaluation"}
+    assert parents("street-scenes", "evaluation") == {"street-scenes/model", "street-scenes/dataset"}
+    assert parents("street-scenes", "model") == {"street-scenes/training"}
+    assert parents("fastlabel", "street-scenes") == {"street-scenes/s3_import", "street-scenes/dicom_import"}
+    checks = {f"{key.asset_key.path[-1]}.{key.name}" for key in graph.asset_check_keys}
+    assert {"evaluation.gate", "evaluation.evaluation_succeeded", "model.training_succeeded"} <= checks
+    assert {"auto_annotation.auto_annotation_succeeded", "s3_import.s3_import_succeeded"} <= checks
