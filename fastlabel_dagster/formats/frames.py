@@ -7,11 +7,9 @@ as the official SDK cuts them.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from fastlabel_dagster.formats.report import FILE, IMAGE, Tally
 from fastlabel_dagster.formats.sources import Picture
 from fastlabel_dagster.store import FolderWriter
+from fastlabel_dagster.store.on_disk import on_disk
 
 if TYPE_CHECKING:
     import cv2
@@ -87,8 +86,12 @@ def open_video(video: Picture) -> Iterator[Film]:
     Raises:
         VideoError: it is not there, or no video OpenCV can read.
     """
-    with _on_disk(video) as path, open_film(path, video.path) as film:
-        yield film
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(on_disk(video.store, video.path))
+        except FileNotFoundError as error:
+            raise VideoError(f"{video.path}: there is no such file") from error
+        yield stack.enter_context(open_film(path, video.path))
 
 
 @contextmanager
@@ -178,24 +181,6 @@ def _encoded_frames(video: Picture, wishes: Sequence[Wish], tally: Tally) -> Ite
         tally.note("dropped", UNREADABLE, FILE, 1, [video.path])
     missing = [wish.name for wish in waiting[done:]]
     tally.note("dropped", NO_FRAME, IMAGE, len(missing), missing)
-
-
-@contextmanager
-def _on_disk(video: Picture) -> Iterator[Path]:
-    if video.store.is_local:
-        path = video.store.local_path / video.path
-        if not path.is_file():
-            raise VideoError(f"{video.path}: there is no such file")
-        yield path
-        return
-    with TemporaryDirectory(prefix="fastlabel-") as place:
-        path = Path(place) / f"video{Path(video.path).suffix}"
-        try:
-            with video.store.open_read(video.path) as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 2**20)
-        except FileNotFoundError as error:
-            raise VideoError(f"{video.path}: there is no such file") from error
-        yield path
 
 
 def picture_pixels(data: bytes, width: float = np.nan, height: float = np.nan) -> Pixels | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +14,8 @@ from fastlabel_dagster.api import FastLabelError, NotFound, Unauthorized
 from fastlabel_dagster.api.modalities import Modality
 from fastlabel_dagster.store import Store
 from fastlabel_dagster.store.errors import said_plainly
+from fastlabel_dagster.store.on_disk import on_disk
+from fastlabel_dagster.store.staging import Staged
 from fastlabel_dagster.sync.file_checks import check_for
 from fastlabel_dagster.sync.pictures import check_size
 from fastlabel_dagster.sync.project_kind import tasks_of
@@ -35,6 +36,18 @@ class Fetched(NamedTuple):
     problem: Quarantined | None = None
     error: FastLabelError | None = None
     adopted: bool = False
+
+
+class _Sum:
+    """The checksum and the length of what has come so far, so that a file is not read once more to have them."""
+
+    def __init__(self) -> None:
+        self.sha256 = sha256()
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        self.sha256.update(piece)
+        self.size += len(piece)
 
 
 class TaskLinks:
@@ -151,8 +164,14 @@ class Fetcher:
                 raise ValueError("its task has no link to a file")
             try:
                 with self.store.staged(wanted.file) as staged:
-                    self.client.download(url, staged.write)
-                    return self._row(wanted, staged.flush())
+                    sum_of = _Sum()
+
+                    def take(piece: bytes, staged: Staged = staged, sum_of: _Sum = sum_of) -> None:
+                        staged.write(piece)
+                        sum_of.add(piece)
+
+                    self.client.download(url, take)
+                    return self._row(wanted, staged.flush(), sum_of)
             except (Unauthorized, NotFound) as refused:
                 if fresh:
                     raise ValueError(f"its link does not work: {refused.status} {refused.message}") from refused
@@ -164,32 +183,24 @@ class Fetcher:
         Raises:
             ValueError: it is not. FileNotFoundError: there is none.
         """
-        if self.store.is_local:
-            with said_plainly(self.store.uri_of(wanted.file)):
-                return self._row(wanted, self.store.local_path / wanted.file)
-        with TemporaryDirectory(prefix="fastlabel-") as folder, self.store.open_read(wanted.file) as source:
-            copy = Path(folder) / "file"
-            with copy.open("wb") as target:
-                while piece := source.read(_PIECE_BYTES):
-                    target.write(piece)
-            return self._row(wanted, copy)
+        with on_disk(self.store, wanted.file) as path, said_plainly(self.store.uri_of(wanted.file)):
+            sum_of = _Sum()
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    sum_of.add(piece)
+            return self._row(wanted, path, sum_of)
 
-    def _row(self, wanted: WantedFile, path: Path) -> dict[str, Any]:
+    def _row(self, wanted: WantedFile, path: Path, sum_of: _Sum) -> dict[str, Any]:
         """The index row of a file. Raises ValueError when it is no whole file of its kind, or of another size than its
         task states."""
         width, height = check_for(self.modality, wanted.name)(path)
         check_size((width, height), wanted.width, wanted.height)
-        digest = sha256()
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
-            size = file.tell()
         return {
             "task_id": wanted.key,
             "name": wanted.name,
             "file": wanted.file,
-            "bytes": size,
-            "sha256": digest.hexdigest(),
+            "bytes": sum_of.size,
+            "sha256": sum_of.sha256.hexdigest(),
             "width": width,
             "height": height,
         }

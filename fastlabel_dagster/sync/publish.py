@@ -15,6 +15,7 @@ from fastlabel_dagster.labels.digest import combined_digest, task_digest
 from fastlabel_dagster.labels.fastlabel import to_fastlabel
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import ImageFolder
+from fastlabel_dagster.store.on_disk import on_disk
 from fastlabel_dagster.sync.inflight import Outage, in_flight
 from fastlabel_dagster.sync.progress import progress_bar
 from fastlabel_dagster.sync.quarantine import Quarantined
@@ -237,14 +238,14 @@ def publish_dataset(
 
     def create(job: _Job, metadata: Mapping[str, str]) -> None:
         """Make an object, once: when the answer is lost, look whether it was made before calling it a failure."""
-        content = images.store.read_bytes(job.file)
-        try:
-            client.dataset_objects.create(
-                dataset, job.name, content=content, tags=tags, annotations=job.annotations, custom_metadata=metadata
-            )
-        except (TransportError, ServerError):
-            if not _is_there(client, dataset_id, job):
-                raise
+        with on_disk(images.store, job.file) as path:  # sent in pieces as it is read
+            try:
+                client.dataset_objects.create(
+                    dataset, job.name, path, tags=tags, annotations=job.annotations, custom_metadata=metadata
+                )
+            except (TransportError, ServerError):
+                if not _is_there(client, dataset_id, job):
+                    raise
 
     counts = dict.fromkeys(("added", "updated", "unchanged", "quarantined"), 0)
     now = dict(there.ours)
