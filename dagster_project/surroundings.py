@@ -24,6 +24,11 @@ concurrency:
   pools:
     granularity: op
     default_limit: 1
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1
 """
 
 DRAWN_PROJECT = "street-scenes"

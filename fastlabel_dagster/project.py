@@ -95,8 +95,10 @@ def build_fastlabel_project(
 
     Raises:
         ValueError: as ``build_fastlabel_project_assets`` and ``LoopPlan.of``; ``loop`` is given beside what it stands
-            for; or ``retrain_every`` is below 1.
+            for; or ``retrain_every`` or ``sensor_interval_seconds`` is below 1.
     """
+    if sensor_interval_seconds < 1:
+        raise ValueError(f"a sensor looks every second at most, not every {sensor_interval_seconds} seconds")
     when: dict[str, Any] = {"every": retrain_every}
     if loop is not None:
         if any(one is not None for one in (dataset, training, evaluation, auto_annotation)):

@@ -37,11 +37,11 @@ class SensorAttributes(dg.Model, dg.Resolvable):
     imports: bool = Field(default=True, description="Finished imports start a sync; failed ones fail a check.")
     approvals: bool = Field(default=True, description="Enough approvals start a retraining; needs `loop`.")
     jobs: bool = Field(default=True, description="Finished, failed and stuck jobs are reported; needs `loop`.")
-    interval_seconds: int = Field(default=60, ge=1, description="How often a sensor looks at most.")
+    interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")
 
 
 class WorkspaceSensorAttributes(dg.Model, dg.Resolvable):
     """Which sensors a workspace has, and how often each looks."""
 
     imports: bool = Field(default=True, description="Finished imports start a sync of their project; needs `store`.")
-    interval_seconds: int = Field(default=60, ge=1, description="How often a sensor looks at most.")
+    interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")

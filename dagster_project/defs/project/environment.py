@@ -10,6 +10,8 @@ FASTLABEL_STORE
     where everything is written, a folder or s3://bucket/prefix; default out/<project>.
 FASTLABEL_RETRAIN_EVERY
     how many newly approved tasks start a retraining; default 40.
+FASTLABEL_SENSOR_SECONDS
+    how often a sensor looks at most; default 60, against the sandbox 5: its jobs take seconds.
 
 Sensors and schedule run at once against the sandbox; against the real service they are switched on in the UI.
 """
@@ -67,3 +69,15 @@ def dataset() -> str:
 def retrain_every() -> int:
     """How many newly approved tasks start a retraining."""
     return int(os.environ.get("FASTLABEL_RETRAIN_EVERY") or 40)
+
+
+@dg.template_var
+def sensor_seconds() -> int:
+    """How often a sensor looks at most."""
+    return int(os.environ.get("FASTLABEL_SENSOR_SECONDS") or (5 if on_sandbox() else 60))
+
+
+@dg.template_var
+def poll_seconds() -> float:
+    """The first pause between two looks at a job that a run waits for."""
+    return 0.5 if on_sandbox() else 10.0
