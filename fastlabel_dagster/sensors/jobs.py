@@ -67,7 +67,7 @@ def build_jobs_sensor(
     Each end is reported once. What was reported stands on the Dagster instance, so a lost cursor, a tick that is
     evaluated twice and a daemon that dies between two steps change nothing. There is no first tick to decide about:
     every job that was submitted and not reported is followed, whenever that was. Jobs a run still waits for are left
-    to it until it has ended.
+    to it until it has ended, or for ``stuck_after``.
 
     Args:
         projects: slugs.
@@ -100,7 +100,7 @@ def build_jobs_sensor(
                 context.log.warning("The Dagster instance is slow: not every project was looked at in this tick.")
                 break
             for kind in followed:
-                jobs |= {job.target: job for job in _open_jobs(context.instance, slug, kind, translator)}
+                jobs |= {job.target: job for job in _open_jobs(context.instance, slug, kind, translator, longest)}
             if on_model is not None:
                 requests += _new_model(context, target, slug, asset_key(slug, "model", translator))
 
@@ -168,9 +168,14 @@ def _kind(name: str) -> JobKind:
 
 
 def _open_jobs(
-    instance: dg.DagsterInstance, project: str, kind: JobKind, translator: DagsterFastLabelTranslator | None
+    instance: dg.DagsterInstance,
+    project: str,
+    kind: JobKind,
+    translator: DagsterFastLabelTranslator | None,
+    longest: timedelta,
 ) -> list[_OpenJob]:
-    """The oldest first."""
+    """The oldest first; without those that a living run waits for. A run that counts as going on for longer than a job
+    may take has been killed without anybody noticing."""
     submitted = submitted_jobs(instance, asset_key(project, kind.name, translator), kind)
     if not submitted:
         return []
@@ -179,7 +184,9 @@ def _open_jobs(
     return [
         _OpenJob(project, kind, key, job, id in stuck)
         for id, job in reversed(submitted.items())
-        if id not in completed and id not in failed and not job.polled_by(instance)
+        if id not in completed
+        and id not in failed
+        and not (_age(job) <= longest.total_seconds() and job.polled_by(instance))
     ]
 
 
@@ -204,12 +211,17 @@ def _findings(
         outcome = failed_job(job.key, job.kind, job_id=id, job=answer or {}, carried=carried, problem=problem)
         return Findings({}, events=outcome.events())
     assert answer is not None
-    hours = max(0.0, time.time() - job.submitted.timestamp) / 3600
+    hours = _age(job.submitted) / 3600
     note = f"{job.target} is {answer.get('status')}"
     if job.stuck or hours * 3600 <= longest.total_seconds():
         return Findings({}, note=note)
     stuck = stuck_events(job.key, job.kind, job_id=id, job=answer, carried=carried, hours=hours)
     return Findings({}, events=stuck, note=f"{note} for {hours:.1f} hours")
+
+
+def _age(job: SubmittedJob) -> float:
+    """Seconds since it was submitted, by Dagster's clock."""
+    return max(0.0, time.time() - job.timestamp)
 
 
 def _request(context: dg.SensorEvaluationContext, target: Target, project: str, job_id: str) -> dg.RunRequest:

@@ -1,6 +1,9 @@
-"""The training sensor: a finished training is the model, once; a failed one a failed check, once."""
+"""The jobs sensor: a finished training is the model, another finished job its asset; failed and stuck ones are failed
+checks; each once."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import cv2
 import dagster as dg
@@ -119,3 +122,222 @@ def test_a_job_that_is_gone_is_a_failed_check(daemon, submit):
         daemon.tick(build_jobs_sensor("street-scenes"))
     (check,) = checks(daemon)
     assert not check.passed and "no such job" in check.description
+
+
+EVALUATION = dg.AssetKey(["street-scenes", "evaluation"])
+ANNOTATION = dg.AssetKey(["street-scenes", "auto_annotation"])
+MODEL_NAME = "fastlabel_object_detection_light"
+
+
+@pytest.fixture
+def evaluate(client, instance):
+    """Submits an evaluation and observes it as the evaluation asset does."""
+
+    def evaluate(model="model-a", **more):
+        job = client.evaluation_jobs.submit("street", MODEL_NAME)["id"]
+        metadata = {
+            **{
+                "job_kind": "evaluation",
+                "job_id": job,
+                "job_status": "in_progress",
+                "submitted": True,
+                "wait": "sensor",
+            },
+            **{"model_name": model, "model_id": f"id-of-{model}", "dataset": "street", "labels_version": 7},
+            **{"gate": {"mAP": {"no_worse_than": 0.01}}, **more},
+        }
+        instance.report_runless_asset_event(dg.AssetObservation(EVALUATION, metadata=metadata))
+        return job
+
+    return evaluate
+
+
+def told(daemon, check):
+    return [(one.passed, one.description) for one in checks(daemon) if one.check_name == check]
+
+
+def test_a_finished_evaluation_is_its_asset_with_the_gate_judged(daemon, sandbox, evaluate):
+    sandbox.state.next_metrics(mAP=0.7)
+    sandbox.state.next_metrics(mAP=0.5)
+    watch = build_jobs_sensor("street-scenes")
+    for model in ("model-a", "model-b"):
+        job = evaluate(model)
+        assert "in_progress" in daemon.tick(watch).skip_message
+        sandbox.state.clock.advance(3600)
+        for _ in range(2):
+            daemon.tick(watch)
+        newest = models(daemon)[-1]
+        assert (newest.asset_key, newest.tags["dagster/data_version"]) == (EVALUATION, job)
+    first, second = models(daemon)
+    assert (first.metadata["mAP"].value, second.metadata["mAP"].value) == (0.7, 0.5)
+    assert (second.metadata["labels_version"].value, second.metadata["model_name"].value) == (7, "model-b")
+    assert [passed for passed, _ in told(daemon, "evaluation_succeeded")] == [True, True]
+    gates = told(daemon, "gate")
+    assert [passed for passed, _ in gates] == [True, False] and "previous model's 0.7" in gates[1][1]
+    assert [row.data["model"] for row in second.metadata["models"].records] == ["model-b", "model-a"]
+
+
+def test_a_failure_is_told_once_though_the_cursor_is_lost(daemon, sandbox, evaluate):
+    sandbox.state.fail_next("evaluation")
+    job = evaluate()
+    sandbox.state.clock.advance(3600)
+    for _ in range(3):
+        daemon.tick(build_jobs_sensor("street-scenes"))
+        daemon.cursor = None
+    assert models(daemon) == []
+    ((passed, text),) = told(daemon, "evaluation_succeeded")
+    assert not passed and job in text and "failed" in text
+
+
+def test_an_auto_annotation_is_reported_with_its_counts(daemon, sandbox, client, instance):
+    job = client.auto_annotation_jobs.submit("street-scenes", MODEL_NAME)["id"]
+    metadata = {
+        "job_kind": "auto_annotation",
+        "job_id": job,
+        "submitted": True,
+        "model_name": "m",
+        "untouched_tasks": 30,
+    }
+    instance.report_runless_asset_event(dg.AssetObservation(ANNOTATION, metadata=metadata))
+    sandbox.state.clock.advance(3600)
+    daemon.tick(build_jobs_sensor("street-scenes"))
+    (event,) = models(daemon)
+    assert event.asset_key == ANNOTATION and event.metadata["job_status"].value == "completed"
+    assert {"annotated_tasks", "annotations_made", "untouched_tasks", "model_name"} <= set(event.metadata)
+
+
+def test_an_import_is_reported(daemon, sandbox, instance):
+    job = sandbox.state.start_import("street-scenes", tasks=1)
+    key = dg.AssetKey(["street-scenes", "s3_import"])
+    metadata = {"job_kind": "s3_import", "job_id": job, "submitted": True}
+    instance.report_runless_asset_event(dg.AssetObservation(key, metadata=metadata))
+    watch = build_jobs_sensor("street-scenes")
+    assert "running" in daemon.tick(watch).skip_message
+    sandbox.state.clock.advance(3600)
+    daemon.tick(watch)
+    assert [event.asset_key for event in models(daemon)] == [key]
+    assert told(daemon, "s3_import_succeeded")[0][0] is True
+
+
+def test_a_job_that_hangs_is_told_once_and_the_check_turns_when_it_ends(daemon, sandbox, submit):
+    job = submit()
+    watch = build_jobs_sensor("street-scenes", stuck_after=timedelta(microseconds=1))
+    for _ in range(3):
+        daemon.tick(watch)
+        daemon.cursor = None
+    ((passed, text),) = told(daemon, "training_succeeded")
+    assert not passed and job in text and "cannot cancel" in text
+    assert checks(daemon)[0].severity == dg.AssetCheckSeverity.WARN
+    sandbox.state.clock.advance(3600)
+    for _ in range(2):
+        daemon.tick(watch)
+    assert [passed for passed, _ in told(daemon, "training_succeeded")] == [False, True]
+    assert len(models(daemon)) == 1
+    patient = build_jobs_sensor("street-scenes", stuck_after=24)
+    submit()
+    daemon.tick(patient)
+    assert len(checks(daemon)) == 2
+
+
+def test_a_job_that_a_run_waits_for_is_left_to_it_until_it_ends(daemon, sandbox, client, instance):
+    """The step observes what it has submitted, and while its run goes on the sensor holds still."""
+    watch = build_jobs_sensor("street-scenes")
+    seen = []
+
+    @dg.op
+    def wait_for_it(context):
+        job = client.evaluation_jobs.submit("street", MODEL_NAME)["id"]
+        metadata = {"job_kind": "evaluation", "job_id": job, "submitted": True, "wait": "run", "model_name": "m"}
+        context.log_event(dg.AssetObservation(EVALUATION, metadata=metadata))
+        sandbox.state.clock.advance(3600)
+        seen.append(daemon.tick(watch).skip_message)
+        raise RuntimeError("the process is killed")
+
+    @dg.job
+    def job():
+        wait_for_it()
+
+    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    assert seen == ["no job of street-scenes is under way"] and models(daemon) == []
+    daemon.tick(watch)
+    assert [event.asset_key for event in models(daemon)] == [EVALUATION]
+
+
+@dg.op
+def nothing():
+    pass
+
+
+@dg.job
+def evaluate_it():
+    nothing()
+
+
+def test_a_new_model_starts_one_run(daemon, sandbox, submit):
+    def watch():
+        return build_jobs_sensor("street-scenes", on_model=evaluate_it)
+
+    job = submit()
+    assert not daemon.tick(watch()).run_requests
+    sandbox.state.clock.advance(3600)
+    for _ in range(3):
+        daemon.tick(watch())
+    assert list(daemon.launched) == [job]
+    assert daemon.launched[job].tags["fastlabel/project"] == "street-scenes"
+    assert not any(event for event in daemon.events if event.asset_key != MODEL)
+
+
+def test_a_run_that_was_not_launched_before_the_daemon_died_is_launched_by_the_next_tick(daemon, sandbox, submit):
+    job = submit()
+    watch = build_jobs_sensor("street-scenes", on_model=evaluate_it)
+    sandbox.state.clock.advance(3600)
+    cursor = daemon.cursor
+    daemon.tick(watch)
+    daemon.launched.clear()  # the model was stored, then the daemon died
+    daemon.cursor = cursor
+    daemon.tick(watch)
+    assert list(daemon.launched) == [job] and len(models(daemon)) == 1
+    # and once there is a run with this key, nothing more is asked for
+    ran = evaluate_it.execute_in_process(instance=daemon.instance, tags={"dagster/run_key": job})
+    assert ran.success and not daemon.tick(watch).run_requests
+
+
+def test_several_projects_are_followed_by_one_sensor(daemon, sandbox, client, instance):
+    slugs = ["street-scenes", "harbour"]
+    jobs = {}
+    for slug in slugs:
+        job = client.training_jobs.submit("street", MODEL_NAME, 3)["trainingJobId"]
+        key = dg.AssetKey([slug, "training"])
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata={"training_job_id": job}))
+        jobs[slug] = job
+    sandbox.state.clock.advance(3600)
+    daemon.tick(build_jobs_sensor(slugs, on_model=dict.fromkeys(slugs, evaluate_it)))
+    assert {event.asset_key.path[0]: event.metadata["job_id"].value for event in models(daemon)} == jobs
+    assert {key: one.job_name for key, one in daemon.launched.items()} == dict.fromkeys(jobs.values(), "evaluate_it")
+
+
+def test_a_server_that_is_down_delays_and_loses_nothing(daemon, sandbox, submit, evaluate):
+    submit()
+    evaluate()
+    sandbox.state.clock.advance(3600)
+    sandbox.fail("GET trainings/{job_id}", status=503, times=1)
+    watch = build_jobs_sensor("street-scenes")
+    daemon.tick(watch)
+    assert [event.asset_key for event in models(daemon)] == [EVALUATION]
+    for _ in range(3):
+        daemon.tick(watch)
+    assert [event.asset_key for event in models(daemon)] == [EVALUATION, MODEL]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"projects": []}, "at least one project"),
+        ({"kinds": ["coffee"]}, "no jobs of the kind 'coffee'"),
+        ({"stuck_after": 0}, "longer than nothing"),
+        ({"time_budget_seconds": 90}, "up to 55 seconds"),
+    ],
+)
+def test_mistakes_are_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        build_jobs_sensor(**{"projects": "street-scenes", **arguments})
