@@ -37,7 +37,7 @@ def problems_of(setting: CheckSetting, flat: FlatAnnotations) -> tuple[dict[str,
     if "zero_area" in wanted:
         with np.errstate(invalid="ignore"):
             nothing = _areas(flat) <= max(setting["smallest_area"], _ROUNDING)
-        masks["zero_area"] = flat.is_type(*_ENCLOSING) & sound & nothing
+        masks["zero_area"] = flat.is_type(*_ENCLOSING) & sound & nothing & _has_outline(flat)
     unexamined = 0
     if "self_intersecting" in wanted or "self_touching" in wanted:
         rings = np.flatnonzero((flat.is_type(*_DRAWN) & sound)[flat.ring_annotation])
@@ -55,12 +55,17 @@ def problems_of(setting: CheckSetting, flat: FlatAnnotations) -> tuple[dict[str,
     return chosen, unexamined
 
 
+def _has_outline(flat: FlatAnnotations) -> Bools:
+    """bool[n]: geometry of its own: the boxes of a video lie in its frames."""
+    return np.asarray(np.diff(flat.annotation_rings) > 0)
+
+
 def _areas(flat: FlatAnnotations) -> Floats:
     """float64[n]: :func:`areas`, by width and height where there are only boxes, which is most of the time."""
     if flat.is_type("polygon", "segmentation", "circle").any():
         return areas(flat)
     result = np.zeros(len(flat))
-    rows = np.flatnonzero(flat.is_type("bbox") & flat.well_formed)
+    rows = np.flatnonzero(flat.is_type("bbox") & _has_outline(flat))
     first = flat.annotation_vertices[rows]
     across, down = flat.coords[first + 1] - flat.coords[first], flat.coords[first + 3] - flat.coords[first]
     result[rows] = np.abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0])

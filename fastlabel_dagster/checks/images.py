@@ -81,7 +81,7 @@ def images_result(
         setting,
         key,
         passed=count <= setting["at_most"],
-        description=f"{count:,} of {which} looked at are bad."
+        description=f"{count:,} of the {len(chosen):,} pictures looked at are bad (there are {len(rows):,})."
         if count
         else f"{which} {'decoded' if setting['decode'] else 'looked at'}, nothing is wrong with them.",
         metadata=metadata,

@@ -20,13 +20,13 @@ from fastlabel_dagster.resource import FastLabelResource, resource_named
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fastlabel_dagster.api import FastLabelClient
     from fastlabel_dagster.labels import Labels
     from fastlabel_dagster.store import ImageFolder, S3Options
 
 #: Formats of pictures that have parts when nothing is said, and by which split (as in their own options; a test
 #: compares). Here, because finding it there would load the format whenever a code location loads.
 SPLIT_BY_DEFAULT: Mapping[str, Any] = {"yolo": "auto"}
-_NO_PART = "none"
 _PARTS = ("train", "valid", "test")
 
 
@@ -117,16 +117,16 @@ def pictures_of_export(
     return _table(zip(parts, names, (checksums.get(one) for one in ids), strict=True))
 
 
-def pictures_of_dataset(objects: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The objects of a FastLabel dataset by their ``type``, with the checksum a publication has noted; columns as
-    :func:`leakage_result` takes them. Objects of the type ``none`` are in no part."""
+def pictures_of_dataset(client: FastLabelClient, dataset: str) -> pa.Table:
+    """The objects of a FastLabel dataset that are of the type train, valid or test, with the checksum a publication has
+    noted; columns as :func:`leakage_result` takes them. One request for each 1,000 objects of a type."""
 
     def rows() -> Iterable[tuple[str | None, str, str | None]]:
-        for one in objects:
-            kind = str(one.get("type") or _NO_PART)
-            metadata = one.get("customMetadata")
-            checksum = metadata.get("imageSha256") if isinstance(metadata, Mapping) else None
-            yield kind if kind in _PARTS else None, str(one.get("name")), str(checksum) if checksum else None
+        for part in _PARTS:  # a list of objects does not tell their types, but can be asked for one
+            for one in client.dataset_objects.iter(dataset, types=[part]):
+                metadata = one.get("customMetadata")
+                checksum = metadata.get("imageSha256") if isinstance(metadata, Mapping) else None
+                yield part, str(one.get("name")), str(checksum) if checksum else None
 
     return _table(rows())
 
@@ -190,14 +190,14 @@ def build_dataset_leakage_check(
     """The check ``leakage`` on a FastLabel dataset: no picture is an object of two of the types train, valid and test.
 
     Checksums are those :func:`~fastlabel_dagster.sync.publish_dataset` notes; objects of others have none, and are
-    counted. Costs one request for each 1,000 objects. Arguments as for :func:`build_leakage_check`.
+    counted. Objects of the type none are in no part. Arguments as for :func:`build_leakage_check`.
     """
     setting = one_setting(LEAKAGE_CHECK, checks)
     key = dg.AssetKey.from_coercible(asset)
 
     def leakage(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> dg.AssetCheckResult:
         with fastlabel.dagster_errors() as client:
-            return leakage_result(setting, key, pictures_of_dataset(client.dataset_objects.iter(dataset)))
+            return leakage_result(setting, key, pictures_of_dataset(client, dataset))
 
     return _definition(resource_named(resource_key, leakage), setting, key, name)
 
