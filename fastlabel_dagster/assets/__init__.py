@@ -65,6 +65,7 @@ def build_fastlabel_project_assets(
     resource_key: str = "fastlabel",
     s3: S3Options | None = None,
     pool: str | None = "fastlabel",
+    previews: bool = True,
     steps: StepOptions | None = None,
 ) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
     """All assets of one project, ready for ``dg.Definitions(assets=[*street])``. Builds; asks nobody and opens nothing.
@@ -85,8 +86,9 @@ def build_fastlabel_project_assets(
         store: where everything is written: a folder or ``s3://bucket/prefix``; one store for each project.
         exports: names of formats (``coco``, ``yolo``, ``pascal_voc`` …: ``formats.FORMATS``), or mappings with
             ``format``, and optionally ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False:
-            labels only), ``strict`` (a loss is an error), ``archive`` ("zip" or "tar") and options of the format. The
-            label tables are written as plain Parquet in any case.
+            labels only), ``labels_version`` (a version of the mirror to stay at), ``strict`` (a loss is an error),
+            ``archive`` ("zip" or "tar") and options of the format. The label tables are written as plain Parquet in
+            any case.
         dataset: name of the FastLabel dataset that approved tasks are published to; None publishes nothing.
         training: ``{"base_model": …, "epoch": …, …}``, further keys as ``client.training_jobs.submit`` takes them.
             Every job takes ``wait``: ``"run"`` polls in the step (``poll_seconds``, ``give_up_after_hours``),
@@ -113,6 +115,7 @@ def build_fastlabel_project_assets(
         resource_key: under which key the code location holds its ``FastLabelResource``.
         s3: endpoint, region and profile for an ``s3://`` store, where the environment does not decide.
         pool: Dagster pool of the steps that call the API; set its limit with ``dagster instance concurrency``.
+        previews: pictures in the metadata (contact sheet, charts, what changed); False leaves them all out.
         steps: what all steps have in common: the beginning of their names, op tags, backfill policy, and a function
             that runs them; see :class:`~fastlabel_dagster.assets.steps.StepOptions`.
 
@@ -138,6 +141,7 @@ def build_fastlabel_project_assets(
         resource_key=resource_key,
         s3=s3,
         pool=pool,
+        previews=previews,
         steps=steps or StepOptions(),
     )
     imported = build_import_assets(plan)

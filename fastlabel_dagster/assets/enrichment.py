@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.metadata.spread import LabelSpread
     from fastlabel_dagster.metadata.summary import LabelSummary
     from fastlabel_dagster.store import ImageFolder
+    from fastlabel_dagster.sync import LabelMirror
 
 #: A picture of the contact sheet is fetched only up to this size.
 _LARGEST_DOWNLOAD = 32 * 1024 * 1024
@@ -34,34 +36,101 @@ def enrichment(log: logging.Logger, what: str) -> Iterator[None]:
 def label_pictures(
     log: logging.Logger,
     summary: LabelSummary,
+    spread: LabelSpread,
     classes: pa.Table,
     images: ImageFolder,
-    client: FastLabelClient | None = None,
     *,
+    client: FastLabelClient | None = None,
     pictured: bool = True,
+    textual: bool = False,
 ) -> dict[str, Any]:
-    """The class histogram and the contact sheet as metadata. A picture that is not in ``images`` yet is fetched through
-    ``client``, one task at a time, a dozen at most. A project whose tasks are not ``pictured``, one picture each, has
-    no sheet."""
-    from fastlabel_dagster.metadata.pictures import class_histogram, picture_markdown
+    """What people see of the labels as metadata: charts of classes, of annotations per task, of places and sizes, and a
+    preview of tasks.
+
+    A project whose tasks are ``pictured``, one picture each, is shown as a contact sheet; a picture that is not in
+    ``images`` yet is fetched through ``client``, one task at a time, a dozen at most. One of texts (``textual``) is
+    shown as a few of them with their entities marked, as far as they are downloaded.
+    """
     from fastlabel_dagster.metadata.sheet import contact_sheet
+    from fastlabel_dagster.metadata.spread import class_histogram
+    from fastlabel_dagster.metadata.texts import text_preview
 
     metadata: dict[str, Any] = {}
     counts = summary.classes(classes)
     with enrichment(log, "The class histogram"):
-        metadata["class_histogram"] = dg.MetadataValue.md(
-            picture_markdown(class_histogram(counts), "annotations per class")
-        )
-    with enrichment(log, "The contact sheet"):
-        sample = summary.sample() if pictured else None
-        if sample is not None:
-            read = _Pictures(images, client)
+        metadata["class_histogram"] = _picture(class_histogram(counts), "annotations per class")
+    if summary.annotations:
+        with enrichment(log, "The charts"):
+            metadata["annotations_per_task"] = _picture(spread.per_image_chart(), "annotations per task")
+            if spread.sized:
+                metadata["box_centres"] = _picture(spread.centres_chart(), "where annotations lie")
+                metadata["box_sizes"] = _picture(spread.sides_chart(), "how large annotations are")
+    with enrichment(log, "The preview of tasks"):
+        sample = summary.sample() if pictured or textual else None
+        if sample is not None and pictured:
+            read = PictureReader(images, client)
             svg = contact_sheet(sample, counts, read, lambda problem: log.info("Contact sheet: %s", problem))
-            metadata["contact_sheet"] = dg.MetadataValue.md(picture_markdown(svg, "tasks with their annotations"))
+            metadata["contact_sheet"] = _picture(svg, "tasks with their annotations")
+        elif sample is not None:
+            read = PictureReader(images, None)
+
+            def text_of(task_id: str, name: str) -> str | None:
+                data = read(task_id, name)
+                return None if data is None else data.decode("utf-8", "replace")
+
+            shown = text_preview(sample, text_of, lambda problem: log.info("Text preview: %s", problem))
+            if shown:
+                metadata["text_preview"] = dg.MetadataValue.md(shown)
     return metadata
 
 
-class _Pictures:
+def progress_picture(
+    log: logging.Logger, statuses: Mapping[str, int], before: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """The status funnel as metadata, with its change since ``before``."""
+    from fastlabel_dagster.metadata.bars import status_funnel
+
+    metadata: dict[str, Any] = {}
+    with enrichment(log, "The status funnel"):
+        metadata["status_funnel"] = _picture(status_funnel(statuses, before), "tasks by how far they have come")
+    return metadata
+
+
+def change_picture(
+    log: logging.Logger,
+    mirror: LabelMirror,
+    before: int,
+    after: int,
+    *,
+    images: ImageFolder,
+    client: FastLabelClient | None = None,
+) -> dict[str, Any]:
+    """A few changed tasks, as they were beside what they are, as metadata."""
+    from fastlabel_dagster.metadata.changes import changes_picture
+    from fastlabel_dagster.metadata.summary import LabelSummary
+
+    metadata: dict[str, Any] = {}
+    with enrichment(log, "The picture of what changed"):
+        svg = changes_picture(
+            mirror,
+            before,
+            after,
+            classes=LabelSummary().classes(mirror.classes(after)),
+            read_image=PictureReader(images, client),
+            on_problem=lambda problem: log.info("What changed: %s", problem),
+        )
+        if svg is not None:
+            metadata["changes_pictured"] = _picture(svg, "changed tasks before and after")
+    return metadata
+
+
+def _picture(svg: str, description: str) -> dg.MarkdownMetadataValue:
+    from fastlabel_dagster.metadata.pictures import picture_markdown
+
+    return dg.MetadataValue.md(picture_markdown(svg, description))
+
+
+class PictureReader:
     """Reads a task's picture from the image folder, or else from FastLabel, until FastLabel does not answer once: a
     server that is down is not asked a dozen times, each with all its retries."""
 

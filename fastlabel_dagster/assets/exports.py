@@ -16,6 +16,9 @@ class ExportRunConfig(dg.Config):
     """What one run may say about an export."""
 
     force: bool = Field(default=False, description="Write the export again although nothing has changed.")
+    labels_version: int | None = Field(
+        default=None, ge=0, description="Write the labels as they were at this version of the mirror."
+    )
 
 
 def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefinition:
@@ -29,7 +32,8 @@ def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefini
         from fastlabel_dagster.store import ImageFolder
 
         store = plan.open_store()
-        labels, version = read_labels(plan)
+        pinned = export.labels_version if config.labels_version is None else config.labels_version
+        labels, version = read_labels(plan, pinned)
         report = formats.write(
             labels,
             format=export.format,

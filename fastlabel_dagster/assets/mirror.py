@@ -7,15 +7,12 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster._compat import input_version_tag
-from fastlabel_dagster.assets.enrichment import enrichment
+from fastlabel_dagster.assets.enrichment import change_picture, enrichment, progress_picture
 from fastlabel_dagster.assets.observation import project_event
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import freshness_policy, mirror_results
-from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table, records_table
+from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
-
-#: A difference of two versions with more tasks than this is counted, not listed.
-_LISTED_CHANGES = 20_000
 
 
 def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
@@ -29,7 +26,10 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     def labels(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster.labels.schema import TASKS
         from fastlabel_dagster.labels.summary import status_counts
+        from fastlabel_dagster.metadata.changes import changes_since
+        from fastlabel_dagster.store import ImageFolder
         from fastlabel_dagster.sync import LabelMirror, sync_project
+        from fastlabel_dagster.sync.project_kind import is_of_pictures
         from fastlabel_dagster.workspace import project_state
 
         store = plan.open_store()
@@ -65,10 +65,18 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         with enrichment(context.log, "The count of tasks by status"):
             statuses = status_counts(mirror.read())
             metadata["statuses"] = counts_table(statuses, "status")
-        touched = report.added + report.updated + report.removed
-        if report.changed and report.previous_version is not None and touched <= _LISTED_CHANGES:
+        earlier = report.previous_version if report.changed else None
+        if earlier is not None:
             with enrichment(context.log, "The list of changes"):
-                metadata.update(_changes(mirror, report.previous_version, report.version))
+                metadata.update(changes_since(mirror, earlier, report.version))
+        if plan.previews and statuses:
+            statuses_before = None if earlier is None else status_counts(mirror.read(earlier))
+            metadata.update(progress_picture(context.log, statuses, statuses_before))
+            if earlier is not None and is_of_pictures(report.project_type):
+                images = ImageFolder(store.at("images"))
+                metadata.update(
+                    change_picture(context.log, mirror, earlier, report.version, images=images, client=fastlabel.client)
+                )
         results = mirror_results(
             plan.checks, key, report=report, counted=counted, labels=mirror.read, client=fastlabel.client
         )
@@ -84,12 +92,3 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     if policy is not None and spec.freshness_policy is None:
         spec = spec.replace_attributes(freshness_policy=policy)
     return plan.step(labels, "labels", [spec], check_specs=plan.checks.specs("labels", key), pool=plan.pool)
-
-
-def _changes(mirror: Any, before: int, after: int) -> dict[str, Any]:
-    difference = mirror.diff(before, after)
-    table = difference.table
-    columns = [(name, "string") for name in table.column_names]
-    rows = table.slice(0, 51).to_pylist()
-    shown = [{name: None if value is None else str(value) for name, value in row.items()} for row in rows]
-    return {"changes": str(difference), "changed_tasks": records_table(shown, columns)}

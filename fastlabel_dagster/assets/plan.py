@@ -52,13 +52,15 @@ ExportLike: TypeAlias = str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """One export: name of folder and asset, format, tasks of which status, with pictures or not, format options."""
+    """One export: name of folder and asset, format, tasks of which status, with pictures or not, format options, and
+    the version of the mirror it is pinned to (None: always the newest)."""
 
     name: str
     format: str
     status: str | tuple[str, ...] | None = None
     images: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    labels_version: int | None = None
 
     @classmethod
     def of(cls, export: ExportLike) -> ExportPlan:
@@ -78,8 +80,11 @@ class ExportPlan:
         if status is not None and not isinstance(status, str):
             status = tuple(status)
         images = bool(given.pop("images", True))
+        pinned = given.pop("labels_version", None)
+        if pinned is not None and (isinstance(pinned, bool) or not isinstance(pinned, int) or pinned < 0):
+            raise ValueError(f"labels_version of {name} is a version of the mirror, a number from 0, not {pinned!r}")
         registry.check_export(kind, given)
-        return cls(name, kind, status, images, given)
+        return cls(name, kind, status, images, given, pinned)
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,16 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
     def tables(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> Iterator[dg.MaterializeResult[Any]]:
         from fastlabel_dagster import formats
+        from fastlabel_dagster.metadata.spread import LabelSpread
         from fastlabel_dagster.metadata.summary import LabelSummary
         from fastlabel_dagster.store import ImageFolder
         from fastlabel_dagster.sync import LabelMirror
-        from fastlabel_dagster.sync.project_kind import is_of_pictures
+        from fastlabel_dagster.sync.project_kind import is_of_pictures, is_of_texts
 
         store = plan.open_store()
         labels, version = read_labels(plan)
         report = formats.write(labels, format="parquet", target=store.at("parquet"), skip_unchanged=True)
-        summary = LabelSummary()
+        summary, spread = LabelSummary(), LabelSpread()
         pictured = is_of_pictures(version.project_type)
         images = ImageFolder(store.at("images"))
         findings = LabelFindings(
@@ -40,12 +41,24 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         for batch in labels.batches():
             summary.add(batch)
             findings.add(batch)
+            if plan.previews:
+                spread.add(batch)
         pictures: dict[str, Any] = {}
-        with enrichment(context.log, "Class histogram and contact sheet"):
-            client = fastlabel.client
-            before = client.statistics.snapshot()
-            pictures = label_pictures(context.log, summary, labels.classes, images, client, pictured=pictured)
-            pictures |= api_usage(client.statistics.snapshot() - before)
+        if plan.previews:
+            with enrichment(context.log, "The pictures of the labels"):
+                client = fastlabel.client
+                before = client.statistics.snapshot()
+                pictures = label_pictures(
+                    context.log,
+                    summary,
+                    spread,
+                    labels.classes,
+                    images,
+                    client=client,
+                    pictured=pictured,
+                    textual=is_of_texts(version.project_type),
+                )
+                pictures |= api_usage(client.statistics.snapshot() - before)
         rows = {"classes": labels.classes.num_rows, "tasks": summary.tasks, "annotations": summary.annotations}
         versions = {"classes": version.classes_digest, "tasks": version.digest, "annotations": version.digest}
         details: dict[str, dict[str, Any]] = {
@@ -74,23 +87,34 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     return plan.step(tables, "tables", specs, check_specs=check_specs, pool=plan.pool)
 
 
-def read_labels(plan: ProjectPlan) -> tuple[Any, Any]:
-    """The newest labels of the mirror and the facts of their version.
+def read_labels(plan: ProjectPlan, pinned: int | None = None) -> tuple[Any, Any]:
+    """The labels of the mirror, at the version ``pinned`` or else the newest, and the facts of that version.
 
     Raises:
-        dagster.Failure: there is no mirror yet.
+        dagster.Failure: there is no mirror yet, or it has no such version.
     """
     from fastlabel_dagster.sync import LabelMirror
 
     mirror = LabelMirror(plan.open_store().at("labels"))
     try:
-        version = mirror.at()
+        version = mirror.at(pinned)
     except LookupError as error:
         first = plan.key("labels").to_user_string()
+        if pinned is not None and mirror.exists:
+            raise dg.Failure(
+                description=f"The mirror at {mirror.store.uri} has no version {pinned} (any more); it has "
+                f"{_span(mirror)}. The metadata of {first} names them.",
+                allow_retries=False,
+            ) from error
         raise dg.Failure(
             description=f"There is no mirror at {mirror.store.uri} yet; materialize {first} first.", allow_retries=False
         ) from error
     return mirror.read(version.version), version
+
+
+def _span(mirror: Any) -> str:
+    versions = [one.version for one in mirror.versions()]
+    return f"versions {versions[0]} to {versions[-1]}" if len(versions) > 1 else f"version {versions[0]} only"
 
 
 def _place(store: Any, name: str) -> dict[str, Any]:

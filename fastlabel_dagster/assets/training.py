@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from fastlabel_dagster.assets.enrichment import enrichment
 from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
@@ -17,6 +19,14 @@ from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quaranti
 from fastlabel_dagster.resource import FastLabelResource
 
 
+class PublishRunConfig(dg.Config):
+    """What one run may say about the dataset."""
+
+    labels_version: int | None = Field(
+        default=None, ge=0, description="Publish the labels as they were at this version of the mirror."
+    )
+
+
 def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     """Publishes the approved tasks with their pictures as a FastLabel dataset; unchanged objects are not sent again.
 
@@ -25,12 +35,15 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     key, name = plan.key("dataset"), plan.dataset
     assert name is not None
 
-    def dataset(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
+    def dataset(
+        context: dg.AssetExecutionContext, config: PublishRunConfig, fastlabel: FastLabelResource
+    ) -> dg.MaterializeResult[Any]:
+        from fastlabel_dagster.metadata.changes import changes_since, since_trained
         from fastlabel_dagster.store import ImageFolder
-        from fastlabel_dagster.sync import publish_dataset
+        from fastlabel_dagster.sync import LabelMirror, publish_dataset
 
         store = plan.open_store()
-        labels, _ = read_labels(plan)
+        labels, version = read_labels(plan, config.labels_version)
         with fastlabel.dagster_errors(context) as client:
             before = client.statistics.snapshot()
             report = publish_dataset(
@@ -60,6 +73,15 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         }
         if report.quarantined:
             metadata["quarantined"] = quarantine_table(report.quarantined)
+        mirror = LabelMirror(store.at("labels"))
+        with enrichment(context.log, "What changed since the dataset was last published"):
+            last = newest(context.instance, key).get("labels_version")
+            if isinstance(last, int) and last >= 0:
+                metadata.update(changes_since(mirror, last, version.version))
+        if plan.training is not None:
+            with enrichment(context.log, "What changed since the model was trained"):
+                model = newest(context.instance, plan.key("model"))
+                metadata.update(since_trained(mirror, model, version.version))
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(report.digest), metadata=metadata)
 
     spec = plan.spec("dataset", [plan.key("labels"), plan.key("images"), *plan.gates], options={"dataset": name})

@@ -102,7 +102,7 @@ def test_a_changed_task_makes_what_hangs_on_it_stale_and_a_run_makes_it_fresh_ag
     assert statuses["street-scenes/coco"] == statuses["street-scenes/annotations"] == "STALE"
     labels = project.metadata("labels")
     assert (labels["labels_version"], labels["updated"], labels["added"], labels["removed"]) == (1, 1, 0, 0)
-    assert task in str(labels["changed_tasks"].records)
+    assert task in str(labels["changes_table"].records)
     assert project.run().success
     assert set(project.statuses().values()) == {"FRESH"}
     assert project.metadata("coco")["labels_version"] == 1

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fastlabel_dagster.labels.fastlabel import from_fastlabel
-from fastlabel_dagster.metadata.pictures import class_histogram, picture_markdown
+from fastlabel_dagster.metadata.pictures import picture_markdown
 from fastlabel_dagster.metadata.sheet import contact_sheet, thumbnail
+from fastlabel_dagster.metadata.spread import class_histogram
 from fastlabel_dagster.metadata.summary import ClassCount, LabelSummary
 from fastlabel_dagster.metadata.tables import without_query
 
