@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProjectParts:
-    """What a function decorated with :func:`fastlabel_project_assets` is given as ``parts``: the work it may leave to us.
+    """What a function below :func:`fastlabel_project_assets` is given as ``parts``: the work it may leave to us.
 
     Attributes:
         specs: of the assets, as the translator gave them.
@@ -88,7 +88,7 @@ def fastlabel_project_assets(
         >>> import dagster as dg
         >>> from fastlabel_dagster import FastLabelResource
         >>> from fastlabel_dagster.assets.decorator import fastlabel_project_assets
-        >>> @fastlabel_project_assets(project="street", store="data/street", assets=["labels", "coco"], exports=["coco"])
+        >>> @fastlabel_project_assets(project="street", store="data/street", assets=["labels", "coco"])
         ... def street(context: dg.AssetExecutionContext, fastlabel: FastLabelResource, parts):
         ...     context.log.info("street begins")
         ...     yield from parts.materialize(context, fastlabel)

@@ -9,6 +9,7 @@ again goes on where it failed.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import Field
 from fastlabel_dagster._compat import materialized_in_run
 from fastlabel_dagster.assets.steps import StepOptions, executed, results_of
 from fastlabel_dagster.resource import resource_named
+from fastlabel_dagster.translator import safe_name
 
 #: Parts whose steps are gathered. What starts something at FastLabel (imports, trainings, evaluations …) keeps a step
 #: of its own: it may wait for hours, and be tried again by rules of its own.
@@ -111,6 +113,11 @@ def gathered_step(
         backfill_policy=steps.backfill_policy if partitioned else None,
         description=description,
     )(resource_named(resource_key, run))
+
+
+def folder_of(slug: str) -> str:
+    """The folder of a project below the store of its workspace: the slug, where it is a plain name for a folder."""
+    return slug if re.fullmatch(r"\w([\w.-]*\w)?", slug) and ".." not in slug else safe_name(slug)
 
 
 def _resource() -> Any:

@@ -17,10 +17,9 @@ import dagster as dg
 from fastlabel_dagster._compat import materialized_in_run
 from fastlabel_dagster.api.errors import FastLabelError, Unauthorized
 from fastlabel_dagster.assets import build_fastlabel_project_assets
-from fastlabel_dagster.assets.gathered import GatheredConfig, GatheringSteps, Part, run_parts
+from fastlabel_dagster.assets.gathered import GatheredConfig, GatheringSteps, Part, folder_of, run_parts
 from fastlabel_dagster.assets.observation import observing, project_event
 from fastlabel_dagster.assets.steps import StepOptions
-from fastlabel_dagster.assets.workspace import folder_of
 from fastlabel_dagster.partitions import PROJECTS, project_partitions
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, resource_named
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps

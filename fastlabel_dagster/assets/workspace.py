@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
-from fastlabel_dagster.assets.gathered import GatheringSteps, Part, gathered_step
+from fastlabel_dagster.assets.decorator import fastlabel_project_assets
+from fastlabel_dagster.assets.gathered import GatheringSteps, Part, folder_of, gathered_step
 from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
 from fastlabel_dagster.assets.observation import Observed, build_observation, observed_dataset, observed_project
+from fastlabel_dagster.assets.partitioned import build_partitioned_workspace_assets
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, dataset_name, safe_name
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
 #: A fetched workspace, which costs no network, or the resource to fetch one with.
 WorkspaceLike: TypeAlias = "FastLabelWorkspace | FastLabelResource"
+
+__all__ = [
+    "InformedTranslator",
+    "WorkspaceLike",
+    "build_fastlabel_assets_definitions",
+    "build_partitioned_workspace_assets",
+    "fastlabel_project_assets",
+    "fetched",
+    "load_fastlabel_asset_specs",
+]
 
 log = logging.getLogger("fastlabel_dagster.assets")
 
@@ -110,6 +121,7 @@ def build_fastlabel_assets_definitions(
     dataset: str | None = None,
     projects: Mapping[str, Mapping[str, Any]] | None = None,
     translator: DagsterFastLabelTranslator | None = None,
+    partitions: Literal["project"] | None = None,
     gather: bool = True,
     name: str = "fastlabel",
     resource_key: str = "fastlabel",
@@ -127,14 +139,18 @@ def build_fastlabel_assets_definitions(
 
     With ``gather`` the data steps of each project are one step (``<slug>_project``; see
     :mod:`~fastlabel_dagster.assets.gathered`), and one step answers all checks that ask the API. Three hundred projects
-    load in well under a second that way, where separate steps take four. Thousands of projects are better off with
-    :func:`~fastlabel_dagster.assets.partitioned.build_partitioned_workspace_assets`.
+    load in half the time that way. Where even that is too long, ``partitions="project"`` gives one set of assets with a
+    partition for each project (:func:`~fastlabel_dagster.assets.partitioned.build_partitioned_workspace_assets`), which
+    loads at once however many projects there are.
 
     Args:
         workspace, selector: as for :func:`load_fastlabel_asset_specs`.
         exports: of each project.
         dataset: name of the dataset that each project's approved tasks are published to, in which ``{slug}`` stands for
             the slug in the form that datasets are named in: ``"{slug}"``, ``"train-{slug}"``. None publishes nothing.
+        partitions: ``"project"`` for the one set of assets; then there is no ``dataset`` and no ``projects``, and what
+            has a partition is not ``selector``'s matter but that of
+            :func:`~fastlabel_dagster.partitions.partition_changes`.
         projects: by slug, what is different for a project: any argument of ``build_fastlabel_project_assets``.
         gather: False gives every project the separate steps it would have alone.
         name: part of the names of the steps that serve all projects; two workspaces need two.
@@ -148,6 +164,20 @@ def build_fastlabel_assets_definitions(
     """
     found = fetched(workspace, selector)
     told = InformedTranslator(translator, found)
+    if partitions is not None:
+        if dataset is not None or projects:
+            raise ValueError("assets partitioned by project publish no dataset, and have no options of single projects")
+        partitioned = build_partitioned_workspace_assets(
+            store=store,
+            exports=exports,
+            translator=translator,
+            resource_key=resource_key,
+            pool=pool,
+            steps=steps,
+            retry_policy=retry_policy,
+            **options,
+        )
+        return [*partitioned, *_of_workspace(found, told, {}, [], name, resource_key)]
     base = steps or StepOptions()
     separate = replace(base, name=None)
     common = {"exports": list(exports), "resource_key": resource_key, "pool": pool, **options}
@@ -200,27 +230,36 @@ def build_fastlabel_assets_definitions(
             published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(_props(slug, "dataset")).key)
     if problem is not None and not taken:
         raise problem
-    for spec in _workspace_specs(found, told):
-        if spec.tags.get("fastlabel/part") == "workspace_dataset":
-            observed.append(observed_dataset(_made_by(spec, published), spec.key.path[-1]))
-        else:
-            built.append(spec)
-    if observed:
-        built.append(
-            build_observation(
-                f"observe_{name}",
-                observed,
-                resource_key=resource_key,
-                description="Looks at the state projects and datasets are in, with a few cheap requests each.",
-            )
-        )
+    built += _of_workspace(found, told, published, observed, name, resource_key)
     built += gathered_checks(f"{name}_checks", checked, resource_key=resource_key, checks=options.get("checks"))
     return built
 
 
-def folder_of(slug: str) -> str:
-    """The folder of a project below the store of its workspace: the slug, where it is a plain name for a folder."""
-    return slug if re.fullmatch(r"\w([\w.-]*\w)?", slug) and ".." not in slug else safe_name(slug)
+def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
+    workspace: FastLabelWorkspace,
+    translator: DagsterFastLabelTranslator,
+    published: Mapping[str, Sequence[dg.AssetKey]],
+    observed: Sequence[Observed],
+    name: str,
+    resource_key: str,
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets that belong to no project, and the step that looks at datasets and at what else is ``observed``."""
+    seen, built = list(observed), list[dg.AssetsDefinition | dg.AssetSpec]()
+    for spec in _workspace_specs(workspace, translator):
+        if spec.tags.get("fastlabel/part") == "workspace_dataset":
+            seen.append(observed_dataset(_made_by(spec, published), spec.key.path[-1]))
+        else:
+            built.append(spec)
+    if seen:
+        built.append(
+            build_observation(
+                f"observe_{name}",
+                seen,
+                resource_key=resource_key,
+                description="Looks at the state projects and datasets are in, with a few cheap requests each.",
+            )
+        )
+    return built
 
 
 def _gathering(steps: StepOptions, name: str) -> GatheringSteps:
