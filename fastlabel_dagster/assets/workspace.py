@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -17,12 +17,20 @@ from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_ch
 from fastlabel_dagster.assets.observation import Observed, build_observation, observed_dataset, observed_project
 from fastlabel_dagster.assets.partitioned import build_partitioned_workspace_assets
 from fastlabel_dagster.assets.steps import StepOptions
+from fastlabel_dagster.assets.workspace_specs import (
+    InformedTranslator,
+    dataset_specs,
+    job_specs,
+    project_specs,
+    props_of,
+    workspace_specs,
+)
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, dataset_name, safe_name
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, dataset_name, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.assets.plan import ExportLike
-    from fastlabel_dagster.workspace import FastLabelWorkspace, Project, ProjectSelector
+    from fastlabel_dagster.workspace import FastLabelWorkspace, ProjectSelector
 
     SelectorLike: TypeAlias = ProjectSelector | Mapping[str, Any] | str | Iterable[str] | None
 
@@ -70,8 +78,8 @@ def load_fastlabel_asset_specs(
     """
     found = fetched(workspace, selector)
     told = InformedTranslator(translator, found)
-    specs = [spec for project in found.projects for spec in _project_specs(project, told)]
-    return _distinct([*specs, *_workspace_specs(found, told)])
+    specs = [spec for project in found.projects for spec in project_specs(project, told)]
+    return _distinct([*specs, *workspace_specs(found, told)])
 
 
 def fetched(workspace: WorkspaceLike, selector: SelectorLike = None) -> FastLabelWorkspace:
@@ -84,32 +92,6 @@ def fetched(workspace: WorkspaceLike, selector: SelectorLike = None) -> FastLabe
         return fetch_workspace(workspace.client, selector, log=log.warning)
     finally:
         workspace.close()
-
-
-class InformedTranslator(DagsterFastLabelTranslator):
-    """Tells another translator what the workspace knows of each project, and puts it into the specs' metadata."""
-
-    def __init__(self, translator: DagsterFastLabelTranslator | None, workspace: FastLabelWorkspace) -> None:
-        self._translator = translator or DagsterFastLabelTranslator()
-        self._projects = {project.slug: project for project in workspace.projects}
-        self._known: dict[tuple[Any, ...], dg.AssetSpec] = {}
-
-    def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
-        """The other translator's spec, asked for once for each asset."""
-        key = (props.project, props.part, props.name, props.deps)
-        if key not in self._known:
-            self._known[key] = self._spec(props)
-        return self._known[key]
-
-    def _spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
-        project = self._projects.get(props.project)
-        if project is None:
-            return self._translator.get_asset_spec(props)
-        informed = replace(props, title=project.name, project_type=project.type, project_status=project.status)
-        spec = self._translator.get_asset_spec(informed)
-        if props.part != "project":
-            return spec
-        return spec.replace_attributes(metadata={**_project_metadata(project), **spec.metadata})
 
 
 def build_fastlabel_assets_definitions(
@@ -219,15 +201,15 @@ def build_fastlabel_assets_definitions(
             continue
         taken |= keys
         for one in rest:
-            if isinstance(one, dg.AssetSpec) and one.key == told.get_asset_spec(_props(slug, "project", slug)).key:
+            if isinstance(one, dg.AssetSpec) and one.key == told.get_asset_spec(props_of(slug, "project", slug)).key:
                 observed.append(observed_project(one, slug))
                 if gather:
                     checked.append(CheckedProject(slug, told, trained=own.get("training") is not None))
             else:
                 built.append(one)
-        built += [spec for spec in _project_specs(project, told)[1:] if spec.key not in taken]
+        built += [spec for spec in project_specs(project, told)[1:] if spec.key not in taken]
         if own["dataset"]:
-            published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(_props(slug, "dataset")).key)
+            published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(props_of(slug, "dataset")).key)
     if problem is not None and not taken:
         raise problem
     built += _of_workspace(found, told, published, observed, name, resource_key)
@@ -244,12 +226,11 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
     resource_key: str,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The assets that belong to no project, and the step that looks at datasets and at what else is ``observed``."""
-    seen, built = list(observed), list[dg.AssetsDefinition | dg.AssetSpec]()
-    for spec in _workspace_specs(workspace, translator):
-        if spec.tags.get("fastlabel/part") == "workspace_dataset":
-            seen.append(observed_dataset(_made_by(spec, published), spec.key.path[-1]))
-        else:
-            built.append(spec)
+    seen = list(observed)
+    for dataset, spec in dataset_specs(workspace, translator):
+        made_from = [key for key in published.get(dataset, ()) if key not in {dep.asset_key for dep in spec.deps}]
+        seen.append(observed_dataset(spec.replace_attributes(deps=[*spec.deps, *made_from]), dataset))
+    built: list[dg.AssetsDefinition | dg.AssetSpec] = list(job_specs(workspace, translator))
     if seen:
         built.append(
             build_observation(
@@ -268,132 +249,6 @@ def _gathering(steps: StepOptions, name: str) -> GatheringSteps:
 
 def _keys(made: dg.AssetsDefinition | dg.AssetSpec) -> Iterable[dg.AssetKey]:
     return (made.key,) if isinstance(made, dg.AssetSpec) else made.keys
-
-
-def _props(slug: str, part: str, name: str | None = None) -> FastLabelAssetProps:
-    return FastLabelAssetProps(project=slug, part=part, name=part if name is None else name)
-
-
-def _made_by(spec: dg.AssetSpec, published: Mapping[str, Sequence[dg.AssetKey]]) -> dg.AssetSpec:
-    """The spec of a dataset, made from the assets that publish to it."""
-    deps = published.get(spec.key.path[-1], ())
-    return spec.replace_attributes(deps=[*spec.deps, *map(dg.AssetDep, deps)]) if deps else spec
-
-
-def _project_metadata(project: Project) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "fastlabel/project_id": project.id,
-        "fastlabel/project_name": project.name,
-        "fastlabel/project_type": project.type,
-        "fastlabel/project_status": project.status,
-        "fastlabel/updated_at": project.updated_at,
-        "fastlabel/error": project.error,
-        "fastlabel/left_out": ", ".join(project.left_out),
-    }
-    told = {key: value for key, value in told.items() if value}
-    if project.tasks is not None:
-        told["fastlabel/tasks"] = project.tasks
-    told |= {f"fastlabel/tasks/{status}": count for status, count in project.statuses.items()}
-    if project.classes is not None:
-        told["fastlabel/classes"] = len(project.classes)
-    return told
-
-
-def _project_specs(project: Project, translator: DagsterFastLabelTranslator) -> list[dg.AssetSpec]:
-    """The project itself first, then what else FastLabel has of it."""
-    slug = project.slug
-    own = translator.get_asset_spec(_props(slug, "project", slug))
-    specs = [own]
-
-    def add(part: str, metadata: Mapping[str, Any]) -> None:
-        spec = translator.get_asset_spec(_props(slug, part))
-        specs.append(spec.replace_attributes(deps=[*spec.deps, own.key], metadata={**metadata, **spec.metadata}))
-
-    if project.classes is not None:
-        types = sorted({one.type for one in project.classes})
-        add("annotation_classes", {"fastlabel/classes": len(project.classes), "fastlabel/types": ", ".join(types)})
-    if project.imports:
-        newest = project.imports[0]
-        add(
-            "import_histories",
-            {
-                "fastlabel/imports": len(project.imports),
-                "fastlabel/newest_import": newest.id,
-                "fastlabel/newest_status": newest.status,
-                "fastlabel/newest_at": newest.created_at,
-            },
-        )
-    if project.auto_annotations:
-        job = project.auto_annotations[0]
-        add(
-            "auto_annotation_jobs",
-            {
-                "fastlabel/jobs": len(project.auto_annotations),
-                "fastlabel/newest_job": job.id,
-                "fastlabel/newest_status": job.status,
-                "fastlabel/newest_model": job.model,
-            },
-        )
-    return specs
-
-
-def _workspace_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTranslator) -> Iterator[dg.AssetSpec]:
-    """Datasets, trainings, models and evaluations, as far as the workspace holds them."""
-
-    def spec(part: str, name: str, metadata: Mapping[str, Any], deps: Iterable[dg.AssetKey] = ()) -> dg.AssetSpec:
-        made = translator.get_asset_spec(_props("", part, name))
-        told = {key: value for key, value in metadata.items() if value not in (None, "")}
-        return made.replace_attributes(deps=[*made.deps, *deps], metadata={**told, **made.metadata})
-
-    for dataset in workspace.datasets or ():
-        yield spec(
-            "workspace_dataset",
-            dataset.name,
-            {
-                "fastlabel/dataset_id": dataset.id,
-                "fastlabel/objects": dataset.objects,
-                "fastlabel/objects_at_least": None if dataset.objects is not None else dataset.objects_at_least,
-                "fastlabel/revisions": ", ".join(dataset.revisions[:20]),
-                "fastlabel/visibility": dataset.visibility,
-                "fastlabel/license": dataset.license,
-                "fastlabel/updated_at": dataset.updated_at,
-                "fastlabel/error": dataset.error,
-            },
-        )
-    if workspace.trainings is not None:
-        trainings = spec("training_jobs", "training_jobs", _jobs_metadata(workspace.trainings))
-        yield trainings
-        names = [model.name for model in workspace.models]
-        for model in workspace.models:
-            unique = model.name and names.count(model.name) == 1
-            yield spec(
-                "workspace_model",
-                (model.name if unique else f"{model.name}-{model.id}").replace("/", "-"),
-                {
-                    "fastlabel/model_id": model.id,
-                    "fastlabel/model_name": model.name,
-                    "fastlabel/model_url": model.url,
-                    "fastlabel/base_model": model.base_model,
-                    "fastlabel/training_job": model.training_job,
-                    "fastlabel/model_classes": ", ".join(model.classes[:100]),
-                    "fastlabel/created_at": model.created_at,
-                },
-                [trainings.key],
-            )
-    if workspace.evaluations is not None:
-        yield spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace.evaluations))
-
-
-def _jobs_metadata(jobs: Sequence[Any]) -> dict[str, Any]:
-    newest = max(jobs, key=lambda job: str(job.created_at), default=None)
-    if newest is None:
-        return {"fastlabel/jobs": 0}
-    return {
-        "fastlabel/jobs": len(jobs),
-        "fastlabel/newest_job": newest.id,
-        "fastlabel/newest_status": newest.status,
-        "fastlabel/newest_at": newest.created_at,
-    }
 
 
 def _distinct(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:

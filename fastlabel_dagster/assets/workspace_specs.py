@@ -1,0 +1,180 @@
+"""What a workspace holds as specs: names and metadata of projects, classes, imports, datasets, jobs and models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.workspace import FastLabelWorkspace, Project
+
+
+class InformedTranslator(DagsterFastLabelTranslator):
+    """Tells another translator what the workspace knows of each project, and puts it into the specs' metadata."""
+
+    def __init__(self, translator: DagsterFastLabelTranslator | None, workspace: FastLabelWorkspace) -> None:
+        self._translator = translator or DagsterFastLabelTranslator()
+        self._projects = {project.slug: project for project in workspace.projects}
+        self._known: dict[tuple[Any, ...], dg.AssetSpec] = {}
+
+    def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
+        """The other translator's spec, asked for once for each asset."""
+        key = (props.project, props.part, props.name, props.deps)
+        if key not in self._known:
+            self._known[key] = self._spec(props)
+        return self._known[key]
+
+    def _spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
+        project = self._projects.get(props.project)
+        if project is None:
+            return self._translator.get_asset_spec(props)
+        informed = replace(props, title=project.name, project_type=project.type, project_status=project.status)
+        spec = self._translator.get_asset_spec(informed)
+        if props.part != "project":
+            return spec
+        return spec.replace_attributes(metadata={**_project_metadata(project), **spec.metadata})
+
+
+def props_of(slug: str, part: str, name: str | None = None) -> FastLabelAssetProps:
+    """What a translator is told about ``part`` of a project, or of the workspace when ``slug`` is empty."""
+    return FastLabelAssetProps(project=slug, part=part, name=part if name is None else name)
+
+
+def _project_metadata(project: Project) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "fastlabel/project_id": project.id,
+        "fastlabel/project_name": project.name,
+        "fastlabel/project_type": project.type,
+        "fastlabel/project_status": project.status,
+        "fastlabel/updated_at": project.updated_at,
+        "fastlabel/error": project.error,
+        "fastlabel/left_out": ", ".join(project.left_out),
+    }
+    told = {key: value for key, value in told.items() if value}
+    if project.tasks is not None:
+        told["fastlabel/tasks"] = project.tasks
+    told |= {f"fastlabel/tasks/{status}": count for status, count in project.statuses.items()}
+    if project.classes is not None:
+        told["fastlabel/classes"] = len(project.classes)
+    return told
+
+
+def project_specs(project: Project, translator: DagsterFastLabelTranslator) -> list[dg.AssetSpec]:
+    """The project itself first, then what else FastLabel has of it."""
+    slug = project.slug
+    own = translator.get_asset_spec(props_of(slug, "project", slug))
+    specs = [own]
+
+    def add(part: str, metadata: Mapping[str, Any]) -> None:
+        spec = translator.get_asset_spec(props_of(slug, part))
+        specs.append(spec.replace_attributes(deps=[*spec.deps, own.key], metadata={**metadata, **spec.metadata}))
+
+    if project.classes is not None:
+        types = sorted({one.type for one in project.classes})
+        add("annotation_classes", {"fastlabel/classes": len(project.classes), "fastlabel/types": ", ".join(types)})
+    if project.imports:
+        newest = project.imports[0]
+        add(
+            "import_histories",
+            {
+                "fastlabel/imports": len(project.imports),
+                "fastlabel/newest_import": newest.id,
+                "fastlabel/newest_status": newest.status,
+                "fastlabel/newest_at": newest.created_at,
+            },
+        )
+    if project.auto_annotations:
+        job = project.auto_annotations[0]
+        add(
+            "auto_annotation_jobs",
+            {
+                "fastlabel/jobs": len(project.auto_annotations),
+                "fastlabel/newest_job": job.id,
+                "fastlabel/newest_status": job.status,
+                "fastlabel/newest_model": job.model,
+            },
+        )
+    return specs
+
+
+def workspace_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTranslator) -> list[dg.AssetSpec]:
+    """Datasets, trainings, models and evaluations, as far as the workspace holds them."""
+    datasets = [spec for _, spec in dataset_specs(workspace, translator)]
+    return [*datasets, *job_specs(workspace, translator)]
+
+
+def _of_workspace(
+    translator: DagsterFastLabelTranslator,
+    part: str,
+    name: str,
+    metadata: Mapping[str, Any],
+    deps: Iterable[dg.AssetKey] = (),
+) -> dg.AssetSpec:
+    made = translator.get_asset_spec(props_of("", part, name))
+    told = {key: value for key, value in metadata.items() if value not in (None, "")}
+    return made.replace_attributes(deps=[*made.deps, *deps], metadata={**told, **made.metadata})
+
+
+def dataset_specs(
+    workspace: FastLabelWorkspace, translator: DagsterFastLabelTranslator
+) -> Iterator[tuple[str, dg.AssetSpec]]:
+    """The datasets by name."""
+    for dataset in workspace.datasets or ():
+        metadata = {
+            "fastlabel/dataset_id": dataset.id,
+            "fastlabel/objects": dataset.objects,
+            "fastlabel/objects_at_least": None if dataset.objects is not None else dataset.objects_at_least,
+            "fastlabel/revisions": ", ".join(dataset.revisions[:20]),
+            "fastlabel/visibility": dataset.visibility,
+            "fastlabel/license": dataset.license,
+            "fastlabel/updated_at": dataset.updated_at,
+            "fastlabel/error": dataset.error,
+        }
+        yield dataset.name, _of_workspace(translator, "workspace_dataset", dataset.name, metadata)
+
+
+def job_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTranslator) -> Iterator[dg.AssetSpec]:
+    """Trainings with the models they made, and evaluations."""
+
+    def spec(part: str, name: str, metadata: Mapping[str, Any], deps: Iterable[dg.AssetKey] = ()) -> dg.AssetSpec:
+        return _of_workspace(translator, part, name, metadata, deps)
+
+    if workspace.trainings is not None:
+        trainings = spec("training_jobs", "training_jobs", _jobs_metadata(workspace.trainings))
+        yield trainings
+        names = [model.name for model in workspace.models]
+        for model in workspace.models:
+            unique = model.name and names.count(model.name) == 1
+            yield spec(
+                "workspace_model",
+                (model.name if unique else f"{model.name}-{model.id}").replace("/", "-"),
+                {
+                    "fastlabel/model_id": model.id,
+                    "fastlabel/model_name": model.name,
+                    "fastlabel/model_url": model.url,
+                    "fastlabel/base_model": model.base_model,
+                    "fastlabel/training_job": model.training_job,
+                    "fastlabel/model_classes": ", ".join(model.classes[:100]),
+                    "fastlabel/created_at": model.created_at,
+                },
+                [trainings.key],
+            )
+    if workspace.evaluations is not None:
+        yield spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace.evaluations))
+
+
+def _jobs_metadata(jobs: Sequence[Any]) -> dict[str, Any]:
+    newest = max(jobs, key=lambda job: str(job.created_at), default=None)
+    if newest is None:
+        return {"fastlabel/jobs": 0}
+    return {
+        "fastlabel/jobs": len(jobs),
+        "fastlabel/newest_job": newest.id,
+        "fastlabel/newest_status": newest.status,
+        "fastlabel/newest_at": newest.created_at,
+    }
