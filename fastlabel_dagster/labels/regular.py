@@ -59,10 +59,6 @@ class Form:
     def struct(self) -> pa.StructType:
         return pa.struct(list(self.types.items()))
 
-    @cached_property
-    def schema(self) -> pa.Schema:
-        return pa.schema([("rows", pa.list_(self.struct))])
-
 
 def form_of(rows: Sequence[Any], level: Level) -> Form | None:
     """The form of these JSON objects; None when they have none: values that only the long way can read, such as
@@ -135,9 +131,7 @@ def columns(text: bytes, form: Form) -> list[pa.Array] | None:
         text: JSON objects with commas between them, and :data:`BEFORE` and :data:`BEHIND` around them.
         form: what they look like.
     """
-    if len(text) > _MOST_BYTES or not _is_utf8(text):
-        return None
-    found = _parsed(text, form)
+    found = objects(text, form.struct)
     if found is None:
         return None
     try:
@@ -152,17 +146,27 @@ class _Irregular(Exception):
     """The text is for the long way."""
 
 
-def _parsed(text: bytes, form: Form) -> pa.StructArray | None:
+def objects(text: bytes, struct: pa.StructType) -> pa.StructArray | None:
+    """JSON objects as rows of ``struct``, a field for each key they may have; null where a key is null or absent.
+
+    None when the text is no JSON, or something in it is no object, of another type, or has another key. What Arrow
+    takes that is no JSON (NaN and infinities), nulls within lists, and whole numbers beyond 2**53 in a column of
+    floats are for the caller to look for.
+
+    Args:
+        text: JSON objects with commas between them, and :data:`BEFORE` and :data:`BEHIND` around them.
+        struct: of the objects.
+    """
     from pyarrow import json
 
+    if len(text) > _MOST_BYTES or not _is_utf8(text):
+        return None
     try:
         table = json.read_json(
             pa.BufferReader(text),
             read_options=json.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=json.ParseOptions(
-                explicit_schema=form.schema,
-                newlines_in_values=b"\n" in text or b"\r" in text,
-                unexpected_field_behavior="error",
+                explicit_schema=pa.schema([("rows", pa.list_(struct))]), unexpected_field_behavior="error"
             ),
         )
     except pa.ArrowException:

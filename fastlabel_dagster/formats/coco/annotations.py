@@ -6,7 +6,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -25,6 +25,7 @@ from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.masks import Traced, trace
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
+from fastlabel_dagster.formats.coco.regular import RegularRows
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
@@ -59,13 +60,13 @@ def read_annotations(
     """
     items = file.content.pop("annotations", None) or []
     batch = _Batch.of(items, file.name, told)
-    owner = looked_up(batch.field("image_id"), tasks.read(file))
+    owner = looked_up(batch.column("image_id"), tasks.read(file))
     batch.drop("annotations of images the file does not list", owner < 0)
-    numbers = book.numbers(file, batch.field("category_id"), batch.kept)
+    numbers = book.numbers(file, batch.column("category_id"), batch.kept)
     classes = book.classes
-    boxes = Boxes.of(batch.field("bbox"))
-    shapes = batch.field("segmentation")
-    runs = [row for row, shape in enumerate(shapes) if type(shape) is dict]
+    boxes = Boxes.of(batch.column("bbox"))
+    shapes = batch.column("segmentation")
+    runs = [] if isinstance(shapes, pa.Array) else [row for row, shape in enumerate(shapes) if type(shape) is dict]
     outlines = _outlines(batch, shapes)
     outlined = outlines.counts > 0
     rotations = _rotations(batch)
@@ -130,7 +131,7 @@ class _Stated(NamedTuple):
 class _Batch:
     """The annotations of a file, and what becomes of them."""
 
-    items: list[dict[str, Any]]
+    items: Sequence[dict[str, Any]]
     place: Ints
     """int64[n]: where each stands in the file."""
     file: str
@@ -141,8 +142,12 @@ class _Batch:
     """What all of them say, by name, if all have the same names."""
 
     @classmethod
-    def of(cls, items: list[Any], file: str, told: ReadTally) -> _Batch:
+    def of(cls, items: list[Any] | RegularRows, file: str, told: ReadTally) -> _Batch:
         place = np.arange(len(items))
+        if isinstance(items, RegularRows):
+            batch = cls(items, place, file, told, [], np.ones(len(items), np.bool_))
+            batch.ids = batch.field("id")
+            return batch
         if set(map(type, items)) - {dict}:
             objects = np.array([type(item) is dict for item in items], np.bool_)
             place, bad = place[objects], place[~objects]
@@ -155,10 +160,21 @@ class _Batch:
 
     def field(self, name: str) -> list[Any]:
         """What each says under this name, None where it says nothing."""
+        if isinstance(self.items, RegularRows):
+            array = self.items.column(name)
+            if array is None:
+                return [None] * len(self.items)
+            plain = array.null_count == 0 and pa.types.is_primitive(array.type)
+            return list(array.to_numpy(zero_copy_only=False).tolist() if plain else array.to_pylist())
         if self._columns is None:
             return list(map(dict.get, self.items, repeat(name)))
         column = self._columns.get(name)
         return [None] * len(self.items) if column is None else column
+
+    def column(self, name: str) -> list[Any] | pa.Array:
+        """The same as an array where it is one of the type COCO says; else as a list."""
+        array = self.items.column(name) if isinstance(self.items, RegularRows) else None
+        return self.field(name) if array is None else array
 
     def rows(self, rows: Iterable[int]) -> Bools:
         chosen = np.zeros(len(self.items), np.bool_)
@@ -252,8 +268,10 @@ class _Target:
         self.found.add_many(self.owner[rows], kind, value, order=self.batch.place[rows], **columns, **shared)
 
 
-def _outlines(batch: _Batch, shapes: list[Any]) -> Outlines:
+def _outlines(batch: _Batch, shapes: list[Any] | pa.Array) -> Outlines:
     """The polygons; run lengths have none."""
+    if isinstance(shapes, pa.Array):
+        return Outlines.of(shapes)
     shapes = [None if type(shape) is dict else shape for shape in shapes]
     column, odd = lists_of_numbers(shapes, 2)
     batch.alter("an outline that is not lists of numbers was left out", batch.rows(odd))
@@ -270,8 +288,7 @@ def _rotations(batch: _Batch) -> Floats:
 
 
 def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
-    keypoints = batch.field("keypoints")
-    poses = poses_of(keypoints, batch.kept, numbers, classes)
+    poses = poses_of(batch.column("keypoints"), batch.kept, numbers, classes)
     batch.alter("keypoints that are not numbers were left out", batch.rows(poses.odd))
     batch.alter("keypoints its category does not have were left out", poses.stray)
     batch.drop(_TOO_FAR, ~poses.sound)

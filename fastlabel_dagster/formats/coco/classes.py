@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.coco.columns import is_id, looked_up
@@ -43,12 +44,15 @@ class ClassBook:
                 known[identity] = self._add(value, identity, category)
         self._number(ids)
 
-    def numbers(self, file: CocoFile, ids: list[Any], wanted: Bools) -> Ints:
+    def numbers(self, file: CocoFile, ids: list[Any] | pa.Array, wanted: Bools) -> Ints:
         """The places in :attr:`classes` of these category ids; an id the file does not list becomes a class of its
         own where it is ``wanted``."""
         known = self._files[file.name]
         numbers = looked_up(ids, known)
-        for row in np.flatnonzero((numbers < 0) & wanted).tolist():
+        unlisted = np.flatnonzero((numbers < 0) & wanted).tolist()
+        if unlisted and isinstance(ids, pa.Array):
+            ids = ids.to_pylist()
+        for row in unlisted:
             identity = ids[row] if is_id(ids[row]) else None
             if identity not in known:
                 known[identity] = self._unlisted(identity)

@@ -6,11 +6,13 @@ A value that is not what it should be becomes null and is named, and costs the o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, floats, maxima, minima, offsets_of, ranges
@@ -22,12 +24,15 @@ _DIGITS = 9
 _SAME = 1e-9
 
 
-def lists_of_numbers(values: list[Any], depth: int) -> tuple[pa.Array, list[int]]:
+def lists_of_numbers(values: list[Any] | pa.Array, depth: int) -> tuple[pa.Array, list[int]]:
     """``values`` as ``list<double>`` (``depth`` 1) or ``list<list<double>>`` (2), and the rows that are something else:
     they are null, as those are that were null already.
 
-    In depth 2 a row that is one plain list of numbers counts as a list with that one list in it.
+    In depth 2 a row that is one plain list of numbers counts as a list with that one list in it. An array is one of
+    that type already.
     """
+    if isinstance(values, pa.Array):
+        return values, []
     type_ = pa.float64()
     for _ in range(depth):
         type_ = pa.list_(type_)
@@ -69,8 +74,16 @@ def _as_float(number: float) -> float:
         return np.inf
 
 
-def looked_up(keys: list[Any], table: Mapping[Any, int]) -> Ints:
+def looked_up(keys: list[Any] | pa.Array, table: Mapping[Any, int]) -> Ints:
     """The entry of each key, -1 where there is none."""
+    if isinstance(keys, pa.Array):
+        if pa.types.is_integer(keys.type) and set(map(type, table)) == {int}:
+            with suppress(OverflowError):  # an id beyond 64 bits
+                places = pc.index_in(keys, value_set=pa.array(list(table), pa.int64()))
+                entries = np.append(np.fromiter(table.values(), np.int64, len(table)), -1)
+                found: Ints = entries[places.fill_null(-1).to_numpy()]
+                return found
+        keys = keys.to_pylist()
     try:
         return np.array([table.get(key, -1) for key in keys], np.int64)
     except TypeError:  # a list or an object where an id should be
@@ -92,7 +105,7 @@ class Boxes:
     """bool[n]: there are four numbers."""
 
     @classmethod
-    def of(cls, values: list[Any]) -> Boxes:
+    def of(cls, values: list[Any] | pa.Array) -> Boxes:
         column, _ = lists_of_numbers(values, 1)
         offsets = column.offsets.to_numpy().astype(np.int64)
         there = np.diff(offsets) == len(("x", "y", "width", "height"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from fastlabel_dagster.formats.coco.regular import RegularRows, regular_document
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.report import FILE, REPORT_FILE
 from fastlabel_dagster.labels.report import ReadTally
@@ -101,9 +102,13 @@ def _accepted(folder: Path, told: ReadTally, accepts: Callable[[Any], bool]) -> 
 
 
 def load_json(path: Path) -> Any:
-    """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted. Raises
-    FormatError for anything else that is not JSON."""
+    """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted. ``annotations``
+    that are all alike are :class:`~fastlabel_dagster.formats.coco.regular.RegularRows`. Raises FormatError for anything
+    else that is not JSON."""
     data = path.read_bytes()
+    content = regular_document(data)
+    if content is not None:
+        return content
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -129,7 +134,7 @@ def is_coco(content: Any) -> bool:
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         return False
     annotations = content.get("annotations") or []
-    if not isinstance(annotations, list):
+    if not isinstance(annotations, list | RegularRows):
         return False
     first = annotations[0] if annotations else None
     return not (isinstance(first, dict) and ("caption" in first or "segments_info" in first))

@@ -47,9 +47,12 @@ class TaskRows:
 
     def read(self, file: CocoFile) -> dict[Any, int]:
         """Add the images of ``file``. Returns image id -> row."""
+        pictures = PictureFinder(file)
+        all_at_once = self._read_plain(file, pictures)
+        if all_at_once is not None:
+            return all_at_once
         rows: dict[Any, int] = {}
         row_of_name: dict[str, int] = {}
-        pictures = PictureFinder(file)
         columns, told = self._columns, self._told
         prefix = f"{file.split}/" if file.split else ""
         for place, image in enumerate(file.content["images"], start=1):
@@ -83,6 +86,44 @@ class TaskRows:
             columns["tags"].append(tags)
             columns["url"].append(pictures.url_of(name))
         return rows
+
+    def _read_plain(self, file: CocoFile, pictures: PictureFinder) -> dict[Any, int] | None:
+        """The same for images that all have an id, a file name and a size of their own, and are all alike; None when
+        some are not, and nothing has been added."""
+        images = file.content["images"]
+        if not images or set(map(type, images)) != {dict} or len(set(map(tuple, images))) > 1:
+            return None
+        first = images[0]
+        if self._repeated or "tags" in first or "task_name" in first:
+            return None
+        try:
+            ids, names, widths, heights = (
+                [image[key] for image in images] for key in ("id", "file_name", "width", "height")
+            )
+            task_ids = [image["task_id"] for image in images] if "task_id" in first else None
+        except KeyError:
+            return None
+        start, n = len(self), len(images)
+        plain = (
+            set(map(type, ids)) <= {int, str}
+            and set(map(type, names)) == {str}
+            and set(map(type, [*widths, *heights])) == {int}
+            and min(*widths, *heights) >= 1
+            and max(*widths, *heights) <= FARTHEST
+            and (task_ids is None or set(map(type, task_ids)) == {str})
+        )
+        if not plain or "\\" in "".join(names) or len(set(ids)) < n or len(set(names)) < n or "" in names:
+            return None
+        if task_ids is None:
+            task_ids = [stable_id("coco", file.split, name) for name in names]
+        if "" in task_ids or len(set(task_ids)) < n or not self._ids.isdisjoint(task_ids):
+            return None
+        self._ids.update(task_ids)
+        tags = [file.tag] if file.tag else []
+        more = {"task_id": task_ids, "name": names, "width": widths, "height": heights, "tags": [tags] * n}
+        for name, values in {**more, "url": pictures.urls_of(names)}.items():
+            self._columns[name].extend(values)
+        return dict(zip(ids, range(start, start + n), strict=True))
 
 
 def _repeated_names(files: Sequence[CocoFile]) -> set[str]:

@@ -34,6 +34,19 @@ class PictureFinder:
                 return uri + (name if _UNRESERVED.fullmatch(name) else quote(name))
         return None
 
+    def urls_of(self, file_names: list[str]) -> list[str | None]:
+        """The same for many."""
+        if not any("/" in name or "\0" in name for name in file_names) and "" not in file_names:
+            places = [self._list(place) for place in self._folders]
+            holding = [(names, uri) for names, uri in places if not names.isdisjoint(file_names)]
+            if not holding:
+                return [None] * len(file_names)
+            if len(holding) == 1:
+                ((held, uri),) = holding
+                fits = _UNRESERVED.fullmatch
+                return [uri + (name if fits(name) else quote(name)) if name in held else None for name in file_names]
+        return [self.url_of(name) for name in file_names]
+
     def _list(self, folder: str) -> tuple[set[str], str]:
         known = self._listed.get(folder)
         if known is None:

@@ -64,7 +64,7 @@ class Poses:
         return list_array(offsets_of(counts), structs)
 
 
-def poses_of(values: list[Any], wanted: Bools, numbers: Ints, classes: list[FoundClass]) -> Poses:
+def poses_of(values: list[Any] | pa.Array, wanted: Bools, numbers: Ints, classes: list[FoundClass]) -> Poses:
     """Take the ``keypoints`` of annotations apart: those ``wanted``, whose classes are ``classes[numbers]``."""
     column, odd = lists_of_numbers(values, 1)
     start = column.offsets.to_numpy().astype(np.int64)

@@ -1,0 +1,140 @@
+"""A file whose annotations are all alike is read another way, and nobody can tell."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastlabel_dagster import formats
+from fastlabel_dagster.formats.coco.regular import RegularRows, regular_document
+
+Json = dict[str, Any]
+
+
+def annotation(number: int, image: int = 1, **more: Any) -> Json:
+    row = {"id": number, "image_id": image, "category_id": 1 + number % 2, "bbox": [number, 2.5, 10, 20]}
+    return {**row, "area": 200.0, "iscrowd": 0, "segmentation": [], **more}
+
+
+def document(*annotations: Json, **more: Any) -> Json:
+    images = [{"id": place, "file_name": f"{place}.jpg", "width": 640, "height": 480} for place in (1, 2, 3)]
+    categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat", "keypoints": ["a", "b"], "skeleton": []}]
+    return {"info": {}, "images": images, "annotations": list(annotations), "categories": categories, **more}
+
+
+RING = [1, 2, 3.5, 4, 5, 9]
+DOCUMENTS = {
+    "boxes": document(*(annotation(number, 1 + number % 3) for number in range(30))),
+    "polygons": document(*(annotation(number, segmentation=[RING] * (number % 3)) for number in range(9))),
+    "poses": document(*(annotation(number, keypoints=[5, 6.5, 2, 0, 0, 0], num_keypoints=1) for number in range(9))),
+    "predictions": document(*(annotation(number, score=0.25 * number) for number in range(9))),
+    "crowds": document(*(annotation(number, iscrowd=number % 2) for number in range(9))),
+    "named by text": document(*(annotation(number) | {"id": f"a{number}", "note": "], {"} for number in range(9))),
+    "nulls": document(annotation(1), annotation(2, bbox=None, segmentation=None), annotation(3)),
+    "the same id again": document(annotation(1), annotation(1, 2), annotation(2)),
+    "ids nobody lists": document(annotation(1, 9), annotation(2, category_id=9), annotation(3)),
+    "turned": document(annotation(1, rotation=30.0, segmentation=[[0, 0, 10, 0, 10, 5, 0, 5]])),
+    "stray values": document(
+        annotation(1, bbox=[1, 2, 3]), annotation(2, bbox=[]), annotation(3, bbox=[0, 0, 1e12, 1])
+    ),
+    "categories first": {**document(), **document(annotation(1), annotation(2))},
+}
+for _name, _order in (("annotations last", ("categories", "images", "annotations")), ("annotations first", ())):
+    _whole = document(*(annotation(number) for number in range(5)))
+    DOCUMENTS[_name] = {key: _whole[key] for key in dict.fromkeys([*_order, "annotations", *_whole])}
+
+
+def read(folder: Path, text: str) -> tuple[list[Json], list[Json], tuple[Any, ...]]:
+    folder.mkdir(exist_ok=True)
+    (folder / "annotations.json").write_text(text)
+    labels = formats.read(folder, format="coco")
+    report = labels.report
+    return labels.tasks.to_pylist(), labels.classes.to_pylist(), (report.dropped, report.altered, report.noticed)
+
+
+def read_the_long_way(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    with monkeypatch.context() as changed:
+        changed.setattr("fastlabel_dagster.formats.coco.files.regular_document", lambda data: None)
+        return read(folder, text)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("layout", [{}, {"separators": (",", ":")}, {"indent": 1}])
+def test_it_reads_the_same(tmp_path: Path, name: str, layout: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(DOCUMENTS[name], **layout)
+    taken = regular_document(text.encode())
+    assert taken is not None
+    assert isinstance(taken["annotations"], RegularRows)
+    assert repr(read(tmp_path, text)) == repr(read_the_long_way(tmp_path, text, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        annotation(5, segmentation={"counts": [1, 2], "size": [1, 3]}),
+        annotation(5, attributes={"a": 1}),
+        annotation(5, bbox=[1, None, 2, 3]),
+        annotation(5, bbox="1,2,3,4"),
+        annotation(5, category_id=1.0),
+        annotation(5, id=2**64),
+        annotation(5, score="high"),
+        None,
+        7,
+        [],
+    ],
+)
+def test_what_is_different_is_read_the_long_way(tmp_path: Path, odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(document(*(annotation(number) for number in range(4)), odd))
+    assert regular_document(text.encode()) is None
+    assert repr(read(tmp_path, text)) == repr(read_the_long_way(tmp_path, text, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images":[],"annotations":[{"id":1}]',
+        '{"images":[],"annotations":[{"id":1},]}',
+        '{"images":[],"annotations":[{"id":1}]}}',
+        '{"images":[],"annotations":[{"id":1}],"annotations":[]}',
+        '{"images":[],"info":{"annotations":[{"id":1}]}}',
+        '["annotations", [{"id":1}]]',
+        '{"images":[],"a":"\\"annotations\\":[{}]"}',
+        '{"annotations":[]}',
+        "",
+    ],
+)
+def test_what_is_no_such_document_is_none(text: str) -> None:
+    assert regular_document(text.encode()) is None
+    assert regular_document(b'{"annotations":[{"id":1,"name":"\xff"}]}') is None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(DOCUMENTS)), st.data())
+def test_one_odd_value_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: st.DataObject
+) -> None:
+    content = copy.deepcopy(DOCUMENTS[name])
+    part = content[data.draw(st.sampled_from(["annotations", "images"]))]
+    row = data.draw(st.sampled_from(part))
+    key = data.draw(st.sampled_from(sorted(row)))
+    odd = [None, [], {}, "", "x", True, 0, -1, -0.0, 1.5, 2**53 + 1, 2**70, [1], [[1, 2]], [None], {"counts": "0"}]
+    what = data.draw(st.sampled_from([*odd, "remove"]))
+    if what == "remove":
+        del row[key]
+    else:
+        row[key] = what
+    text = json.dumps(content)
+    assert repr(_outcome(read, tmp_path, text)) == repr(_outcome(read_the_long_way, tmp_path, text, monkeypatch))
+
+
+def _outcome(how: Any, *given: Any) -> Any:
+    try:
+        return how(*given)
+    except formats.FormatError as error:
+        return error.problem
