@@ -36,7 +36,8 @@ class ReportResultsConfig(dg.Config):
 
     name: str = Field(description="Name of the monitoring setting.")
     results: list[dict[str, Any]] = Field(
-        default_factory=list, description="Each with a status of success or failed, and what the setting asks for."
+        default_factory=list,
+        description="Each with a status of success or failed, requestAt, and what else the setting asks for.",
     )
     file: str | None = Field(default=None, description="A file with more of them: JSON lines, or a JSON array.")
 
