@@ -112,7 +112,7 @@ def tell_annotated(loop: Loop, evaluation: dict[str, Any]) -> None:
     labels = loop.said("labels")
     say(
         "annotated",
-        f"{landed.get('content_count', 0)} tasks, {landed.get('annotation_count', 0)} annotations by "
+        f"{landed.get('annotated_tasks', 0)} tasks, {landed.get('annotations_made', 0)} annotations by "
         f"{landed['model_name']} → sync → version {labels['labels_version']} with "
         f"{labels['annotations']:,} annotations",
     )

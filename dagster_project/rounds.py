@@ -104,7 +104,7 @@ class Loop:
                 self._refuse_failed_runs()
             return found
 
-        return self._services.wait_until(what, look, PATIENCE_SECONDS, every=0.25, look_into="code-server")
+        return self._services.wait_until(what, look, PATIENCE_SECONDS, every=0.5, look_into="code-server")
 
     def wait_for_ticks(self) -> None:
         """Until every sensor has ticked once, so that each knows from when on it watches."""

@@ -11,7 +11,7 @@ FASTLABEL_STORE
 FASTLABEL_RETRAIN_EVERY
     how many newly approved tasks start a retraining; default 40.
 FASTLABEL_SENSOR_SECONDS
-    how often a sensor looks at most; default 60, against the sandbox 5: its jobs take seconds.
+    how often a sensor looks at most; default 60, against the sandbox 1: its jobs take seconds.
 
 Sensors and schedule run at once against the sandbox; against the real service they are switched on in the UI.
 """
@@ -74,7 +74,7 @@ def retrain_every() -> int:
 @dg.template_var
 def sensor_seconds() -> int:
     """How often a sensor looks at most."""
-    return int(os.environ.get("FASTLABEL_SENSOR_SECONDS") or (5 if on_sandbox() else 60))
+    return int(os.environ.get("FASTLABEL_SENSOR_SECONDS") or (1 if on_sandbox() else 60))
 
 
 @dg.template_var
