@@ -107,6 +107,9 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         published = published_dataset(context.instance, dataset_key)
         about = {name: published[name] for name in CARRIED if name in published}
         about |= {"base_model": training.base_model_name, "epoch": training.epoch}
+        if published.get("changes_since_model"):
+            # what the dataset has learned since the last model is what is new in this one
+            about["changes_since_previous_model"] = published["changes_since_model"]
         if not published.get("approved_tasks"):
             reason = f"no task of {plan.project} is {plan.publish_status}: there is nothing to train on"
             context.log.warning("No training: %s.", reason)

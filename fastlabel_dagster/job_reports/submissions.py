@@ -28,6 +28,7 @@ CARRIED = (
     "changes_since_model_from",
     "changes_since_model_to",
     "base_model",
+    "changes_since_previous_model",
     "model_name",
     "model_id",
     "iou_threshold",

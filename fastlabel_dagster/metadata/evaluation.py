@@ -1,7 +1,6 @@
 """How good the models are, drawn: the confusion matrix, and mAP from model to model.
 
-The pictures stand on no ground of their own: lines and letters are of a grey that is readable on white and on black,
-and cells carry their own colour.
+As all pictures here they stand on a white card of their own, so they read the same in a light and a dark theme.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import dagster as dg
 from fastlabel_dagster.metadata.pictures import FONT, picture_markdown, shortened
 from fastlabel_dagster.metadata.tables import records_table
 
-#: Readable on white (4.6 : 1) and on Dagster's dark ground (4.5 : 1).
-_INK = "#768390"
+_INK = "#1c2128"
+_PALE = "#444b55"
 _LINE = "#3b82f6"
 _MOST_CLASSES = 20
 _MOST_MODELS = 30
@@ -104,8 +103,7 @@ def confusion_svg(names: Sequence[str], counts: Sequence[Sequence[float]]) -> st
     for column, name in enumerate(names):
         x = left + column * _CELL + _CELL // 2 + 4
         cells.append(
-            f'<text transform="translate({x} {top - 8}) rotate(-40)" text-anchor="start">'
-            f"{shortened(name, 14)}</text>"
+            f'<text transform="translate({x} {top - 8}) rotate(-40)" text-anchor="start">{shortened(name, 14)}</text>'
         )
     more = len(counts) - len(names)
     note = f" · {more} more classes are not drawn" if more > 0 else ""
@@ -138,10 +136,11 @@ def history_svg(models: Sequence[Mapping[str, Any]]) -> str:
         y = top + (height - top - bottom) * (1 - part / 4)
         grid.append(
             f'<line x1="{left}" y1="{y:.1f}" x2="{width - right}" y2="{y:.1f}" stroke="{_INK}" stroke-opacity="0.25"/>'
-            f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" font-size="11">{value:.2f}</text>'
+            f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" font-size="11" fill="{_PALE}">{value:.2f}</text>'
         )
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
-    named = {0, len(points) - 1} if len(points) > 8 else set(range(len(points)))
+    named = {0, len(points) - 1} if len(points) > 4 else set(range(len(points)))
+    valued = {0, len(points) - 1} if len(points) > 12 else set(range(len(points)))
     marks = []
     for number, (x, y, value, name) in enumerate(points):
         last = number == len(points) - 1
@@ -149,13 +148,14 @@ def history_svg(models: Sequence[Mapping[str, Any]]) -> str:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{5 if last else 3.5}" fill="{_LINE}">'
             f"<title>{shortened(name, 60)}: {value:.4f}</title></circle>"
         )
+        anchor = "start" if number == 0 and len(points) > 1 else "end" if last and len(points) > 1 else "middle"
         if number in named:
-            anchor = "start" if number == 0 and len(points) > 1 else "end" if last and len(points) > 1 else "middle"
             marks.append(
                 f'<text x="{x:.1f}" y="{height - 14}" text-anchor="{anchor}" font-size="11">'
                 f"{shortened(name, 18)}</text>"
-                f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="{anchor}" font-size="11">{value:.3f}</text>'
             )
+        if number in valued:
+            marks.append(f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="{anchor}" font-size="11">{value:.3f}</text>')
     return (
         f"{_head(width, height)}"
         f'<text x="12" y="22" font-size="14" font-weight="600">mAP of the last {len(models)} models</text>'
@@ -168,6 +168,7 @@ def _head(width: int, height: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'font-family="{html.escape(FONT)}" font-size="12" fill="{_INK}">'
+        f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>'
     )
 
 
