@@ -67,8 +67,12 @@ def offsets_of(lengths: NDArray[Any]) -> Ints:
 def ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Ints:
     """The indices ``starts[i], starts[i] + 1, …`` (``lengths[i]`` of them) of every row, one after the other."""
     offsets = offsets_of(lengths)
+    begins = np.asarray(starts, dtype=np.int64)
+    shift = begins - offsets[:-1]
+    if len(shift) and (shift == shift[0]).all():
+        return np.arange(begins[0], begins[0] + offsets[-1])  # they follow each other, as where all rows are wanted
     result = np.arange(offsets[-1], dtype=np.int64)
-    result += np.repeat(np.asarray(starts, dtype=np.int64) - offsets[:-1], lengths)
+    result += np.repeat(shift, lengths)
     return result
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from fastlabel_dagster.formats.outlines import is_turned
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes
 from fastlabel_dagster.labels.painting import Spans, disc_spans, joined_spans, placed, region_spans
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges, sums
 from fastlabel_dagster.labels.stairs import Shapes, stair_spans
 
 #: ``centers``: a pixel belongs to a shape when its centre does. ``sdk``: the pixels the official SDK paints.
@@ -50,20 +50,28 @@ def annotation_spans(flat: FlatAnnotations, rows: Ints, width: Ints, height: Int
 
 def edge_pixels(flat: FlatAnnotations, height: Floats, *, stairs: bool) -> Floats:
     """float64[n]: about how many rows (with ``stairs``: rows and columns) the edges of each annotation cross."""
-    offsets = flat.ring_offsets
-    after = np.arange(1, len(flat.coords) + 1)
-    drawn = np.diff(offsets) > 0
-    after[offsets[1:][drawn] - 1] = offsets[:-1][drawn]
-    with np.errstate(invalid="ignore", over="ignore"):
-        way = np.abs(flat.coords[after] - flat.coords) if len(after) else flat.coords
-    annotation = flat.ring_annotation[flat.vertex_ring]
-    rows = np.fmin(way[:, 1], height[annotation]) + 1
+    way = _way(flat, 1)
+    limit = np.repeat(height, np.diff(flat.annotation_vertices))
+    rows = np.fmin(way, limit, out=limit)
+    rows += 1
     if stairs:
-        rows += np.fmin(way.min(axis=1, initial=np.inf), 2 * _FARTHEST_STAIR)
+        rows += np.fmin(np.fmin(way, _way(flat, 0)), 2 * _FARTHEST_STAIR)
     with np.errstate(invalid="ignore", over="ignore"):
         radius = np.fmin(np.nan_to_num(flat.radius), np.nan_to_num(height))
-    crossed: Floats = np.bincount(annotation, weights=np.nan_to_num(rows), minlength=len(flat)) + 2 * radius
+    crossed: Floats = sums(np.nan_to_num(rows, copy=False), flat.annotation_vertices) + 2 * radius
     return crossed
+
+
+def _way(flat: FlatAnnotations, axis: int) -> Floats:
+    """float64[v]: how far it is from each vertex to the next one of its ring, along one axis."""
+    offsets, place = flat.ring_offsets, flat.coords[:, axis]
+    way = np.empty(len(place))
+    drawn = np.diff(offsets) > 0
+    first, last = offsets[:-1][drawn], offsets[1:][drawn] - 1
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.subtract(place[1:], place[:-1], out=way[:-1])
+        way[last] = place[first] - place[last]
+    return np.abs(way, out=way)
 
 
 def _exact_spans(flat: FlatAnnotations, rows: Ints, width: Ints, height: Ints) -> tuple[Spans, Bools]:
