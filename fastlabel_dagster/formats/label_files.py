@@ -17,8 +17,8 @@ def label_name(file: str, suffix: str) -> str:
     >>> label_name("north.d/a", ".txt")
     'north.d/a.txt'
     """
-    folder, slash, _ = file.rpartition("/")
-    return f"{folder}{slash}{stem_of(file)}{suffix}"
+    dot = file.rfind(".")
+    return (file[:dot] if dot > file.rfind("/") + 1 else file) + suffix
 
 
 def stem_of(file: str) -> str:

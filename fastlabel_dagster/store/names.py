@@ -16,6 +16,7 @@ _WORD = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 _PLAIN = re.compile(rf"{_WORD}(?:/{_WORD})*")
 _DEVICES = r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])"
 _RESERVED = re.compile(rf"(?:^|/){_DEVICES}(?=[./]|$)|^index\.parquet(?=/|$)", re.IGNORECASE)
+_DEVICE_LINE = re.compile(rf"^{_DEVICES}(?=[.]|$)|^index\.parquet$", re.MULTILINE)
 _RESERVED_PART = re.compile(rf"{_DEVICES}\s*(?:\..*)?", re.IGNORECASE | re.DOTALL)
 _INDEX = "index.parquet"  # the index of an image folder lies beside the images; no image may take its place
 _SEPARATORS = re.compile(r"[/\\]+")
@@ -51,8 +52,26 @@ def disk_names(names: Sequence[str], keys: Sequence[str], *, unique_stem: bool =
     """
     if len(names) != len(keys):
         raise ValueError(f"{len(names)} names but {len(keys)} keys")
+    if _are_fit(names, unique_stem=unique_stem):
+        return list(names)
     taken = _Taken(unique_stem=unique_stem)
     return [taken.place(name, key) for name, key in zip(names, keys, strict=True)]
+
+
+def _are_fit(names: Sequence[str], *, unique_stem: bool) -> bool:
+    """Whether all names are plain, in no folder, and different: then they stay as they are. Most lists are like this,
+    and looking at the whole list takes a quarter of the time of placing each."""
+    if not all(map(_PLAIN.fullmatch, names)):
+        return False
+    folded = "\n".join(names).lower()
+    if "/" in folded or _DEVICE_LINE.search(folded):
+        return False
+    stems = folded.split("\n")
+    if max(map(len, stems), default=0) > LONGEST_PART:
+        return False
+    if unique_stem:
+        stems = [name.rpartition(".")[0] or name for name in stems]
+    return len(set(stems)) == len(names)
 
 
 def renamed(names: Sequence[str], result: Sequence[str]) -> list[tuple[str, str]]:

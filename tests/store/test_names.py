@@ -175,3 +175,34 @@ def test_the_same_name_and_key_many_times() -> None:
 def test_as_many_keys_as_names() -> None:
     with pytest.raises(ValueError, match="1 names but 2 keys"):
         disk_names(["a"], ["1", "2"])
+
+
+plain_names = st.lists(
+    st.sampled_from(
+        [
+            "a.jpg",
+            "A.jpg",
+            "a.png",
+            "a",
+            "b.tar.gz",
+            "b.tar",
+            "con",
+            "CON.jpg",
+            "com1.x",
+            "index.parquet",
+            "x" * 241,
+            "c",
+        ]
+    ),
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize("unique_stem", [False, True])
+@given(names=plain_names)
+@settings(max_examples=200, deadline=None)
+def test_plain_names_are_those_they_are_among_others(names: list[str], unique_stem: bool) -> None:
+    """A list of plain names is looked at as a whole; one in a folder has each of them placed by itself."""
+    together = disk_names(names, keys_for(names), unique_stem=unique_stem)
+    among = disk_names(["folder/other.jpg", *names], ["other", *keys_for(names)], unique_stem=unique_stem)
+    assert together == among[1:]

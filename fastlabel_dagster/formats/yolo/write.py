@@ -152,6 +152,8 @@ def _chosen(classes: pa.Table, wanted: list[str]) -> pa.Table:
 
 def _without_images_folder(name: str) -> str:
     """Trainers find the labels by replacing the *last* folder ``images`` of a path, so an image's own path has none."""
+    if "/" not in name and "\\" not in name:
+        return name
     parts = name.replace("\\", "/").split("/")
     return "/".join([*("images_" if part == "images" else part for part in parts[:-1]), parts[-1]])
 
