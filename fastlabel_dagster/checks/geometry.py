@@ -16,7 +16,7 @@ from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, offenders_table, ou
 from fastlabel_dagster.checks.plan import CheckSetting
 from fastlabel_dagster.labels.crossings import self_contact
 from fastlabel_dagster.labels.duplicates import duplicate_boxes
-from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes, ring_areas
+from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes
 from fastlabel_dagster.labels.ragged import Bools, Floats
 from fastlabel_dagster.labels.summary import geometry_masks
 
@@ -163,7 +163,7 @@ class DuplicateBoxes:
             setting,
             key,
             passed=self.duplicates <= setting["at_most"],
-            description=f"{self.duplicates:,} of {self.boxes:,} boxes in {self.tasks:,} tasks lie on an earlier one "
+            description=f"{self.duplicates:,} of {self.boxes:,} boxes lie on an earlier one of their task "
             f"(IoU from {setting['iou']:g} on{', of the same class' if setting['same_class'] else ''})."
             if self.duplicates
             else f"None of {self.boxes:,} boxes lies on another (IoU from {setting['iou']:g} on).",
@@ -188,10 +188,7 @@ def _detail(flat: FlatAnnotations, row: int, problem: str) -> str:
         return f"reaches from {x1:g}, {y1:g} to {x2:g}, {y2:g} in a picture of {width} x {height}"
     if problem == "zero_area":
         return f"{x2 - x1:g} x {y2 - y1:g} pixels at {x1:g}, {y1:g}"
-    size = float(ring_areas(one).sum())
-    return (
-        f"an outline of {len(one.coords)} vertices, from {x1:g}, {y1:g} to {x2:g}, {y2:g} ({size:,.0f} px² by formula)"
-    )
+    return f"{len(one.coords):,} vertices, from {x1:g}, {y1:g} to {x2:g}, {y2:g}"
 
 
 def _one(flat: FlatAnnotations, row: int) -> FlatAnnotations:

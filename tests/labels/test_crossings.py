@@ -129,6 +129,18 @@ def test_a_point_just_off_a_line_is_on_its_side_of_it():
     assert brute(slit)[0] != brute(other)[0]
 
 
+@pytest.mark.parametrize("scale", [1e-170, 1e-300, 1e150, 1e300])
+def test_the_smallest_and_the_largest_coordinates_are_judged_alike(scale):
+    bow_tie, square, notch = (
+        [(0, 0), (4, 4), (4, 0), (0, 4)],
+        [(0, 0), (4, 0), (4, 4), (0, 4)],
+        [(0, 0), (4, 0), (2, 1), (4, 4), (0, 4)],
+    )
+    for ring, expected in ((bow_tie, (True, False)), (square, (False, False)), (notch, (False, False))):
+        scaled = [(x * scale, y * scale) for x, y in ring]
+        assert contact(scaled) == [expected] == [brute(scaled)]
+
+
 def test_holes_are_judged_on_their_own():
     region = [[[0, 0, 9, 0, 9, 9, 0, 9, 0, 0], [2, 2, 6, 6, 6, 2, 2, 6, 2, 2]]]
     flat = flatten(

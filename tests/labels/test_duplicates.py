@@ -88,6 +88,11 @@ def test_turned_boxes_are_compared_as_they_lie():
     assert find([[box(100, 100, 180, 120, rotation=90), box(130, 70, 150, 150)]], iou=0.99)[1][1] == pytest.approx(1.0)
     # mirrored, they have the same box around them and are not the same
     assert find([[first, box(100, 100, 180, 120, rotation=-30)]], iou=0.5) == {}
+    # turned back by its angle it would lie where the other lies, and in the picture it does not
+    angle = math.radians(30)
+    x, y = 140 * math.cos(angle) - 110 * math.sin(angle), 140 * math.sin(angle) + 110 * math.cos(angle)
+    far = box(x - 40, y - 10, x + 40, y + 10, rotation=30)
+    assert find([[box(100, 100, 180, 120), far]], iou=0.5) == {}
     # moved along its own side by a tenth of its length: IoU 0.9 / 1.1
     dx, dy = 8 * math.cos(math.radians(30)), 8 * math.sin(math.radians(30))
     moved = box(100 + dx, 100 + dy, 180 + dx, 120 + dy, rotation=30)
