@@ -109,6 +109,8 @@ class Tick:
         self.asked = 0
         self.requests = 0
         self.deadline = 0.0
+        #: Seconds the slowest answer of this tick took; who has not answered in time does not count.
+        self.slowest = 0.0
 
     def run(self) -> dg.SensorResult:
         started = self.polling.clock()
@@ -137,11 +139,10 @@ class Tick:
         ring = [*self.targets[start:], *self.targets[:start]]
         waiting = [one for one in ring if one not in self.trouble or self.trouble[one].resume <= self.number]
         before = client.statistics.requests
-        slowest = 0.0
         try:
             while waiting:
-                now = self.polling.clock()
-                if self.asked and self.deadline - now < max(slowest, _TOO_SHORT):  # it would hardly be back in time
+                left = self.deadline - self.polling.clock()
+                if self.asked and left < max(self.slowest, _TOO_SHORT):  # an answer would hardly be back in time
                     self.notes.append(f"the time is used up, {len(waiting)} wait for the next tick")
                     break
                 wave = waiting[: self.polling.in_flight]
@@ -150,7 +151,6 @@ class Tick:
                 self.following = waiting[0] if waiting else ring[0]
                 if done < len(wave):
                     break
-                slowest = max(slowest, self.polling.clock() - now)
         finally:
             self.requests = client.statistics.requests - before
 
@@ -164,7 +164,8 @@ class Tick:
 
         seconds = min(self.polling.longest_request, self.deadline - self.polling.clock())
         cut_short = seconds < self.polling.longest_request
-        until = self.polling.clock() + seconds
+        asked_at = self.polling.clock()
+        until = asked_at + seconds
         hurried = client.with_limits(timeout=seconds, retry=RetryPolicy(attempts=1, total_seconds=seconds))
         questions = [_Question(self.ask, hurried, target, self._memory_of(target)) for target in wave]
         for question in questions:
@@ -177,6 +178,8 @@ class Tick:
             error = question.error
             if question.is_alive():
                 error = TransportError(f"no answer within {seconds:.1f} s", hint=TransportError.hint_by_default)
+            if not isinstance(error, TransportError):
+                self.slowest = max(self.slowest, self.polling.clock() - asked_at)
             if error is not None and cut_short and isinstance(error, TransportError):
                 self.notes.append(f"{question.target}: there was no time left for its answer")
                 stopped = True

@@ -87,8 +87,8 @@ def test_a_project_that_always_fails_delays_none(make_vendor, trouble):
         return 1e9 if query["project"] == bad and trouble == "hangs" else 1.0
 
     watch = Watch(make_vendor(answer, latency), PROJECTS)
-    # a tick that meets the bad project may lose the time one request may take, and no more than one tick a round does
-    bound = ceil((len(PROJECTS) - 1 + watch.polling.longest_request) / 12) + 1
+    # a round asks everybody once, and the bad one at the price of the longest request there may be
+    bound = ceil((len(PROJECTS) - 1 + watch.polling.longest_request) / 12)
     last_seen = dict.fromkeys(PROJECTS, 0)
     ticks = 6 * bound
     for tick in range(1, ticks + 1):
@@ -101,6 +101,23 @@ def test_a_project_that_always_fails_delays_none(make_vendor, trouble):
     assert all(ticks - seen < bound for target, seen in last_seen.items() if target != bad)
     assert watch.health.count((bad, False)) == 1 and (bad, True) not in watch.health
     assert set(watch.health) - {(bad, False)} == {(target, True) for target in PROJECTS if target != bad}
+
+
+def test_many_projects_that_hang_cost_the_others_a_bounded_time(make_vendor):
+    bad = set(PROJECTS[::10])
+    vendor = make_vendor(lambda path, query: 7, lambda path, query: 1e9 if query["project"] in bad else 1.0)
+    watch = Watch(vendor, PROJECTS)
+    # each of them costs the longest request, and as much again when the end of a tick cut its first try short
+    bound = ceil((len(PROJECTS) - len(bad) + 2 * len(bad) * watch.polling.longest_request) / 12)
+    last_seen = dict.fromkeys(PROJECTS, 0)
+    for tick in range(1, 4 * bound + 1):
+        asked = watch.tick()
+        assert watch.seconds <= 12.0
+        for target in set(asked) - bad:
+            assert tick - last_seen[target] <= bound
+            last_seen[target] = tick
+    assert all(4 * bound - seen < bound for target, seen in last_seen.items() if target not in bad)
+    assert {target for target, passed in watch.health if not passed} == bad
 
 
 def test_a_failing_project_is_asked_less_and_less_often_but_at_a_bounded_interval_and_recovers(make_vendor):
