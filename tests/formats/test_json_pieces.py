@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastlabel_dagster.formats.json_pieces import read_elements
+from fastlabel_dagster.formats.fastlabel.json_pieces import read_elements
 
 texts = st.one_of(
     st.text(max_size=8),

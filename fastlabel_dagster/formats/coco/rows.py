@@ -34,10 +34,10 @@ from fastlabel_dagster.formats.categories import POSE, Categories
 from fastlabel_dagster.formats.coco.columns import list_array
 from fastlabel_dagster.formats.coco.run_lengths import RunLengths, run_lengths
 from fastlabel_dagster.formats.coco.stated import StatedShapes, stated_shapes
+from fastlabel_dagster.formats.coco.united import united_areas
 from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, Rings, is_turned, outline_rings
 from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
-from fastlabel_dagster.formats.united import united_areas
 from fastlabel_dagster.labels.geometry import areas
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offsets_of, ranges
 

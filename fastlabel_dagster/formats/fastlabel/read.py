@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
+from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, read_elements, read_pieces
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
+from fastlabel_dagster.formats.fastlabel.spool import Spool
 from fastlabel_dagster.formats.fastlabel.write import is_local
-from fastlabel_dagster.formats.json_pieces import Elements, Piece, read_elements, read_pieces
-from fastlabel_dagster.formats.spool import Spool
 from fastlabel_dagster.labels import levels, regular
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.labels.pauses import without_collecting

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import formats
-from fastlabel_dagster.formats.united import area_of_union
+from fastlabel_dagster.formats.coco.united import area_of_union
 from fastlabel_dagster.labels import from_fastlabel, raster
 
 
