@@ -75,7 +75,13 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             usage = client.statistics.snapshot() - before
             carried = carried_of(context.instance, key, EVALUATION, submission.job_id, about)
             outcome = outcome_in_run(
-                context, key, EVALUATION, submission=submission, followed=followed, carried=carried
+                context,
+                key,
+                EVALUATION,
+                submission=submission,
+                followed=followed,
+                carried=carried,
+                previews=plan.previews,
             )
             yield outcome.result(submitted=submission.submitted, reason=submission.reason, **api_usage(usage))
 

@@ -76,6 +76,7 @@ def outcome_in_run(
     submission: Submission,
     followed: Followed,
     carried: Mapping[str, Any],
+    previews: bool = True,
 ) -> JobOutcome:
     """What a followed job becomes. A failed one is reported as a failed check and a note, and fails the step.
 
@@ -83,7 +84,15 @@ def outcome_in_run(
         dagster.Failure: the job failed.
     """
     if followed.outcome == "completed":
-        return completed_job(context.instance, key, kind, job_id=submission.job_id, job=followed.job, carried=carried)
+        return completed_job(
+            context.instance,
+            key,
+            kind,
+            job_id=submission.job_id,
+            job=followed.job,
+            carried=carried,
+            previews=previews,
+        )
     outcome = failed_job(
         key,
         kind,

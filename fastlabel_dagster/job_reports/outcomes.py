@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,8 @@ from fastlabel_dagster.job_reports.submissions import OUTCOME, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
 from fastlabel_dagster.jobs.kinds import Job, JobKind
 from fastlabel_dagster.metadata.tables import records_table, without_query
+
+log = logging.getLogger("fastlabel_dagster")
 
 
 def success_check(kind: JobKind) -> str:
@@ -100,13 +103,13 @@ def completed_job(
     job_id: str,
     job: Job,
     carried: Mapping[str, Any],
-    enrich: bool = True,
+    previews: bool = True,
 ) -> JobOutcome:
     """A job that came to a good end.
 
     Args:
         carried: what the job was made from, as its submission says.
-        enrich: with pictures and tables.
+        previews: with pictures; tables there are in any case.
     """
     metadata: dict[str, Any] = {**job_metadata(kind, job_id, job), **job_facts(kind, job), **carried}
     if "model_url" in metadata:
@@ -122,11 +125,21 @@ def completed_job(
             verdict = gate.judge(metadata, earlier)
             metadata["gate_verdict"] = verdict.text
             metadata["gate_passed"] = verdict.passed
-        if enrich:
-            from fastlabel_dagster.metadata.evaluation import evaluation_pictures
-
-            metadata |= evaluation_pictures(job, metadata, earlier)
+        metadata |= _models_shown(job, metadata, earlier, previews)
     return JobOutcome(key, kind, job_id, _present(metadata), verdict=verdict)
+
+
+def _models_shown(
+    job: Job, metadata: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]], previews: bool
+) -> dict[str, Any]:
+    from fastlabel_dagster.metadata.evaluation import evaluation_pictures, models_table
+
+    try:
+        shown = {"models": models_table(metadata, earlier)}
+        return {**shown, **evaluation_pictures(job, metadata, earlier)} if previews else shown
+    except Exception as error:  # noqa: BLE001 - a decoration: the measures are reported without it
+        log.warning("The pictures of evaluation %s were left out: %s: %s", metadata["job_id"], type(error), error)
+        return {}
 
 
 def failed_job(

@@ -37,6 +37,7 @@ CARRIED = (
     "untouched_tasks",
     "file",
     "gate",
+    "wait",
 )
 #: A job says by this how it ended, in an observation: ``failed`` or ``stuck``. Completed ones are materializations.
 OUTCOME = "job_outcome"

@@ -25,7 +25,7 @@ _CELL = 40
 def evaluation_pictures(
     job: Mapping[str, Any], newest: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """``confusion_matrix`` (when the job shows one), ``history`` and ``models`` as metadata.
+    """``confusion_matrix`` (when the job shows one) and ``history`` as metadata.
 
     Args:
         job: the evaluation as the API shows it.
@@ -40,15 +40,19 @@ def evaluation_pictures(
             picture_markdown(confusion_svg(names, counts), "confusion matrix")
         )
     models = [newest, *earlier][:_MOST_MODELS]
+    metadata["history"] = dg.MetadataValue.md(picture_markdown(history_svg(models[::-1]), "mAP from model to model"))
+    return metadata
+
+
+def models_table(newest: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """The measures of the last thirty models and what each was measured on, the newest first."""
     columns = [("model", "string"), *((name, "float") for name in ("mAP", "recall", "precision", "f1"))]
     columns += [("dataset_version", "string"), ("labels_version", "int")]
     rows = [
         {**{name: one.get(name) for name, _ in columns}, "model": one.get("model_name") or one.get("model_id")}
-        for one in models
+        for one in [newest, *earlier][:_MOST_MODELS]
     ]
-    metadata["models"] = records_table(rows, columns)
-    metadata["history"] = dg.MetadataValue.md(picture_markdown(history_svg(models[::-1]), "mAP from model to model"))
-    return metadata
+    return records_table(rows, columns)
 
 
 def read_matrix(given: object) -> tuple[list[str], list[list[float]]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,30 +19,30 @@ from fastlabel_dagster.job_reports.submissions import (
     reported_jobs,
     submitted_jobs,
 )
-from fastlabel_dagster.jobs.kinds import KINDS, TRAINING, Job, JobKind
+from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fastlabel_dagster.api import FastLabelClient
 
 _KIND = "jobs"
 #: A job that FastLabel does not know is given this many looks: a new one may take a moment to be listed.
 _LOOKS_FOR_A_MISSING_JOB = 2
-#: A model older than this starts no run any more: the runs that show whether it has started one may be deleted by then.
-_NEW_MODEL = timedelta(days=3)
+#: What is older than this starts no run any more: the runs that show whether it has may be deleted by then.
+_NEW = timedelta(days=3)
 
 
 def build_jobs_sensor(
     projects: str | Sequence[str],
     *,
     on_model: JobLike | Mapping[str, JobLike] | None = None,
+    on_evaluation: JobLike | Mapping[str, JobLike] | None = None,
     stuck_after: timedelta | float = timedelta(hours=24),
     kinds: Iterable[str] = tuple(KINDS),
+    previews: bool = True,
     name: str | None = None,
     resource_key: str = "fastlabel",
     translator: DagsterFastLabelTranslator | None = None,
@@ -73,20 +73,26 @@ def build_jobs_sensor(
         projects: slugs.
         on_model: a job that is run once for each new model, by name or object, or by slug; its run key is the id of the
             training. None runs nothing.
+        on_evaluation: likewise a job that is run once for each model that was left to this sensor to evaluate
+            (``wait: sensor``) and passes its gate, with the evaluation's id as run key: the auto-annotation. Where a
+            run waits for the evaluation, what follows is a step of that run. Given together, ``on_model`` and
+            ``on_evaluation`` are job objects, not names.
         stuck_after: how long a job may take, as a timedelta or in hours.
         kinds: the kinds of jobs to follow, of ``training``, ``evaluation``, ``auto_annotation``, ``s3_import``,
             ``dicom_import``.
+        previews: pictures in the metadata of evaluations.
         time_budget_seconds: a tick ends within this time; the next one goes on where it stopped.
 
     Raises:
-        ValueError: no project or an unknown kind is named, or ``stuck_after`` is not positive.
+        ValueError: no project or an unknown kind is named, ``stuck_after`` is not positive, or two jobs are given and
+            one of them by its name.
     """
     slugs = slugs_of(projects)
     followed = [_kind(one) for one in kinds]
     longest = stuck_after if isinstance(stuck_after, timedelta) else timedelta(hours=stuck_after)
     if longest <= timedelta(0):
         raise ValueError(f"stuck_after is longer than nothing, not {stuck_after}")
-    target = Target(on_model, slugs, runs=False)
+    followers = _Followers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
     polling = Polling(_KIND, time_budget_seconds=time_budget_seconds)
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
@@ -101,8 +107,9 @@ def build_jobs_sensor(
                 break
             for kind in followed:
                 jobs |= {job.target: job for job in _open_jobs(context.instance, slug, kind, translator, longest)}
-            if on_model is not None:
-                requests += _new_model(context, target, slug, asset_key(slug, "model", translator))
+            for kind, part in ((TRAINING, "model"), (EVALUATION, "evaluation")):
+                if followers.follow(kind):
+                    requests += _missed(context, followers, slug, kind, asset_key(slug, part, translator))
 
         def ask(client: FastLabelClient, name: str, memory: Mapping[str, Any] | None) -> Job | None:
             job = jobs[name]
@@ -110,9 +117,12 @@ def build_jobs_sensor(
 
         def digest(visit: Visit, answer: Job | None) -> Findings:
             job = jobs[visit.target]
-            findings = _findings(context.instance, job, answer, visit.memory or {}, longest)
-            if on_model is not None and job.kind is TRAINING and answer and job_state(answer) == "completed":
-                findings.runs = [_request(context, target, job.project, job.submitted.job_id)]
+            findings = _findings(context.instance, job, answer, visit.memory or {}, longest=longest, previews=previews)
+            for event in findings.events:
+                if isinstance(event, dg.AssetMaterialization) and followers.follow(job.kind):
+                    # what this sensor reports, no run goes on from, also where one had wanted to wait for it
+                    told = {**plain(event.metadata), "wait": "sensor"}
+                    findings.runs = followers.requests(job.project, job.kind, told)
             return findings
 
         result = poll(context, fastlabel, list(jobs), polling, ask=ask, digest=digest)
@@ -131,7 +141,7 @@ def build_jobs_sensor(
         name=name or sensor_name(slugs, _KIND),
         description=f"Reports finished, failed and stuck jobs of {listed(slugs)}.",
         resource_key=resource_key,
-        target=target,
+        target=followers,
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
         owners=owners,
@@ -191,14 +201,20 @@ def _open_jobs(
 
 
 def _findings(
-    instance: dg.DagsterInstance, job: _OpenJob, answer: Job | None, memory: Mapping[str, Any], longest: timedelta
+    instance: dg.DagsterInstance,
+    job: _OpenJob,
+    answer: Job | None,
+    memory: Mapping[str, Any],
+    *,
+    longest: timedelta,
+    previews: bool,
 ) -> Findings:
     id, carried = job.submitted.job_id, job.submitted.carried
     state = "gone" if answer is None else job_state(answer)
     if state == "completed":
         assert answer is not None
-        events = completed_job(instance, job.key, job.kind, job_id=id, job=answer, carried=carried).events()
-        return Findings({}, events=events)
+        outcome = completed_job(instance, job.key, job.kind, job_id=id, job=answer, carried=carried, previews=previews)
+        return Findings({}, events=outcome.events())
     if state in ("failed", "gone"):
         looks = int(memory.get("missing", 0)) + 1
         if state == "gone" and looks < _LOOKS_FOR_A_MISSING_JOB:
@@ -224,21 +240,49 @@ def _age(job: SubmittedJob) -> float:
     return max(0.0, time.time() - job.timestamp)
 
 
-def _request(context: dg.SensorEvaluationContext, target: Target, project: str, job_id: str) -> dg.RunRequest:
-    return target.request(context, project, job_id, {"fastlabel/trigger": "a new model"})
+class _Followers(Target):
+    """The jobs that are run when something has finished, by the kind of what has: trainings and evaluations."""
+
+    def __init__(self, projects: Sequence[str], jobs: Mapping[str, JobLike | Mapping[str, JobLike] | None]) -> None:
+        self._jobs = {kind: job for kind, job in jobs.items() if job is not None}
+        if len(self._jobs) > 1 and any(isinstance(job, str) for job in self._jobs.values()):
+            raise ValueError("on_model and on_evaluation are given as job objects when there are both of them")
+        self._targets = {kind: Target(job, projects) for kind, job in self._jobs.items()}
+
+    def follow(self, kind: JobKind) -> bool:
+        """Whether anything is run when a job of this kind has finished."""
+        return kind.name in self._jobs
+
+    def arguments(self) -> dict[str, Any]:
+        if len(self._jobs) < 2:
+            return {key: value for target in self._targets.values() for key, value in target.arguments().items()}
+        objects = [one for job in self._jobs.values() for one in (job.values() if isinstance(job, Mapping) else [job])]
+        return {"jobs": list({one.name: one for one in objects}.values())}
+
+    def requests(self, project: str, kind: JobKind, told: Mapping[str, Any]) -> list[dg.RunRequest]:
+        """The run that follows a materialization with this metadata, if one does."""
+        job_id = named_job(told, kind)
+        waits_elsewhere = kind is EVALUATION and told.get("wait") != "sensor"
+        if not job_id or waits_elsewhere or told.get("gate_passed") is False:
+            return []
+        job = self._jobs[kind.name]
+        chosen = job[project] if isinstance(job, Mapping) else job
+        trigger = "a new model" if kind is TRAINING else "a model passed its gate"
+        named = {} if isinstance(chosen, str) else {"job_name": chosen.name}
+        return [
+            dg.RunRequest(run_key=job_id, tags={"fastlabel/project": project, "fastlabel/trigger": trigger}, **named)
+        ]
 
 
-def _new_model(
-    context: dg.SensorEvaluationContext, target: Target, project: str, key: dg.AssetKey
+def _missed(
+    context: dg.SensorEvaluationContext, followers: _Followers, project: str, kind: JobKind, key: dg.AssetKey
 ) -> list[dg.RunRequest]:
-    """The run for the newest model, when a tick has reported the model and died before its run was launched, or when a
-    run that waited for the training has made the model."""
+    """The run for the newest materialization, when a tick has reported it and died before the run was launched, or when
+    a run that waited for the job has made it."""
     event = context.instance.get_latest_materialization_event(key)
     materialization = event.asset_materialization if event is not None else None
-    if event is None or materialization is None or time.time() - event.timestamp > _NEW_MODEL.total_seconds():
+    if event is None or materialization is None or time.time() - event.timestamp > _NEW.total_seconds():
         return []
-    job_id = named_job(plain(materialization.metadata), TRAINING)
-    if not job_id:
-        return []
-    known = context.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/run_key": job_id}), limit=1)
-    return [] if known else [_request(context, target, project, job_id)]
+    requests = followers.requests(project, kind, plain(materialization.metadata))
+    tags = {"dagster/run_key": str(requests[0].run_key)} if requests else {}
+    return requests if tags and not context.instance.get_runs(filters=dg.RunsFilter(tags=tags), limit=1) else []

@@ -7,7 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from fastlabel_dagster.metadata.evaluation import confusion_svg, evaluation_pictures, history_svg, read_matrix
+from fastlabel_dagster.metadata.evaluation import (
+    confusion_svg,
+    evaluation_pictures,
+    history_svg,
+    models_table,
+    read_matrix,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -72,6 +78,7 @@ def test_everything_together_stays_small():
     models = [{"model_name": f"street-{n}", "mAP": n / 100, "recall": 0.5} for n in range(100)]
     job = {"confusionMatrix": [[1.0] * 60 for _ in range(60)]}
     metadata = evaluation_pictures(job, models[0], models[1:])
-    size = sum(len(value.value) for name, value in metadata.items() if name != "models")
-    assert size < 300_000 and len(metadata["models"].records) == 30
+    assert sum(len(value.value) for value in metadata.values()) < 300_000
+    table = models_table(models[0], models[1:])
+    assert len(table.records) == 30 and table.records[1].data["model"] == "street-1"
     assert "confusion_matrix" not in evaluation_pictures({"confusionMatrix": None}, models[0], [])

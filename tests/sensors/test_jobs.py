@@ -302,6 +302,36 @@ def test_a_run_that_was_not_launched_before_the_daemon_died_is_launched_by_the_n
     assert ran.success and not daemon.tick(watch).run_requests
 
 
+@dg.job
+def annotate_it():
+    nothing()
+
+
+def test_a_model_that_passes_its_gate_starts_one_run_and_one_that_does_not_none(daemon, sandbox, submit, evaluate):
+    watch = build_jobs_sensor("street-scenes", on_model=evaluate_it, on_evaluation=annotate_it)
+    sandbox.state.next_metrics(mAP=0.7)
+    sandbox.state.next_metrics(mAP=0.5)
+    good, training = evaluate("model-a"), submit()
+    sandbox.state.clock.advance(3600)
+    for _ in range(2):
+        daemon.tick(watch)
+    assert {key: one.job_name for key, one in daemon.launched.items()} == {good: "annotate_it", training: "evaluate_it"}
+    evaluate("model-b")
+    sandbox.state.clock.advance(3600)
+    for _ in range(2):
+        daemon.tick(watch)
+    assert [passed for passed, _ in told(daemon, "gate")] == [True, False] and len(daemon.launched) == 2
+
+
+def test_an_evaluation_that_a_run_has_waited_for_starts_no_other_run(daemon, instance):
+    metadata = {"job_kind": "evaluation", "job_id": "e-1", "wait": "run", "gate_passed": True, "model_name": "m"}
+    instance.report_runless_asset_event(dg.AssetMaterialization(EVALUATION, metadata=metadata))
+    watch = build_jobs_sensor("street-scenes", on_evaluation=annotate_it)
+    assert not daemon.tick(watch).run_requests
+    instance.report_runless_asset_event(dg.AssetMaterialization(EVALUATION, metadata={**metadata, "wait": "sensor"}))
+    assert [one.run_key for one in daemon.tick(watch).run_requests] == ["e-1"]
+
+
 def test_several_projects_are_followed_by_one_sensor(daemon, sandbox, client, instance):
     slugs = ["street-scenes", "harbour"]
     jobs = {}
@@ -336,6 +366,7 @@ def test_a_server_that_is_down_delays_and_loses_nothing(daemon, sandbox, submit,
         ({"kinds": ["coffee"]}, "no jobs of the kind 'coffee'"),
         ({"stuck_after": 0}, "longer than nothing"),
         ({"time_budget_seconds": 90}, "up to 55 seconds"),
+        ({"on_model": "by-name", "on_evaluation": "by-name-too"}, "as job objects"),
     ],
 )
 def test_mistakes_are_named(arguments, words):
