@@ -33,6 +33,10 @@ _PHOTO_SIDE = 240
 _WRONG = "#e5484d"
 
 
+def no_photographs(task_id: str, name: str) -> None:
+    """A ``ReadImage`` for labels whose pictures are nowhere at hand."""
+
+
 class FolderPictures:
     """Reads a task's picture from an image folder, whose index is read when the first one is wanted."""
 
@@ -86,14 +90,15 @@ def crop_of(batch: LabelBatch, rows: Sequence[int], words: str) -> Crop:
 
 
 def crops_picture(crops: Sequence[Crop], classes: pa.Table, read_image: ReadImage | None) -> dict[str, Any]:
-    """``{"picture": …}``: up to eight crops as one SVG in Markdown; empty when there is nothing to draw.
+    """``{"picture": …}``: up to eight crops as one SVG in Markdown; empty when there is nothing to draw, or without
+    ``read_image`` (:func:`no_photographs` gives outlines alone).
 
     What is wrong is drawn in red, what it lies on in its class's colour; the edge of the picture is a dashed line. A
     photograph that cannot be had or read is left out.
     """
     colours = {row["value"]: colour(row["color"]) for row in classes.select(["value", "color"]).to_pylist()}
     drawn = [one for one in crops if any(len(ring) for ring in one.outlines[-1])][:MOST_CROPS]
-    if not drawn:
+    if not drawn or read_image is None:
         return {}
     cells = [_cell(number, one, colours, read_image) for number, one in enumerate(drawn)]
     width = 8 + min(_COLUMNS, len(cells)) * (_CELL[0] + 8)
@@ -106,7 +111,7 @@ def crops_picture(crops: Sequence[Crop], classes: pa.Table, read_image: ReadImag
     return {"picture": dg.MetadataValue.md(picture_markdown(svg, "what is wrong"))}
 
 
-def _cell(number: int, crop: Crop, colours: dict[str, str], read_image: ReadImage | None) -> str:
+def _cell(number: int, crop: Crop, colours: dict[str, str], read_image: ReadImage) -> str:
     x = 8 + (number % _COLUMNS) * (_CELL[0] + 8)
     y = 8 + (number // _COLUMNS) * (_CELL[1] + _CAPTION + 8)
     left, top, width, height = view = _view(crop)
@@ -166,10 +171,8 @@ def _shape(
     return f'<path d="{path}" {look} {stroke}/>{dots}'
 
 
-def _photo(crop: Crop, view: tuple[float, float, float, float], read_image: ReadImage | None) -> str:
+def _photo(crop: Crop, view: tuple[float, float, float, float], read_image: ReadImage) -> str:
     """The part of the photograph in view as a small JPEG; nothing where it cannot be had."""
-    if read_image is None:
-        return ""
     try:
         data = read_image(crop.task_id, crop.name)
         return "" if data is None or len(data) > _LARGEST_FILE else _cut(data, crop.size, view)

@@ -93,7 +93,7 @@ class Geometry:
             examples, crops = self._examples[name], self._crops[name]
             for row in rows[: MOST_OFFENDERS - len(examples)].tolist():
                 examples.append({**batch.annotation(row), "problem": name, "detail": _detail(flat, row, name)})
-                if name != "unreadable" and len(crops) < MOST_CROPS:
+                if self._read_image is not None and name != "unreadable" and len(crops) < MOST_CROPS:
                     crops.append(crop_of(batch, [row], name))
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
@@ -150,7 +150,7 @@ class DuplicateBoxes:
                     "iou": round(float(found.iou[position]), 4),
                 }
             )
-            if len(self._crops) < MOST_CROPS:
+            if self._read_image is not None and len(self._crops) < MOST_CROPS:
                 self._crops.append(crop_of(batch, [other, row], f"IoU {found.iou[position]:.3f}"))
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:

@@ -56,6 +56,7 @@ class LabelFindings:
             ``class_changes`` have nothing to compare with, and pass.
         images: where the photographs lie, for the pictures of what is wrong; those it does not hold yet, and all
             without it, are outlines only.
+        pictures: whether to draw what is wrong at all; the tables are there in any case.
     """
 
     def __init__(
@@ -65,13 +66,15 @@ class LabelFindings:
         *,
         mirror: LabelMirror | None = None,
         images: ImageFolder | None = None,
+        pictures: bool = True,
     ) -> None:
         from fastlabel_dagster.checks import class_use, geometry, versions
         from fastlabel_dagster.checks.class_changes import ClassChanges
-        from fastlabel_dagster.checks.crops import FolderPictures
+        from fastlabel_dagster.checks.crops import FolderPictures, ReadImage, no_photographs
         from fastlabel_dagster.checks.empty import EmptyTasks
 
-        read_image = None if images is None else FolderPictures(images)
+        read_image: ReadImage | None = no_photographs if images is None else FolderPictures(images)
+        read_image = read_image if pictures else None
         before = versions.Before(mirror, labels)
         make: dict[str, Callable[[CheckSetting], Finding]] = {
             CLASS_CHANGES_CHECK: lambda setting: ClassChanges(labels.classes, before),

@@ -24,10 +24,10 @@ def one(kind, *points, **more):
     return {"type": kind, "value": "car", "points": list(points), **more}
 
 
-def check(tasks, checks, *, size=None, images=None):
+def check(tasks, checks, *, size=None, **how):
     """The results by name, of labels that come in batches of ``size`` tasks."""
     labels = from_fastlabel(tasks, CLASSES)
-    findings = LabelFindings(CheckPlan.of(checks), labels, images=images)
+    findings = LabelFindings(CheckPlan.of(checks), labels, **how)
     for start in range(0, labels.tasks.num_rows, size or labels.tasks.num_rows or 1):
         findings.add(labels.tasks.slice(start, size))
     return {result.check_name: result for result in findings.results("annotations", KEY)}
@@ -116,6 +116,12 @@ def test_what_is_wrong_is_drawn_on_its_part_of_the_photograph(tmp_path):
     part = cv2.imdecode(np.frombuffer(base64.b64decode(jpeg), np.uint8), cv2.IMREAD_COLOR)
     assert part[..., 2].mean() > 180
     assert part.shape[1] < 100, "a part of it, not all"
+
+
+def test_without_pictures_there_is_the_table_alone():
+    result = check(tasks_of(one("polygon", 1, 1, 9, 9, 9, 1, 1, 8)), {}, pictures=False)["geometry"]
+    assert "picture" not in result.metadata
+    assert len(result.metadata["offenders"].records) == 1
 
 
 def test_names_from_outside_are_text_in_the_picture():
