@@ -11,11 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fastlabel_dagster.api import NotFound, SubmissionPolicy, job_id
-from fastlabel_dagster.api.submission import JobSearch, submit_once
+from fastlabel_dagster.api import NotFound, job_id
 
 if TYPE_CHECKING:
-    from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.api import FastLabelClient, SubmissionPolicy
 
 Job = dict[str, Any]
 
@@ -102,6 +101,8 @@ def _submit_import(
     def submit(
         client: FastLabelClient, arguments: Mapping[str, Any], known: Collection[str], policy: SubmissionPolicy | None
     ) -> Job:
+        from fastlabel_dagster.api.submission import JobSearch, SubmissionPolicy, submit_once  # loads the HTTP library
+
         project = str(arguments["project"])
 
         def could_be(history: Mapping[str, Any]) -> bool:
