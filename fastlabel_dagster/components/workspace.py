@@ -27,6 +27,8 @@ from fastlabel_dagster.workspace import DEFAULT_PARTS, FastLabelWorkspace, Proje
 
 log = logging.getLogger("fastlabel_dagster.components")
 
+#: Keys of what belongs to no project begin with this, or with another name in a workspace of another name.
+_OF_THE_WORKSPACE = "fastlabel_workspace"
 #: What fetches the state file; said wherever the file is missing.
 REFRESH = "dg utils refresh-defs-state"
 
@@ -102,7 +104,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     op: OpSpec | None = Field(
         default=None,
         description="Of the steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which is part of "
-        "the names of ops and sensors: two workspaces in one code location need two.",
+        "the names of ops, sensors and the workspace's own assets: two workspaces in one code location need two.",
     )
     translation: Annotated[
         TranslationFn[FastLabelAssetProps] | None,
@@ -213,6 +215,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The spec of one asset: the package's own, changed by ``translation``. Override it for the rest."""
         spec = DagsterFastLabelTranslator().get_asset_spec(props)
+        if spec.key.path[0] == _OF_THE_WORKSPACE:
+            spec = spec.replace_attributes(key=dg.AssetKey([f"{self.name}_workspace", *spec.key.path[1:]]))
         return spec if self.translation is None else self.translation(spec, props)
 
     def _sensors(self, workspace: FastLabelWorkspace, translator: ComponentTranslator) -> list[dg.SensorDefinition]:
@@ -235,7 +239,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         words = f"Nothing is known of this FastLabel workspace yet ({why}). Run `{REFRESH}`, then reload."
         log.warning("%s: %s", self.name, words)
         notice = dg.AssetSpec(
-            dg.AssetKey(["fastlabel_workspace", f"{self.name}_not_fetched"]),
+            dg.AssetKey([f"{self.name}_workspace", "not_fetched"]),
             description=words,
             group_name="fastlabel_workspace",
             kinds={"fastlabel"},

@@ -1,0 +1,189 @@
+"""A workspace by YAML: no network at load, a file that one command refreshes, and words where the file is missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from fastlabel_dagster import FastLabelWorkspaceComponent
+from fastlabel_dagster.workspace import FastLabelWorkspace
+
+from .conftest import WORKSPACE
+
+
+def workspace_component(**attributes: Any) -> FastLabelWorkspaceComponent:
+    return FastLabelWorkspaceComponent.from_attributes_dict(attributes=attributes)
+
+
+def state_key(**attributes: Any) -> str:
+    return workspace_component(**attributes).defs_state_config.key
+
+
+def keys(defs: dg.Definitions) -> set[str]:
+    return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.fixture
+def many(fastlabel_sandbox: Any) -> Any:
+    """Three projects, two of which the selector of these tests means."""
+    for slug in ("street-day", "street-night", "archive"):
+        fastlabel_sandbox.seed(tasks=2, project=slug)
+    return fastlabel_sandbox
+
+
+def refreshed(component: FastLabelWorkspaceComponent, tmp_path: Path) -> Path:
+    state = tmp_path / "state"
+    component.write_state_to_path(state)
+    return state
+
+
+def test_without_a_file_it_says_what_to_run(defs_folder, caplog, no_fastlabel_variables):
+    defs_folder.write("all", {}, type=WORKSPACE)
+    with caplog.at_level(logging.WARNING), defs_folder.load() as defs:
+        (spec,) = defs.resolve_all_asset_specs()
+        assert "dg utils refresh-defs-state" in (spec.description or "")
+        assert spec.metadata["run this"] == "dg utils refresh-defs-state"
+        assert set(defs.resources or {}) == {"fastlabel"}
+    assert "dg utils refresh-defs-state" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"kind": "fastlabel_workspace", "v": 99}', "[]"])
+def test_a_file_that_cannot_be_read_says_so_too(tmp_path, content):
+    state = tmp_path / "state"
+    state.write_text(content, encoding="utf-8")
+    defs = workspace_component().build_defs_from_state(None, state)  # type: ignore[arg-type]
+    (spec,) = defs.resolve_all_asset_specs()
+    assert "dg utils refresh-defs-state" in (spec.description or "")
+
+
+def test_refreshed_it_shows_the_selected_projects_and_asks_nobody_at_load(many, tmp_path, monkeypatch):
+    component = workspace_component(selector={"globs": ["street-*"]})
+    state = refreshed(component, tmp_path)
+    assert many.token not in state.read_text(encoding="utf-8")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a connection was opened while definitions were built")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.delenv("FASTLABEL_ACCESS_TOKEN")
+    defs = component.build_defs_from_state(None, state)  # type: ignore[arg-type]
+    defs.get_repository_def().load_all_definitions()
+    assert {"fastlabel/street-day", "fastlabel/street-night"} <= keys(defs)
+    assert not any("archive" in key for key in keys(defs))
+
+
+def test_the_selector_comes_before_the_fetching(many, tmp_path):
+    component = workspace_component(selector="street-day")
+    workspace = FastLabelWorkspace.from_json(refreshed(component, tmp_path).read_bytes())
+    assert workspace.slugs == ("street-day",)
+    everything = FastLabelWorkspace.from_json(refreshed(workspace_component(), tmp_path).read_bytes())
+    assert len(everything.slugs) == 3
+    assert everything.requests - workspace.requests == 2 * 4, "classes, tasks, imports, auto-annotations of two more"
+
+
+def test_a_refresh_that_fails_keeps_the_earlier_state(many, tmp_path):
+    component = workspace_component(
+        selector="street-*", fastlabel={"request_attempts": 1, "access_token_env": "FASTLABEL_ACCESS_TOKEN"}
+    )
+    state = refreshed(component, tmp_path)
+    before = state.read_bytes()
+    many.fail("GET projects", times=10, status=503)
+    with pytest.raises(Exception, match=r"503|server"):
+        component.write_state_to_path(state)
+    assert state.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("state")] == ["state"]
+
+
+def test_with_a_store_every_project_is_mirrored_and_exported(many, tmp_path, instance):
+    component = workspace_component(
+        selector="street-*", store=str(tmp_path / "store"), exports=["coco"], op={"pool": "labels"}
+    )
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    assert {"street-day/labels", "street-day/coco", "street-night/images"} <= keys(defs)
+    assert [sensor.name for sensor in defs.sensors or ()] == ["fastlabel_imports"]
+    job = defs.resolve_implicit_global_asset_job_def()
+    wanted = [dg.AssetKey(["street-day", name]) for name in ("labels", "images", "coco")]
+    assert job.execute_in_process(instance=instance, asset_selection=wanted).success
+    assert (tmp_path / "store" / "street-day" / "coco" / "annotations.json").is_file()
+
+
+def test_translation_and_resource_key_reach_the_assets_of_a_workspace(many, tmp_path):
+    component = workspace_component(
+        selector="street-day", resource_key="other", translation={"key_prefix": "acme", "owners": ["team:ops"]}
+    )
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    specs = list(defs.resolve_all_asset_specs())
+    assert {spec.key.path[0] for spec in specs} == {"acme"}
+    assert {tuple(spec.owners) for spec in specs} == {("team:ops",)}
+    assert set(defs.resources or {}) == {"other"}
+
+
+def test_two_workspaces_live_side_by_side(defs_folder, many, recwarn):
+    common = {"store": "stores"}
+    defs_folder.write("one", {**common, "selector": "street-day"}, type=WORKSPACE)
+    defs_folder.write(
+        "two",
+        {**common, "selector": "street-night", "resource_key": "second", "op": {"name": "second"}},
+        type=WORKSPACE,
+    )
+    with defs_folder.folder.build_component_tree() as tree:
+        for name in ("one", "two"):
+            one = tree.load_component(defs_folder.folder.defs_folder_path / name)
+            import asyncio
+
+            asyncio.run(one.refresh_state(defs_folder.folder.project_root))
+    with defs_folder.load() as defs:
+        repository = defs.get_repository_def()
+        repository.load_all_definitions()
+        assert {"street-day/labels", "street-night/labels"} <= keys(defs)
+        assert {sensor.name for sensor in defs.sensors or ()} == {"fastlabel_imports", "second_imports"}
+        assert set(defs.resources or {}) == {"fastlabel", "second"}
+    assert not [warning for warning in recwarn if "same defs state key" in str(warning.message)]
+
+
+def test_state_keys_differ_when_what_is_fetched_differs_and_are_names_of_files():
+    asked = [
+        {},
+        {"selector": "a"},
+        {"selector": "a_b"},
+        {"selector": "a b"},
+        {"selector": ["a", "b"]},
+        {"selector": {"globs": ["a"]}},
+        {"selector": {"types": ["a"]}},
+        {"selector": "番号"},
+        {"include": ["classes"]},
+        {"fastlabel": {"base_url": "https://a.example/v1/"}},
+        {"fastlabel": {"access_token_env": "OTHER_TOKEN"}},
+        {"resource_key": "other"},
+        {"op": {"name": "other"}},
+    ]
+    found = [state_key(**attributes) for attributes in asked]
+    assert len(set(found)) == len(asked)
+    assert all(re.fullmatch(r"[A-Za-z0-9.-]+", key) for key in found), (
+        "Dagster replaces other characters by the same one"
+    )
+    assert state_key(selector=["a", "b"]) == state_key(selector=["a", "b"])
+    assert state_key(defs_state={"key": "mine", "management_type": "LOCAL_FILESYSTEM"}) == "mine"
+
+
+def test_no_dg_command_refreshes_by_itself():
+    assert workspace_component().defs_state_config.refresh_if_dev is False
+    wished = {"management_type": "LOCAL_FILESYSTEM", "refresh_if_dev": True}
+    assert workspace_component(defs_state=wished).defs_state_config.refresh_if_dev is True
+
+
+def test_one_broken_project_does_not_take_the_others_down(many, tmp_path):
+    component = workspace_component(selector="street-*", store="store", fastlabel={"request_attempts": 1})
+    many.fail("GET annotations", times=1, status=500)
+    state = refreshed(component, tmp_path)
+    told = json.loads(state.read_text(encoding="utf-8"))
+    assert [bool(project["errors"]) for project in told["projects"]].count(True) == 1
+    defs = component.build_defs_from_state(None, state)  # type: ignore[arg-type]
+    assert {"street-day/labels", "street-night/labels"} <= keys(defs)
