@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster.assets.plan import ExportPlan, ProjectPlan
 from fastlabel_dagster.assets.tables import read_labels
-from fastlabel_dagster.metadata.tables import counts_table, export_notes_table, labels_origin
+from fastlabel_dagster.metadata.tables import column_schema, counts_table, export_notes_table, labels_origin
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import Store
+
+#: Formats that are Parquet tables, and where the table of the annotations is.
+_TABLES = {"coco_parquet": "annotations.parquet", "hf_parquet": "data/"}
 
 
 class ExportRunConfig(dg.Config):
@@ -47,7 +53,10 @@ def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefini
         return dg.MaterializeResult(
             asset_key=spec.key,
             data_version=dg.DataVersion(report.digest or version.digest),
-            metadata=export_metadata(report, labels),
+            metadata={
+                **export_metadata(report, labels),
+                **_columns(store.at(export.name), export.format, plan.key("labels")),
+            },
         )
 
     return plan.step(write_export, f"{export.name.replace('-', '_')}_export", [spec])
@@ -72,3 +81,21 @@ def export_metadata(report: Any, labels: Any) -> dict[str, Any]:
     if report.splits:
         metadata["splits"] = counts_table(report.splits, "split")
     return metadata
+
+
+def _columns(folder: Store, format: str, labels: dg.AssetKey) -> dict[str, Any]:
+    """Columns of an export that is a Parquet table, and where they come from; of any other one nothing."""
+    from fastlabel_dagster.metadata.lineage import column_lineage
+
+    prefix = _TABLES.get(format)
+    first = next((one for one in folder.list(prefix) if one.path.endswith(".parquet")), None) if prefix else None
+    if first is None:
+        return {}
+    import pyarrow.parquet as pq
+
+    with folder.open_read(first.path) as file:
+        schema = pq.read_schema(file)
+    return {
+        "dagster/column_schema": column_schema(schema),
+        "dagster/column_lineage": column_lineage(schema.names, labels),
+    }

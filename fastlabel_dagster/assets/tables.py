@@ -10,6 +10,7 @@ import dagster as dg
 from fastlabel_dagster.assets.enrichment import enrichment, label_pictures
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import LabelFindings
+from fastlabel_dagster.metadata.lineage import column_lineage
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import GATE_TAG
@@ -36,7 +37,11 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         pictured = is_of_pictures(version.project_type)
         images = ImageFolder(store.at("images"))
         findings = LabelFindings(
-            plan.checks, labels, mirror=LabelMirror(store.at("labels")), images=images if pictured else None
+            plan.checks,
+            labels,
+            mirror=LabelMirror(store.at("labels")),
+            images=images if pictured else None,
+            pictures=plan.previews,
         )
         for batch in labels.batches():
             summary.add(batch)
@@ -72,7 +77,7 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 data_version=dg.DataVersion(versions[name]),
                 metadata={
                     "dagster/row_count": rows[name],
-                    **_place(store, name),
+                    **_place(store, name, labels_key),
                     **details[name],
                     **labels_origin(labels),
                     "unchanged": report.unchanged,
@@ -117,9 +122,11 @@ def _span(mirror: Any) -> str:
     return f"versions {versions[0]} to {versions[-1]}" if len(versions) > 1 else f"version {versions[0]} only"
 
 
-def _place(store: Any, name: str) -> dict[str, Any]:
-    """Where the table lies and what its columns are, read from the written files themselves."""
+def _place(store: Any, name: str, labels: dg.AssetKey) -> dict[str, Any]:
+    """Where the table lies, what its columns are, read from the written files themselves, and where they come from."""
     import pyarrow.parquet as pq
+
+    from fastlabel_dagster.labels.schema import TASKS
 
     files = [one.path for one in store.list("parquet/") if one.path.endswith(".parquet")]
     own = [path for path in files if path.split("/")[1].split(".")[0] == name]
@@ -128,4 +135,11 @@ def _place(store: Any, name: str) -> dict[str, Any]:
     with store.open_read(own[0]) as file:
         schema = pq.read_schema(file)
     whole = own[0] if own[0].count("/") == 1 else f"parquet/{name}"
-    return {"dagster/uri": store.uri_of(whole), "dagster/column_schema": column_schema(schema)}
+    place = {"dagster/uri": store.uri_of(whole), "dagster/column_schema": column_schema(schema)}
+    if name == "tasks":
+        place["dagster/column_lineage"] = column_lineage(
+            schema.names, labels, dict(zip(TASKS.names, TASKS.names, strict=True))
+        )
+    elif name == "annotations":
+        place["dagster/column_lineage"] = column_lineage(schema.names, labels)
+    return place
