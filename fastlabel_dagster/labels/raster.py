@@ -46,22 +46,6 @@ def rle_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, widt
     return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
 
 
-def mask_to_rle(mask: npt.NDArray[np.generic]) -> list[int]:
-    """Uncompressed COCO counts of ``mask`` (2-d; every value other than 0 is foreground); the inverse of
-    :func:`rle_to_mask`."""
-    bits = _as_mask(mask).T.reshape(-1)
-    if bits.size == 0:
-        return []
-    changes = np.flatnonzero(bits[1:] != bits[:-1]) + 1
-    counts: list[int] = np.diff(np.concatenate([[0], changes, [bits.size]])).tolist()
-    return [0, *counts] if bits[0] else counts
-
-
-def rle_area(counts: Sequence[int] | npt.NDArray[np.int64]) -> int:
-    """The number of foreground pixels of uncompressed ``counts``."""
-    return int(np.asarray(counts, np.int64)[1::2].sum())
-
-
 def decode_rle(text: str | bytes) -> list[int]:
     """Uncompressed counts of COCO's compressed run-length ``text``. Raises ValueError when the text is cut short or
     damaged."""

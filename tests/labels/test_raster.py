@@ -36,10 +36,9 @@ def test_any_mask_survives_outlines(mask):
 @given(masks)
 def test_run_lengths_are_those_of_pycocotools(mask):
     height, width = mask.shape
-    counts = raster.mask_to_rle(mask)
     encoded = judge.encode(np.asfortranarray(mask.astype(np.uint8)))
-    assert raster.decode_rle(encoded["counts"]) == counts
-    assert raster.rle_area(counts) == mask.sum()
+    counts = raster.decode_rle(encoded["counts"])
+    assert sum(counts[1::2]) == mask.sum() == judge.area(encoded)
     np.testing.assert_array_equal(raster.rle_to_mask(counts, height, width), mask)
 
 
@@ -84,7 +83,7 @@ def test_an_empty_mask_has_no_regions(shape):
     mask = np.zeros(shape, bool)
     assert raster.mask_to_regions(mask) == []
     np.testing.assert_array_equal(raster.regions_to_mask([], shape[1], shape[0]), mask)
-    np.testing.assert_array_equal(raster.rle_to_mask(raster.mask_to_rle(mask), *shape), mask)
+    np.testing.assert_array_equal(raster.rle_to_mask([mask.size] if mask.size else [], *shape), mask)
 
 
 def test_shapes_that_share_an_edge_share_no_pixel_and_leave_no_gap():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as judge
 
 from fastlabel_dagster import labels
 from fastlabel_dagster.formats.coco.run_lengths import run_lengths
@@ -41,7 +42,8 @@ def test_each_shape_has_the_runs_of_its_mask(shapes, width, height):
     for place, row in enumerate(found.rows.tolist()):
         painting = raster.paint(shapes[row], width, height)
         counts = found.counts[found.offsets[place] : found.offsets[place + 1]].tolist()
-        assert counts == raster.mask_to_rle(painting.mask)
+        judged = judge.encode(np.asfortranarray(painting.mask.astype(np.uint8)))
+        assert counts == raster.decode_rle(judged["counts"])
         assert found.area[place] == painting.mask.sum()
         assert found.overlapping[row] == painting.overlaps
         assert found.leaving[row] == painting.holes_leave
