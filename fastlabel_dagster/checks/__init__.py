@@ -30,6 +30,7 @@ from fastlabel_dagster.checks.names import (
     IMPORTS_CHECK,
     LEAKAGE_CHECK,
     PARITY_CHECK,
+    POLLING_CHECK,
     QUARANTINE_CHECK,
     TRAINING_CHECK,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "LABEL_CHECKS",
     "LEAKAGE_CHECK",
     "PARITY_CHECK",
+    "POLLING_CHECK",
     "QUARANTINE_CHECK",
     "TRAINING_CHECK",
     "CheckKind",

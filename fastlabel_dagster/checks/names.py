@@ -7,6 +7,8 @@ from __future__ import annotations
 
 #: On ``fastlabel/<slug>``: the newest import of the project finished.
 IMPORTS_CHECK = "imports_succeeded"
+#: On ``fastlabel/<slug>``: the sensors can read the project.
+POLLING_CHECK = "polling_healthy"
 #: On ``fastlabel/<slug>``: address and token are good, and the project is seen.
 CONNECTION_CHECK = "connection"
 

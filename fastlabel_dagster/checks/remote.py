@@ -10,10 +10,16 @@ import dagster as dg
 
 from fastlabel_dagster.api import FastLabelError, job_state
 from fastlabel_dagster.checks.mirror import comments_result
-from fastlabel_dagster.checks.names import COMMENTS_CHECK, CONNECTION_CHECK, IMPORTS_CHECK, TRAINING_CHECK
+from fastlabel_dagster.checks.names import (
+    COMMENTS_CHECK,
+    CONNECTION_CHECK,
+    IMPORTS_CHECK,
+    POLLING_CHECK,
+    TRAINING_CHECK,
+)
 from fastlabel_dagster.checks.outcome import outcome
 from fastlabel_dagster.checks.plan import CheckPlan, one_setting
-from fastlabel_dagster.resource import FastLabelResource, error_metadata, resource_named
+from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata, resource_named
 from fastlabel_dagster.translator import safe_name
 
 
@@ -27,9 +33,11 @@ def build_remote_checks(
     checks: CheckPlan | None = None,
     name: str | None = None,
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks on the external assets: the newest import finished, and (with the keys) the newest training did.
+    """The checks on the external assets: the newest import finished, the sensors can read the project, and (with the
+    keys) the newest training finished.
 
-    The sensors report them as they see an import or a training end; "Execute" in the UI asks the API there and then.
+    The sensors report them as they see an import or a training end, or fail to see anything; "Execute" in the UI asks
+    the API there and then.
     ``checks`` says whether ``connection`` is among them; ``name`` begins the names of their ops, default from the slug.
     """
     plan = CheckPlan.of(checks)
@@ -46,7 +54,8 @@ def build_remote_checks(
     built = [
         dg.multi_asset_check(name=f"{name}_imports_check", specs=[imports_spec])(
             resource_named(resource_key, imports_check)
-        )
+        ),
+        _polling_check(f"{name}_polling_check", project, project_key, resource_key),
     ]
     if CONNECTION_CHECK in plan:
         own = f"{name}_connection_check"
@@ -71,6 +80,29 @@ def build_remote_checks(
         )
     )
     return built
+
+
+def _polling_check(op: str, project: str, key: dg.AssetKey, resource_key: str) -> dg.AssetChecksDefinition:
+    """``polling_healthy``, asked as the sensors ask: one count."""
+    spec = dg.AssetCheckSpec(POLLING_CHECK, asset=key, description="The sensors can read the project.")
+
+    def polling(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> dg.AssetCheckResult:
+        problem: FastLabelError | None = None
+        try:
+            fastlabel.client.tasks.count(project)
+        except FastLabelError as error:
+            problem = error
+        said = "can be read." if problem is None else f"cannot be read: {error_kind(problem)}: {problem}"
+        return dg.AssetCheckResult(
+            asset_key=key,
+            check_name=POLLING_CHECK,
+            passed=problem is None,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{project} {said}",
+            metadata={} if problem is None else error_metadata(problem),
+        )
+
+    return dg.multi_asset_check(name=op, specs=[spec])(resource_named(resource_key, polling))
 
 
 def _remote_result(

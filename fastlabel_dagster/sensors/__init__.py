@@ -4,14 +4,14 @@ from fastlabel_dagster.sensors.approvals import build_approval_sensor
 from fastlabel_dagster.sensors.imports import build_import_sensor
 from fastlabel_dagster.sensors.jobs import build_jobs_sensor
 from fastlabel_dagster.sensors.quality import build_quality_sensor
-from fastlabel_dagster.sensors.reported_checks import build_sensor_checks
+from fastlabel_dagster.sensors.reported_checks import build_quality_checks
 from fastlabel_dagster.sensors.workspace import build_workspace_sensor
 
 __all__ = [
     "build_approval_sensor",
     "build_import_sensor",
     "build_jobs_sensor",
+    "build_quality_checks",
     "build_quality_sensor",
-    "build_sensor_checks",
     "build_workspace_sensor",
 ]

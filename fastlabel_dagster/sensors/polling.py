@@ -28,10 +28,10 @@ from collections.abc import Callable, Sequence
 import dagster as dg
 
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors.tick import POLLING_CHECK, Tick
+from fastlabel_dagster.sensors.tick import Tick
 from fastlabel_dagster.sensors.visit import Ask, Digest, Findings, Polling, Visit
 
-__all__ = ["POLLING_CHECK", "Ask", "Digest", "Findings", "Polling", "Visit", "poll"]
+__all__ = ["Ask", "Digest", "Findings", "Polling", "Visit", "poll"]
 
 
 def poll(

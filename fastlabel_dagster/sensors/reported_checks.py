@@ -1,4 +1,4 @@
-"""The checks that sensors report on a project, as definitions: what Dagster shows, and answers by hand too."""
+"""The checks the quality sensor reports, as definitions: what Dagster shows, and answers by hand too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster.api.errors import FastLabelError
-from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata, resource_named
+from fastlabel_dagster.resource import FastLabelResource, resource_named
 from fastlabel_dagster.sensors.comments import Message
 from fastlabel_dagster.sensors.quality import (
     OPEN_COMMENTS_CHECK,
@@ -16,15 +15,13 @@ from fastlabel_dagster.sensors.quality import (
     comments_evaluation,
     sent_back_evaluation,
 )
-from fastlabel_dagster.sensors.tick import POLLING_CHECK
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, safe_name
 
 
-def build_sensor_checks(
+def build_quality_checks(
     project: str,
     *,
-    polling: bool = True,
-    quality: bool = False,
+    comments: bool = True,
     statuses: Sequence[str] = ("sent_back", "declined"),
     external_statuses: Sequence[str] = (),
     most_open_comments: int = 0,
@@ -33,49 +30,30 @@ def build_sensor_checks(
     resource_key: str = "fastlabel",
     translator: DagsterFastLabelTranslator | None = None,
 ) -> dg.AssetChecksDefinition:
-    """The checks on ``fastlabel/<slug>`` that the sensors report: Dagster shows no check that is not defined.
+    """The checks on ``fastlabel/<slug>`` that the quality sensor reports: Dagster shows no check that is not defined.
 
-    ``polling_healthy`` is reported by every sensor that polls; with ``quality`` there are also ``no_open_comments`` and
-    ``few_sent_back`` of :func:`~fastlabel_dagster.sensors.build_quality_sensor`; give the same arguments here.
-    "Execute" in the UI asks the API there and then.
+    ``no_open_comments`` and ``few_sent_back``, with the arguments of
+    :func:`~fastlabel_dagster.sensors.build_quality_sensor`. "Execute" in the UI asks the API there and then.
 
     Example:
-        >>> from fastlabel_dagster.sensors import build_sensor_checks
-        >>> checks = build_sensor_checks("street-scenes", quality=True)
-        >>> sorted(key.name for key in checks.check_keys)
-        ['few_sent_back', 'no_open_comments', 'polling_healthy']
+        >>> from fastlabel_dagster.sensors import build_quality_checks
+        >>> sorted(key.name for key in build_quality_checks("street-scenes").check_keys)
+        ['few_sent_back', 'no_open_comments']
 
     Args:
         name: of the op; default made from the slug.
 
     Raises:
-        ValueError: neither ``polling`` nor ``quality`` is wanted.
+        ValueError: there is nothing to look at.
     """
     key = asset_key(project, "project", translator)
-    descriptions = {POLLING_CHECK: "The sensors can read the project."} if polling else {}
-    if quality:
-        descriptions |= {
-            OPEN_COMMENTS_CHECK: f"At most {most_open_comments:,} comments wait to be resolved.",
-            SENT_BACK_CHECK: f"At most {most_sent_back:,} tasks are sent back or declined.",
-        }
+    descriptions: dict[str, str] = {}
+    if comments:
+        descriptions[OPEN_COMMENTS_CHECK] = f"At most {most_open_comments:,} comments wait to be resolved."
+    if statuses or external_statuses:
+        descriptions[SENT_BACK_CHECK] = f"At most {most_sent_back:,} tasks are sent back or declined."
     if not descriptions:
-        raise ValueError("no check is wanted: polling or quality")
-
-    def polled(fastlabel: FastLabelResource) -> dg.AssetCheckResult:
-        problem: FastLabelError | None = None
-        try:
-            fastlabel.client.tasks.count(project)
-        except FastLabelError as error:
-            problem = error
-        said = "can be read." if problem is None else f"cannot be read: {error_kind(problem)}: {problem}"
-        return dg.AssetCheckResult(
-            asset_key=key,
-            check_name=POLLING_CHECK,
-            passed=problem is None,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"{project} {said}",
-            metadata={} if problem is None else error_metadata(problem),
-        )
+        raise ValueError("there is nothing to look at: comments=True, statuses or external_statuses")
 
     def open_comments(fastlabel: FastLabelResource) -> dg.AssetCheckResult:
         with fastlabel.dagster_errors() as client:
@@ -95,14 +73,14 @@ def build_sensor_checks(
             counts |= {f"external {one}": client.tasks.count(project, external_status=one) for one in external_statuses}
         return _result(sent_back_evaluation(key, counts, most_sent_back))
 
-    answers = {POLLING_CHECK: polled, OPEN_COMMENTS_CHECK: open_comments, SENT_BACK_CHECK: sent_back}
+    answers = {OPEN_COMMENTS_CHECK: open_comments, SENT_BACK_CHECK: sent_back}
 
     def check(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> Iterator[dg.AssetCheckResult]:
         for selected in sorted(context.selected_asset_check_keys, key=lambda one: one.name):
             yield answers[selected.name](fastlabel)
 
     specs = [dg.AssetCheckSpec(check_name, asset=key, description=said) for check_name, said in descriptions.items()]
-    op_name = name or f"{safe_name(project)}_sensor_checks"
+    op_name = name or f"{safe_name(project)}_quality_checks"
     decorated: Any = dg.multi_asset_check(name=op_name, specs=specs, can_subset=True)
     definition: dg.AssetChecksDefinition = decorated(resource_named(resource_key, check))
     return definition

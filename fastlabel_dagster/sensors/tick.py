@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
+from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata
 from fastlabel_dagster.sensors.cursor import MAX_CURSOR_CHARACTERS, VERSION, dump_cursor, load_cursor
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
@@ -17,8 +18,6 @@ from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsReques
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
 
-#: On the asset a target belongs to: the sensors can read it.
-POLLING_CHECK: Final = "polling_healthy"
 #: How many ticks a failing target waits at most before it is asked again.
 LONGEST_PAUSE: Final = 8
 #: After this many failures in a row a target that may only have had bad luck counts as unhealthy.

@@ -26,6 +26,7 @@ def test_a_run_makes_every_asset_and_says_what_it_made(project):
         "connection",
         "empty_tasks",
         "imports_succeeded",
+        "polling_healthy",
         "training_succeeded",
     }
     # the files themselves, read by other means

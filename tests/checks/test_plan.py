@@ -116,4 +116,4 @@ def test_the_checks_are_on_the_assets_they_are_about(tmp_path):
     expected = {
         (place, kind.name) for kind in CHECKS.values() for place in places.get(kind.part, [f"street/{kind.part}"])
     }
-    assert keys == expected | {("fastlabel/street", "imports_succeeded")}
+    assert keys == expected | {("fastlabel/street", name) for name in ("imports_succeeded", "polling_healthy")}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from fastlabel_dagster.sensors import build_import_sensor, build_quality_sensor, build_sensor_checks
+from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.checks import CheckPlan, build_remote_checks
+from fastlabel_dagster.sensors import build_import_sensor, build_quality_checks, build_quality_sensor
 
 
 @pytest.fixture
@@ -20,35 +22,42 @@ def execute(make_daemon, instance):
     return execute
 
 
-def test_what_the_sensors_report_is_defined(daemon, sandbox):
-    checks = build_sensor_checks("street-scenes", quality=True)
-    for sensor in (build_import_sensor("street-scenes", job="x"), build_quality_sensor("street-scenes")):
+def test_what_the_sensors_report_is_defined(daemon, sandbox, tmp_path):
+    assets = build_fastlabel_project_assets("street-scenes", store=tmp_path, checks={})
+    defined = {key for one in assets if isinstance(one, dg.AssetsDefinition) for key in one.check_keys}
+    defined |= set(build_quality_checks("street-scenes").check_keys)
+    sandbox.state.start_import("street-scenes", seconds=0)
+    for sensor in (
+        build_import_sensor("street-scenes", job="x", first_tick="backfill"),
+        build_quality_sensor("street-scenes"),
+    ):
         daemon.cursor = None
         for _ in range(3):
             daemon.tick(sensor)
     reported = {dg.AssetCheckKey(event.asset_key, event.check_name) for event in daemon.events}
-    assert reported == set(checks.check_keys)
+    assert len(reported) == 4 and reported <= defined
 
 
-def test_by_hand_they_say_what_the_sensors_would(execute, sandbox):
+def test_by_hand_they_say_what_the_sensor_would(execute, sandbox):
     ids = sandbox.state.task_ids("street-scenes")
     sandbox.state.set_status(ids[:12], "sent_back")
     sandbox.state.comments.create({"taskId": ids[0], "text": "a truck", "points": [1, 1]})
-    found = execute(build_sensor_checks("street-scenes", quality=True))
-    assert {name: one.passed for name, one in found.items()} == {
-        "polling_healthy": True,
-        "no_open_comments": False,
-        "few_sent_back": False,
-    }
+    found = execute(build_quality_checks("street-scenes"))
+    assert {name: one.passed for name, one in found.items()} == {"no_open_comments": False, "few_sent_back": False}
     assert found["no_open_comments"].metadata["newest"].value.records[0].data["text"] == "a truck"
     assert found["few_sent_back"].metadata["tasks"].value == 12
 
 
-def test_a_project_that_cannot_be_read_is_told(execute):
-    (found,) = execute(build_sensor_checks("nowhere")).values()
-    assert not found.passed and "NotFound" in found.description
+@pytest.mark.parametrize("slug", ["street-scenes", "nowhere"])
+def test_whether_a_project_can_be_read_is_answered_by_hand_too(execute, slug):
+    key = dg.AssetKey(["fastlabel", slug])
+    checks = build_remote_checks(slug, project_key=key, checks=CheckPlan.of({}))
+    polling = next(one for one in checks if dg.AssetCheckKey(key, "polling_healthy") in one.check_keys)
+    (found,) = execute(polling).values()
+    assert found.passed == (slug != "nowhere")
+    assert found.passed or "NotFound" in found.description
 
 
 def test_none_is_refused():
-    with pytest.raises(ValueError, match="no check"):
-        build_sensor_checks("street-scenes", polling=False)
+    with pytest.raises(ValueError, match="nothing to look at"):
+        build_quality_checks("street-scenes", comments=False, statuses=())
