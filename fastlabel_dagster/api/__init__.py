@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fastlabel_dagster.api.lerobot import Camera, LeRobotConverter
     from fastlabel_dagster.api.retry import RetryPolicy
     from fastlabel_dagster.api.statistics import RequestStatistics
-    from fastlabel_dagster.api.submission import SubmissionPolicy, UnclearSubmission, job_id
-    from fastlabel_dagster.api.waiting import StillRunning, job_state
+    from fastlabel_dagster.api.submission import SubmissionPolicy, UnclearSubmission
+    from fastlabel_dagster.api.waiting import StillRunning, job_id, job_state
     from fastlabel_dagster.api.wire import UNSET
 
 _HOMES = {
@@ -48,7 +48,7 @@ _HOMES = {
     "UNSET": "wire",
     "Unauthorized": "errors",
     "UnclearSubmission": "submission",
-    "job_id": "submission",
+    "job_id": "waiting",
     "job_state": "waiting",
 }
 

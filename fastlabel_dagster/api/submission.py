@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fastlabel_dagster.api.answers import NeverSent
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, RateLimited, ServerError, TransportError
+from fastlabel_dagster.api.waiting import job_id
 from fastlabel_dagster.api.wire import Json
 
 log = logging.getLogger("fastlabel_dagster.api")
@@ -73,14 +74,6 @@ ACCEPTED_OR_LATE: Final = frozenset({504, *range(200, 300)})
 def retry_after_of(error: FastLabelError) -> float:
     """The seconds that the server asked to wait for, 0 when it did not."""
     return getattr(error, "retry_after", None) or 0.0
-
-
-def job_id(job: Json) -> str:
-    """The id of a training, evaluation or auto-annotation job, '' when it has none."""
-    for key in ("trainingJobId", "evaluationJobId", "autoAnnotationJobId", "jobId", "id"):
-        if job.get(key):
-            return str(job[key])
-    return ""
 
 
 @dataclass(frozen=True)

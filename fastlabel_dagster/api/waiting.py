@@ -55,6 +55,14 @@ class StillRunning(FastLabelError, TimeoutError):
         self.job = dict(job or {})
 
 
+def job_id(job: Json) -> str:
+    """The id of a training, evaluation or auto-annotation job, '' when it has none."""
+    for key in ("trainingJobId", "evaluationJobId", "autoAnnotationJobId", "jobId", "id"):
+        if job.get(key):
+            return str(job[key])
+    return ""
+
+
 def job_state(job: Json) -> JobState:
     """What a job's or import's `status` means. A word that nobody knows is a job that still runs."""
     status = str(job.get("status") or "").strip().lower().replace("-", "_").replace(" ", "_")

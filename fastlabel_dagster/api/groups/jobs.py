@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound
 from fastlabel_dagster.api.file_rules import ANY_FILE, file_to_send
 from fastlabel_dagster.api.groups.group import MOST_PER_PAGE, Group, all_pages
-from fastlabel_dagster.api.submission import JobSearch, SubmissionPolicy, job_id, submit_once
-from fastlabel_dagster.api.waiting import wait_until_done
+from fastlabel_dagster.api.submission import JobSearch, SubmissionPolicy, submit_once
+from fastlabel_dagster.api.waiting import job_id, wait_until_done
 from fastlabel_dagster.api.wire import Json, Jsons, check_limit, given, path_to
 
 log = logging.getLogger("fastlabel_dagster.api")
