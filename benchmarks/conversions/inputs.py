@@ -1,8 +1,8 @@
 """The labels all sides start from: FastLabel's JSON on disk, the same bytes in every run.
 
 A folder ``<kind>-<tasks>`` holds ``tasks.json`` (a list, as the API answers) and ``classes.json``. Kinds: ``boxes`` (8
-a task), ``polygons`` (8 of 40 points), ``segmentation`` (6 shapes with a hole each, outlines along pixel edges,
-1280 x 720), ``poses`` (3 of 17 keypoints).
+a task), ``whole`` (the same, in whole pixels), ``polygons`` (8 of 40 points), ``segmentation`` (6 shapes with a hole
+each, outlines along pixel edges, 1280 x 720), ``poses`` (3 of 17 keypoints).
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ CLASSES = [f"class-{number}" for number in range(10)]
 KEYPOINTS = [f"point-{number}" for number in range(17)]
 SHAPES = 8
 WIDTH, HEIGHT = 1920, 1080
-TYPES = {"boxes": "bbox", "polygons": "polygon", "segmentation": "segmentation", "poses": "pose_estimation"}
+TYPES = {
+    "boxes": "bbox",
+    "whole": "bbox",
+    "polygons": "polygon",
+    "segmentation": "segmentation",
+    "poses": "pose_estimation",
+}
 _AT_ONCE = 5_000
 
 
@@ -62,7 +68,13 @@ def make_classes(kind: str) -> list[dict[str, Any]]:
 def _tasks(kind: str, first: int, stop: int) -> Iterator[dict[str, Any]]:
     random = np.random.default_rng([7, first])
     count = stop - first
-    geometry = {"boxes": _boxes, "polygons": _polygons, "segmentation": _segmentations, "poses": _poses}[kind]
+    geometry = {
+        "boxes": _boxes,
+        "whole": _whole_boxes,
+        "polygons": _polygons,
+        "segmentation": _segmentations,
+        "poses": _poses,
+    }[kind]
     width, height = (1280, 720) if kind == "segmentation" else (WIDTH, HEIGHT)
     for number, shapes in enumerate(geometry(random, count), start=first):
         kinds = random.integers(0, len(CLASSES), len(shapes)).tolist()
@@ -103,6 +115,12 @@ def _boxes(random: np.random.Generator, count: int) -> Iterator[list[dict[str, A
     ends = np.round(corner + 10 + random.random((count, SHAPES, 2)) * 170, 2)
     for boxes in np.concatenate([corner, ends], axis=2).tolist():
         yield [{"points": box, "keypoints": []} for box in boxes]
+
+
+def _whole_boxes(random: np.random.Generator, count: int) -> Iterator[list[dict[str, Any]]]:
+    """The official SDK reads no others from Pascal VOC."""
+    for shapes in _boxes(random, count):
+        yield [{**shape, "points": [round(value) for value in shape["points"]]} for shape in shapes]
 
 
 def _polygons(random: np.random.Generator, count: int) -> Iterator[list[dict[str, Any]]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from benchmarks.conversions.inputs import CLASSES, HEIGHT, WIDTH
 
 
-def dataset(source: Path, format: str, **options: object) -> Path:
+def dataset(source: Path, format: str, **options: Any) -> Path:
     """The dataset our writer makes of an input, with a picture for every task (all the same grey one)."""
     from fastlabel_dagster import formats
 
@@ -19,7 +20,7 @@ def dataset(source: Path, format: str, **options: object) -> Path:
     labels = formats.read(source, format="fastlabel")
     formats.write(labels, format=format, target=place, pictures=False, **options)
     names = labels.tasks["name"].to_pylist()
-    folder = {"yolo": "images/train", "pascal_voc": "JPEGImages", "labelme": "", "coco": "images"}.get(format)
+    folder = {"yolo": "images/train", "pascal_voc": "JPEGImages", "labelme": "images", "coco": "images"}.get(format)
     if folder is not None:
         _pictures(source.parent, place / folder, names)
     return place

@@ -91,6 +91,6 @@ slower. The peak is the largest resident size of the process, libraries and inpu
 Who starts from what: we and the SDK start from FastLabel's JSON (`json.load` and the public export method of the SDK),
 other converters from the COCO file, for they do not know FastLabel. The physical limits convert nothing:
 for COCO, orjson reads the FastLabel JSON and writes the COCO document; for label files, the finished bytes are written
-one file after the other; for masks, OpenCV fills the outlines (not exactly: borders too) and encodes a PNG;
-for reading COCO, orjson parses the file. Python searches for garbage while orjson makes its objects, which takes most
-of that time; ours pauses the search, so the limit is given with and without it."""
+one file after the other (no pictures: neither do we); for masks, OpenCV fills the outlines (not exactly: borders too)
+and encodes a PNG; for reading COCO, orjson parses the file. Python searches for garbage while orjson makes its objects,
+which takes most of that time; ours pauses the search, so the limit is given with and without it."""

@@ -104,9 +104,9 @@ PLANS = (
     Plan("read YOLO", "boxes", (1000, 5000), "read yolo", _yolo,
          ("sdk read yolo", "labelformat read yolo", "supervision read yolo", "globox read yolo"),
          other_sources={"sdk read yolo": prepared.sdk_yolo}),
-    Plan("read Pascal VOC", "boxes", (1000, 5000), "read pascal_voc", _voc,
+    Plan("read Pascal VOC", "whole", (1000, 5000), "read pascal_voc", _voc,
          ("sdk read pascal_voc", "labelformat read pascal_voc", "globox read pascal_voc")),
-    Plan("read labelme", "boxes", (1000, 5000), "read labelme", _labelme),
+    Plan("read labelme", "boxes", (1000, 5000), "read labelme", _labelme, ("sdk read labelme",)),
     Plan("COCO to YOLO", "boxes", (1000, 5000), "coco>yolo", _coco,
          tuple(f"{peer} coco>yolo" for peer in ("labelformat", "globox", "datumaro", "supervision")),
          {"supervision coco>yolo": 1000, "datumaro coco>yolo": 5000}),
@@ -115,6 +115,7 @@ PLANS = (
          {"supervision coco>pascal_voc": 1000}),
     Plan("much: COCO", "boxes", (200_000,), "coco", _json, goal="1 GB"),
     Plan("much: YOLO", "boxes", (200_000,), "yolo", _json, goal="1 GB"),
+    Plan("much: read COCO", "boxes", (200_000,), "read coco", _coco, goal="1 GB"),
 )  # fmt: skip
 
 
