@@ -1,4 +1,4 @@
-"""Partitions: by project in step with the workspace, by split, by day; and real backfills over them are in tests/assets."""
+"""Partitions: by project in step with the workspace, by split, by day. Backfills over them are in tests/assets."""
 
 from __future__ import annotations
 
