@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import os
 import random
 import shutil
+import threading
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +43,12 @@ class Workers:
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(
-            ["quick_clock", "fire_child", "deltalake", "cv2"]
-        )
+        self._context.set_forkserver_preload(["quick_clock", "fire_child", "deltalake", "cv2"])
+        # up to Python 3.12 the server looks for what it preloads in the environment's path only, and says nothing
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), before)))
+        forkserver.ensure_running()
+        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
     def start(self, *what: Any) -> Any:
         child = self._context.Process(target=fire_child.run_job, args=what)
@@ -94,8 +100,10 @@ class Daemon:
     def launch(self, request: dg.RunRequest, job: str) -> None:
         """Create the run of a request; not a second one of its run key."""
         assert request.run_key is not None
-        if request.run_key not in self.requests:
-            self.requests[request.run_key] = request
+        if request.run_key in self.requests:
+            return
+        self.requests[request.run_key] = request
+        if not job.endswith("_sync"):  # that a sync is launched is what counts; what it does is told elsewhere
             self.waiting.append(Launched(job, {**request.tags, "dagster/run_key": request.run_key}))
 
 
@@ -154,22 +162,27 @@ class World:
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
-    def play(self, events: int) -> None:
-        """So many events at random, and then calm until nothing is left to do."""
+    def play(self, batches: int) -> None:
+        """So many batches of approvals, each with its own mischief, and then calm until nothing is left to do."""
         for sensor in self.sensors:
             self.daemon.tick(sensor)
-        for _ in range(events):
-            self.happen(self.dice.choices(list(_HAPPENINGS), list(_HAPPENINGS.values()))[0])
+        for _ in range(batches):
+            self.happen(self.dice.choice(["faults", "lost answer", "lost answer", "fair weather"]))
+            for _ in range(self.dice.randint(1, 2)):
+                self.happen("import")
+            self.happen("approvals")
+            self.happen(self.dice.choice(["ticks", "daemon dies", "daemon dies"]))
+            self.happen("ticks")
+            for _ in range(self.dice.randint(2, 4)):
+                self.happen(self.dice.choices(list(_MISCHIEF), list(_MISCHIEF.values()))[0])
         self.calm_down()
 
     def happen(self, what: str) -> None:
         self.story.append(what)
         if what == "approvals":
-            self.approve(self.dice.randint(1, 3))
+            self.approve(self.dice.randint(2, 4))
         elif what == "import":
             self.start_import()
-        elif what == "tick":
-            self.daemon.tick(self.dice.choice(self.sensors))
         elif what == "ticks":
             for sensor in self.sensors:
                 self.daemon.tick(sensor)
@@ -192,13 +205,22 @@ class World:
             route = self.dice.choice(POSTS)
             self.sandbox.fail(route, kind=kind, after=True, seconds=1.5)
         elif what == "fair weather":
-            self.met.update(self.faults_met())
             self.sandbox.clear_faults()
         else:
             self.work(what)
 
     def work(self, what: str) -> None:
-        """Run what waits, or a failed run again: undisturbed, killed at some moment, or killed as a job begins."""
+        """Run what waits, or a failed run again: undisturbed, killed at some moment, or killed as a job begins.
+
+        Sometimes two runs at a time: a daemon without a pool's limit launches them so.
+        """
+        if what == "two runs":
+            threads = [threading.Thread(target=self.work, args=("run",)) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return
         queue = self.daemon.waiting if self.daemon.waiting and self.dice.random() < 0.7 else self.failed
         queue = queue or self.daemon.waiting
         if not queue:
@@ -216,16 +238,18 @@ class World:
                 time.sleep(0.001)
         else:
             child.join(120)
+            assert not child.is_alive(), f"a run hangs: {self.story}"
         if child.is_alive():
             child.kill()
             self.met[what] += 1
         child.join()
-        self.after_run(launched, attempt)
+        self.after_run(launched, attempt, child.exitcode)
 
-    def after_run(self, launched: Launched, attempt: str) -> None:
+    def after_run(self, launched: Launched, attempt: str, code: int) -> None:
         """What run monitoring does: a run whose worker has died has failed. What failed may be re-executed."""
         runs = self.instance.get_runs(dg.RunsFilter(tags={"fire/attempt": attempt}))
         if not runs:  # killed before there was a run
+            assert code < 0, f"the worker of {launched.job} ended with {code} before there was a run"
             self.daemon.waiting.append(launched)
             return
         run = runs[0]
@@ -237,7 +261,6 @@ class World:
 
     def calm_down(self) -> None:
         """No more faults: every sensor ticks and every run is run, until nothing moves."""
-        self.met.update(self.faults_met())
         self.sandbox.clear_faults()
         quiet = 0
         for _ in range(60):
@@ -267,35 +290,90 @@ class World:
     def count_jobs(self) -> int:
         return int(self.sandbox.state.summary()["jobs"]) - len(self.imports)
 
-    def faults_met(self) -> Mapping[str, int]:
-        return {}
+    def wrong(self) -> list[str]:
+        """What should not have come about, as sentences; compared with what FastLabel has been asked to do."""
+        return [*self._wrong_imports(), *self._wrong_trainings(), *self._wrong_models(), *self._wrong_others()]
 
-    def metadata(self, key: dg.AssetKey) -> Iterator[dict[str, Any]]:
-        for record in self.instance.fetch_materializations(key, limit=1000).records:
+    def _wrong_imports(self) -> Iterator[str]:
+        acted = Counter(
+            request.tags["fastlabel/import"]
+            for request in self.daemon.requests.values()
+            if "fastlabel/import" in request.tags
+        )
+        for name, outcome in self.imports.items():
+            if acted[name] != (outcome == "completed"):
+                yield f"import {name}, which {outcome}, has started {acted[name]} runs"
+        key = dg.AssetCheckKey(dg.AssetKey(["fastlabel", PROJECT]), "imports_succeeded")
+        told = {
+            str(evaluation.metadata["import_history"].value)
+            for evaluation in self._check_evaluations(key)
+            if not evaluation.passed
+        }
+        failed = {name for name, outcome in self.imports.items() if outcome == "failed"}
+        if told != failed:
+            yield f"failed imports {failed} were told as {told}"
+
+    def _wrong_trainings(self) -> Iterator[str]:
+        jobs = [job["contentCount"] for job in self.started("training")]
+        versions = {said["dataset_version"] for said in self.metadata("dataset") if said["approved_tasks"]}
+        if len(jobs) > len(versions):
+            yield f"{len(jobs)} trainings of {len(versions)} versions of the dataset: {jobs}"
+        newest = next(self.metadata("training"), {})
+        published = next(self.metadata("dataset"), {})
+        if newest.get("dataset_version") != published.get("dataset_version"):
+            yield "the newest version of the dataset was not trained on"
+        by_version: dict[str, set[str]] = {}
+        for said in self.metadata("training"):
+            if said.get("training_job_id"):
+                by_version.setdefault(said["dataset_version"], set()).add(said["training_job_id"])
+        for version, ids in by_version.items():
+            if len(ids) > 1:
+                yield f"version {version} was trained by {sorted(ids)}"
+
+    def _wrong_models(self) -> Iterator[str]:
+        told = Counter(said["training_job_id"] for said in self.metadata("model"))
+        known = {said["training_job_id"] for said in self.metadata("training") if said.get("training_job_id")}
+        if set(told) != known or set(told.values()) - {1}:
+            yield f"trainings {known} were told as models {dict(told)}"
+
+    def _wrong_others(self) -> Iterator[str]:
+        evaluated = Counter((job["modelName"], job["contentCount"]) for job in self.started("evaluation"))
+        for what, count in evaluated.items():
+            if count > 1:
+                yield f"the model and objects {what} were evaluated {count} times"
+        runs = Counter(key for key in self.daemon.requests if "evaluat" in key or "model" in key)
+        if len(runs) > len(self.started("training")):
+            yield f"{len(runs)} runs of the evaluation for {len(self.started('training'))} models"
+
+    def metadata(self, part: str) -> Iterator[dict[str, Any]]:
+        """What the materializations of a part say, newest first."""
+        for record in self.instance.fetch_materializations(dg.AssetKey([PROJECT, part]), limit=1000).records:
             found = record.asset_materialization
             assert found is not None
             yield {name: value.value for name, value in found.metadata.items()}
 
-    def requests_of(self, kind: str) -> list[dict[str, Any]]:
-        """What was asked for in every job of a kind that FastLabel has started."""
+    def started(self, kind: str) -> list[dict[str, Any]]:
+        """What was asked for in every job of a kind that FastLabel has started, and what it answers."""
         with self.sandbox.state.database.read() as connection:
             rows = connection.execute("SELECT request, body FROM jobs WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
-        return [{**json.loads(body), **json.loads(request)} for request, body in rows]
+        return [{**json.loads(request), **json.loads(body)} for request, body in rows]
+
+    def _check_evaluations(self, key: dg.AssetCheckKey) -> Iterator[dg.AssetCheckEvaluation]:
+        records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
+        for record in records:
+            event = record.event.dagster_event if record.event is not None else None
+            if event is not None:
+                yield event.asset_check_evaluation_data
 
 
-#: What can happen, and how often.
-_HAPPENINGS = {
-    "approvals": 3,
-    "import": 3,
-    "tick": 2,
-    "ticks": 3,
-    "daemon dies": 3,
-    "faults": 1,
-    "lost answer": 2,
-    "fair weather": 1,
+#: What happens to the runs and ticks of a batch, and how often.
+_MISCHIEF = {
+    "run killed as a job begins": 4,
+    "run killed": 3,
     "run": 2,
-    "run killed": 2,
-    "run killed as a job begins": 3,
+    "two runs": 1,
+    "daemon dies": 2,
+    "ticks": 2,
 }
 
 

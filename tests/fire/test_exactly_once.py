@@ -1,0 +1,66 @@
+"""Exactly once, whatever dies: schedules of kills, crashes and lost answers, drawn by their number.
+
+``FASTLABEL_FIRE=200`` plays 200 of them; without it as many as fit into a minute or so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from world import Workers, World
+
+SCHEDULES = int(os.environ.get("FASTLABEL_FIRE", "12"))
+BATCHES = 2
+#: Several tests, so that a failure names few schedules.
+GROUPS = min(SCHEDULES, 4)
+
+
+@pytest.fixture(scope="module")
+def workers():
+    return Workers()
+
+
+@pytest.fixture(scope="module")
+def fast_folder():
+    """A folder in memory where there is one: every event is a commit of SQLite."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="fire-", dir=memory if os.access(memory, os.W_OK) else None))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def home(fast_folder):
+    """A Dagster home with its databases made, to be copied."""
+    folder = fast_folder / "home"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        assert instance.get_runs() == []
+    return folder
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_nothing_is_done_twice_and_nothing_is_missed(group, fast_folder, home, workers):
+    met: Counter[str] = Counter()
+    for number in range(group, SCHEDULES, GROUPS):
+        folder = fast_folder / str(number)
+        folder.mkdir()
+        with World(number, folder, home, workers) as world:
+            world.play(BATCHES)
+            assert world.wrong() == [], f"schedule {number}: {world.story}"
+            met.update(world.met)
+            met["trainings"] += len(world.started("training"))
+            met["imports"] += len(world.imports)
+            met["faults"] += world.sandbox.state.faults.summary()["total"]
+        shutil.rmtree(folder)
+    print(group, dict(met))
+    # a schedule in which nothing happens proves nothing
+    assert met["trainings"] and met["imports"] and met["faults"], met
+    assert any(what.startswith("run killed") for what in met), met
