@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from fastlabel_dagster.assets.enrichment import enrichment
 from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan
 from fastlabel_dagster.assets.plan import ProjectPlan
@@ -61,6 +62,26 @@ def untouched_tasks(client: FastLabelClient, project: str, status: tuple[str, ..
                 count += 1
                 newest_one = max(newest_one, str(task.get("createdAt") or ""))
     return UntouchedTasks(count, newest_one)
+
+
+def finished_without_annotations(store: Store, status: tuple[str, ...]) -> int:
+    """How many tasks of the mirror have no annotations and another status than these: left empty on purpose, as a rule.
+    FastLabel annotates them with the others, as its jobs know no status.
+
+    Raises:
+        LookupError: there is no mirror.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from fastlabel_dagster.sync import LabelMirror
+
+    count = 0
+    for tasks in LabelMirror(store.at("labels")).read().batches(["status", "annotations"]):
+        empty = pc.equal(pc.fill_null(pc.list_value_length(tasks["annotations"]), 0), 0)
+        finished = pc.invert(pc.is_in(tasks["status"], value_set=pa.array(status, pa.string())))
+        count += pc.sum(pc.and_(empty, finished)).as_py() or 0
+    return count
 
 
 def annotation_request(
@@ -129,6 +150,14 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion("none"), metadata=metadata)
                 return
             request = annotation_request(annotation, store, plan.project, untouched, model_name=name, model_id=id)
+            with enrichment(context.log, "The number of finished tasks without annotations"):
+                about["finished_without_annotations"] = finished_without_annotations(store, annotation.status)
+            if about.get("finished_without_annotations"):
+                context.log.warning(
+                    "%d tasks in other statuses have no annotations; FastLabel annotates these too, as its jobs know "
+                    "no status.",
+                    about["finished_without_annotations"],
+                )
             submission = submit_in_run(step, client, store, request, config, name=plan.name)
             told = submission_metadata(AUTO_ANNOTATION, submission, about, annotation.waiting.wait)
             context.log_event(dg.AssetObservation(asset_key=key, metadata=told))

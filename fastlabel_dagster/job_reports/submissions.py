@@ -35,6 +35,7 @@ CARRIED = (
     "confidence_threshold",
     "use_dataset_test",
     "untouched_tasks",
+    "finished_without_annotations",
     "file",
     "gate",
     "wait",

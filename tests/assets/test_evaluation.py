@@ -36,7 +36,11 @@ class Loop:
         given = {"training": TRAINING, "evaluation": {"gate": GATE, **FAST}, "auto_annotation": {**FAST}, **options}
         self.assets = build_fastlabel_project_assets(SLUG, store=store, exports=[], dataset="street", **given)
         resource = FastLabelResource(
-            access_token=sandbox.token, base_url=sandbox.url, step_retries=1, step_retry_seconds=0
+            access_token=sandbox.token,
+            base_url=sandbox.url,
+            step_retries=1,
+            step_retry_seconds=0,
+            request_attempts=1,
         )
         self.definitions = dg.Definitions(assets=self.assets, resources={"fastlabel": resource})
 
@@ -174,6 +178,15 @@ def test_evaluation_needs_a_model(make):
     assert "no model of street-scenes yet" in failure.step_failure_data.user_failure_data.description
 
 
+def test_a_server_that_is_down_while_the_step_waits_is_survived_by_a_retry(make, sandbox):
+    loop = make()
+    assert loop.run("labels", "images", "dataset", "training", "model").success
+    sandbox.fail("GET evaluations/{job_id}", status=503, times=5)  # more than is forgiven while waiting
+    result = loop.run("evaluation")
+    assert result.success and [event.event_type_value for event in result.all_events].count("STEP_UP_FOR_RETRY") == 1
+    assert loop.jobs("evaluation") == 1 and loop.metadata("evaluation")["submitted"] is False
+
+
 def test_left_to_the_sensor_the_step_submits_and_yields_nothing(make):
     loop = make()
     assert loop.run("labels", "images", "dataset", "training", "model").success
@@ -238,9 +251,12 @@ def test_a_model_annotates_new_tasks_once(make, sandbox):
     state.add_tasks(
         SLUG, [{"name": "new-1.jpg"}, {"name": "new-2.jpg"}], dict.fromkeys(["new-1.jpg", "new-2.jpg"], picture)
     )
+    state.add_tasks(SLUG, [{"name": "empty.jpg", "status": "approved"}], {"empty.jpg": picture})
     assert loop.run().success
     told = loop.metadata("auto_annotation")
-    assert (told["untouched_tasks"], told["annotated_tasks"], told["model_name"]) == (2, 2, "street-1")
+    # the API looks at no status: the finished task that was left empty is annotated too, and that is said beforehand
+    assert (told["untouched_tasks"], told["finished_without_annotations"], told["annotated_tasks"]) == (2, 1, 3)
+    assert told["model_name"] == "street-1"
     assert told["submitted"] is True and loop.jobs("auto_annotation") == 1
     # the model found nothing in them (they are still untouched): it is not asked again
     assert loop.run().success
