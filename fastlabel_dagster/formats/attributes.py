@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastlabel_dagster.formats.report import BatchTally
 from fastlabel_dagster.formats.text import glued, joined, json_text
 from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, offsets_of, ranges, valid_mask
+from fastlabel_dagster.labels.schema import ATTRIBUTE
 
 #: A switch: the annotation stands for a crowd, a group too dense to draw one by one (COCO's ``iscrowd``).
 CROWD = "iscrowd"
@@ -130,6 +131,20 @@ def attribute_values(column: pa.Array) -> AttributeValues:
     is_json: Bools = pc.fill_null(pc.struct_field(rows, "value_is_json"), False).to_numpy(zero_copy_only=False)
     key, name, kind, value = (pc.struct_field(rows, field) for field in ("key", "name", "type", "value"))
     return AttributeValues(owner[keyed], key, name, kind, value, is_json)
+
+
+def attributes_column(owner: Ints, fields: Mapping[str, pa.Array], n: int) -> pa.Array:
+    """The attributes column of ``n`` annotations that readers have made.
+
+    Args:
+        owner: int64[k], ascending: the annotation each attribute belongs to.
+        fields: k values for each field of ``schema.ATTRIBUTE`` that is known; the others are null.
+        n: how many annotations there are.
+    """
+    arrays = [fields.get(field.name, pa.nulls(len(owner), field.type)) for field in ATTRIBUTE]
+    rows = pa.StructArray.from_arrays(arrays, fields=list(ATTRIBUTE))
+    offsets = offsets_of(np.bincount(owner, minlength=n))
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), rows)
 
 
 def tell_of_keys(column: pa.Array, told: BatchTally, *, among: Sequence[str] | None = None) -> None:

@@ -257,7 +257,7 @@ def _read_unpacked(
                 break
         if labels is None:
             labels = _read_folder(chosen, last, source, told, settings)
-    except BaseException:
+    except BaseException:  # a run that is cancelled must not leave gigabytes of unpacked files behind either
         content.remove()
         raise
     labels.files = content

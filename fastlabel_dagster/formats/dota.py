@@ -19,7 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
-from fastlabel_dagster.formats.attributes import CROWD, AttributeValues, attribute_values, tell_of_keys
+from fastlabel_dagster.formats.attributes import (
+    CROWD,
+    AttributeValues,
+    attribute_values,
+    attributes_column,
+    tell_of_keys,
+)
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
@@ -33,9 +39,8 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints
 from fastlabel_dagster.labels.report import ReadTally
-from fastlabel_dagster.labels.schema import ATTRIBUTE
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -237,10 +242,7 @@ def _attributes(difficult: Ints) -> pa.Array:
         "value": pc.if_else(pa.array(switch), "true", str(_MOST_DIFFICULT)),
         "value_is_json": pa.array(switch),
     }
-    arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in ATTRIBUTE]
-    offsets = offsets_of((difficult != 0).astype(np.int64))
-    values = pa.StructArray.from_arrays(arrays, fields=list(ATTRIBUTE))
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+    return attributes_column(rows, columns, len(difficult))
 
 
 FORMAT = Format(

@@ -20,7 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
-from fastlabel_dagster.formats.attributes import CROWD, AttributeValues, attribute_values, tell_of_keys
+from fastlabel_dagster.formats.attributes import (
+    CROWD,
+    AttributeValues,
+    attribute_values,
+    attributes_column,
+    tell_of_keys,
+)
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
 from fastlabel_dagster.formats.line_files import Layout, Lines, Words, read_line_files, write_line_files
@@ -34,7 +40,6 @@ from fastlabel_dagster.formats.text import joined, number_text
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, floats, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
-from fastlabel_dagster.labels.schema import ATTRIBUTE
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -241,10 +246,7 @@ def _attributes(lines: Lines, numbers: Floats) -> pa.Array:
         "value": value,
         "value_is_json": pa.array(np.zeros(n, np.bool_)),
     }
-    arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in ATTRIBUTE]
-    rows = pa.StructArray.from_arrays(arrays, fields=list(ATTRIBUTE))
-    offsets = offsets_of(np.bincount(owner, minlength=len(lines)))
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), rows)
+    return attributes_column(owner[order.to_numpy()], columns, len(lines))
 
 
 FORMAT = Format(

@@ -118,7 +118,7 @@ def unpacked(source: Path, told: ReadTally, limits: ArchiveLimits | None = None)
             for root in (result.folder, result.only_folder()):
                 for path in _shards(root) if root is not None else ():
                     _unpack_shard(source, path, sieve)
-    except BaseException:
+    except BaseException:  # whatever ends it, a cancelled run among it: half an archive is of no use to anybody
         result.remove()
         raise
     return result

@@ -246,7 +246,7 @@ class Database:
             self._current.connection = self._writer
             try:
                 yield self._writer
-            except BaseException:
+            except BaseException:  # an interrupted request leaves the writer to the next, so nothing stays half done
                 self._writer.execute("ROLLBACK")
                 raise
             else:

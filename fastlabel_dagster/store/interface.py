@@ -271,7 +271,7 @@ class FolderWriter(ABC):
             return
         try:
             self._commit()
-        except BaseException:
+        except BaseException:  # a folder appears whole or not at all, even when the process is being interrupted
             self._abandon()
             raise
 

@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
+from fastlabel_dagster.formats.class_words import ClassWords, merged_by_value
 from fastlabel_dagster.formats.label_files import label_name, stem_of
-from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
+from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.shapes import has_class
 from fastlabel_dagster.formats.sound.audio_segments import (
-    AUDIO,
     PLACES,
     SEGMENT,
     SegmentBatch,
@@ -29,19 +28,18 @@ from fastlabel_dagster.formats.sound.audio_segments import (
     seconds,
     segment_batches,
 )
+from fastlabel_dagster.formats.sound.beside import LABELS, TASK_LIST, find_beside, write_beside
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
+from fastlabel_dagster.formats.task_list import read_class_list
 from fastlabel_dagster.formats.text import glued, joined
-from fastlabel_dagster.formats.text_files import FoundFiles, find_files, read_lines
+from fastlabel_dagster.formats.text_files import read_lines
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
-TASK_LIST = "tasks.jsonl"
 LOW, HIGH = "low_frequency", "high_frequency"
-_LABELS = "labels"
 _ENDING = ".txt"
 _FREQUENCIES = "\\"
 _BREAKS = r"[\t\r\n]"
@@ -58,7 +56,7 @@ def write_audacity(labels: Labels, folder: FolderWriter, images: PictureSource |
         tally: told of everything left out or changed.
     """
     recordings = list_pictures(labels, images, tally, unique_stem=True)
-    names = [f"{_LABELS}/{label_name(file, _ENDING)}" for file in recordings.files]
+    names = [f"{LABELS}/{label_name(file, _ENDING)}" for file in recordings.files]
     categories = Categories(labels.classes)
     files = size = 0
     for batch in segment_batches(labels, recordings, tally):
@@ -66,19 +64,8 @@ def write_audacity(labels: Labels, folder: FolderWriter, images: PictureSource |
         for row, text in zip(batch.picture.tolist(), _texts(batch), strict=True):
             folder.write_bytes(names[row], text)
             files, size = files + 1, size + len(text)
-    rows = zip(names, recordings.task_ids, recordings.names, recordings.tags, strict=True)
-    for name, content in (
-        (CLASS_FILE, ClassWords(categories).to_json()),
-        (TASK_LIST, list_lines(ListedTask(*row) for row in rows)),
-    ):
-        folder.write_bytes(name, content)
-        files, size = files + 1, size + len(content)
-    if images is not None:
-        linked, linked_bytes = link_pictures(
-            folder, recordings, [f"{AUDIO}/{file}" for file in recordings.files], images, tally
-        )
-        files, size = files + linked, size + linked_bytes
-    return Written(len(recordings), files, size)
+    beside = write_beside(folder, recordings, keys=names, classes=ClassWords(categories), images=images, tally=tally)
+    return Written(len(recordings), files + beside.files, size + beside.bytes)
 
 
 def _texts(batch: SegmentBatch) -> list[bytes]:
@@ -117,14 +104,7 @@ def read_audacity(source: Path, told: ReadTally) -> Labels:
     Raises:
         FileNotFoundError: when there is no such file.
     """
-    root = source if source.is_dir() else source.parent
-    listed = read_list(root / TASK_LIST, told)
-    try:
-        found = find_files(source, {_ENDING}, index=TASK_LIST)
-    except FileNotFoundError:
-        if not (root / TASK_LIST).is_file():
-            raise
-        found = FoundFiles(root, [])
+    listed, found = find_beside(source, _ENDING, told)
     tasks = SegmentTasks("audacity", found.root, listed)
     for path in found.files:
         key = found.below(path)

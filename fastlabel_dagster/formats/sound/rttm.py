@@ -17,13 +17,12 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word, merged_by_value
+from fastlabel_dagster.formats.class_words import RENAMED, ClassWords, class_of_word, merged_by_value
 from fastlabel_dagster.formats.label_files import label_name, stem_of
-from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
+from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import FILE, Tally
 from fastlabel_dagster.formats.sound.audio_segments import (
-    AUDIO,
     PLACES,
     SEGMENT,
     SegmentBatch,
@@ -32,21 +31,20 @@ from fastlabel_dagster.formats.sound.audio_segments import (
     seconds,
     segment_batches,
 )
+from fastlabel_dagster.formats.sound.beside import LABELS, TASK_LIST, find_beside, write_beside
 from fastlabel_dagster.formats.sound.words import words_of
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
+from fastlabel_dagster.formats.task_list import read_class_list
 from fastlabel_dagster.formats.text import glued, joined
-from fastlabel_dagster.formats.text_files import FoundFiles, find_files, read_lines
+from fastlabel_dagster.formats.text_files import read_lines
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
-TASK_LIST = "tasks.jsonl"
 ALL_IN_ONE = "all.rttm"
 CHANNEL = "channel"
-_LABELS = "labels"
 _ENDING = ".rttm"
 _FIELDS = 8  # up to the speaker's name; what follows is often left out
 _SHORTEST = 0.5e-6
@@ -88,21 +86,10 @@ def write_rttm(
             files, size = 1, file.tell()
     else:
         for row, text in texts:
-            folder.write_bytes(f"{_LABELS}/{label_name(recordings.files[row], _ENDING)}", text)
+            folder.write_bytes(f"{LABELS}/{label_name(recordings.files[row], _ENDING)}", text)
             files, size = files + 1, size + len(text)
-    rows = zip(words, recordings.task_ids, recordings.names, recordings.tags, strict=True)
-    for name, content in (
-        (CLASS_FILE, classes.to_json()),
-        (TASK_LIST, list_lines(ListedTask(*row) for row in rows)),
-    ):
-        folder.write_bytes(name, content)
-        files, size = files + 1, size + len(content)
-    if images is not None:
-        linked, linked_bytes = link_pictures(
-            folder, recordings, [f"{AUDIO}/{file}" for file in recordings.files], images, tally
-        )
-        files, size = files + linked, size + linked_bytes
-    return Written(len(recordings), files, size)
+    beside = write_beside(folder, recordings, keys=words, classes=classes, images=images, tally=tally)
+    return Written(len(recordings), files + beside.files, size + beside.bytes)
 
 
 def _texts(
@@ -152,14 +139,7 @@ def read_rttm(source: Path, told: ReadTally) -> Labels:
     Raises:
         FileNotFoundError: when there is no such file.
     """
-    root = source if source.is_dir() else source.parent
-    listed = read_list(root / TASK_LIST, told)
-    try:
-        found = find_files(source, {_ENDING}, index=TASK_LIST)
-    except FileNotFoundError:
-        if not (root / TASK_LIST).is_file():
-            raise
-        found = FoundFiles(root, [])
+    listed, found = find_beside(source, _ENDING, told)
     classes = read_class_list(found.root, told)
     tasks = SegmentTasks("rttm", found.root, listed)
     for word in listed:

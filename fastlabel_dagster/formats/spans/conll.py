@@ -28,13 +28,13 @@ from fastlabel_dagster.formats.class_words import (
     class_of_word,
     merged_by_value,
 )
-from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.spans.text_parts import text_parts
 from fastlabel_dagster.formats.spans.text_spans import NER, SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.spans.tokens import cut_tokens, joins, sentence_breaks, tokens_of
-from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, names_of_parts, parts_of
+from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files, read_lines
 from fastlabel_dagster.formats.written import Written
@@ -69,22 +69,22 @@ def write_conll(
     Raises:
         ValueError: for an impossible split.
     """
-    pictures = list_pictures(labels, None, Tally())  # no files are called after tasks, so nothing is to be told of them
-    parts = [part or "train" for part in parts_of(pictures, split)]
-    names = [part for part in names_of_parts(split, dict.fromkeys(parts, 1)) if part in parts or part == "train"]
-    counts = dict.fromkeys(names, 0)
+    parts = text_parts(labels, split)
+    counts = dict.fromkeys(parts.names, 0)
     categories = Categories(labels.classes)
     words = ClassWords(categories)
     with contextlib.ExitStack() as stack:
         listing = stack.enter_context(folder.open(TASK_LIST))
-        files: dict[str, BinaryIO] = {part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in names}
+        files: dict[str, BinaryIO] = {
+            part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in parts.names
+        }
         for batch in span_batches(labels, images, tally):
             documents = _documents(batch, categories, words)
             for task, document in enumerate(documents):
                 if document is None:
                     continue
                 task_id, name = batch.task_ids[task], batch.names[task]
-                part = parts[pictures.row[task_id]]
+                part = parts.of_task[task_id]
                 files[part].write(document)
                 counts[part] += 1
                 listed = ListedTask(f"{part}{_ENDING}#{counts[part]}", task_id, name, batch.tags[task])
@@ -94,7 +94,7 @@ def write_conll(
     classes = words.to_json()
     folder.write_bytes(CLASS_FILE, classes)
     size += len(classes)
-    return Written(sum(counts.values()), len(names) + 2, size, {part: count for part, count in counts.items() if count})
+    return Written(sum(counts.values()), len(parts.names) + 2, size, parts.counted(counts))
 
 
 def _documents(batch: SpanBatch, categories: Categories, words: ClassWords) -> list[bytes | None]:

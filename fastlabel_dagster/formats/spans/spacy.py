@@ -23,12 +23,12 @@ from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.attributes import attribute_values, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
-from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import FILE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.formats.spans.text_parts import text_parts
 from fastlabel_dagster.formats.spans.text_spans import SpanBatch, SpanTasks, span_batches
-from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, names_of_parts, parts_of
+from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import read_class_list, texts_of
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files
@@ -59,20 +59,18 @@ def write_spacy(
     Raises:
         ValueError: for an impossible split.
     """
-    pictures = list_pictures(labels, None, Tally())  # no files are called after tasks, so nothing is to be told of them
-    parts = [part or "train" for part in parts_of(pictures, split)]
-    names = [part for part in names_of_parts(split, dict.fromkeys(parts, 1)) if part in parts or part == "train"]
-    counts = dict.fromkeys(names, 0)
+    parts = text_parts(labels, split)
+    counts = dict.fromkeys(parts.names, 0)
     categories = Categories(labels.classes)
     with contextlib.ExitStack() as stack:
         files: dict[str, BinaryIO] = {
-            part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in reversed(names)
+            part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in reversed(parts.names)
         }
         for batch in span_batches(labels, images, tally):
             batch.meet(categories)
             for task_id, text in zip(batch.task_ids, _lines(batch).to_pylist(), strict=True):
                 if text is not None:
-                    part = parts[pictures.row[task_id]]
+                    part = parts.of_task[task_id]
                     files[part].write(text.encode())
                     counts[part] += 1
             batch.told.finish()
@@ -80,7 +78,7 @@ def write_spacy(
     classes = ClassWords(categories).to_json()
     folder.write_bytes(CLASS_FILE, classes)
     size += len(classes)
-    return Written(sum(counts.values()), len(names) + 1, size, {part: count for part, count in counts.items() if count})
+    return Written(sum(counts.values()), len(parts.names) + 1, size, parts.counted(counts))
 
 
 def _lines(batch: SpanBatch) -> pa.Array:
