@@ -15,7 +15,13 @@ from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import ChecksLike
 from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_jobs_sensor
+from fastlabel_dagster.sensors import (
+    build_approval_sensor,
+    build_import_sensor,
+    build_jobs_sensor,
+    build_quality_checks,
+    build_quality_sensor,
+)
 from fastlabel_dagster.sensors.target import project_selection
 from fastlabel_dagster.translator import asset_key, project_tag, safe_name
 
@@ -63,6 +69,7 @@ def build_fastlabel_project(
     publish_status: str = "approved",
     prune: bool = True,
     checks: ChecksLike = None,
+    quality: bool | Mapping[str, Any] = False,
     sensor_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.Definitions:
@@ -79,7 +86,8 @@ def build_fastlabel_project(
     - with ``evaluation``: job ``<slug>_evaluate`` (evaluation and, past its gate, auto-annotation), which
       ``<slug>_jobs`` runs once for each new model;
     - with ``auto_annotation``: sensor ``<slug>_annotated`` that runs ``<slug>_sync`` once for each auto-annotation that
-      has landed, so that the mirror holds what the model has drawn.
+      has landed, so that the mirror holds what the model has drawn;
+    - with ``quality``: sensor ``<slug>_quality`` that tells of open comments and of tasks sent back, and its checks.
 
     ``loop`` is all of these from one mapping. Each arrow of the loop is lineage between assets or a sensor's run, each
     gate a check; what starts a job is keyed by what it is made from, so that nothing is trained, evaluated or annotated
@@ -88,6 +96,8 @@ def build_fastlabel_project(
     Args:
         loop: the whole labeling loop, in place of ``dataset``, ``training``, ``evaluation``, ``auto_annotation`` and
             ``retrain_every``; see :class:`~fastlabel_dagster.loop.LoopPlan`.
+        quality: True, or what :func:`~fastlabel_dagster.sensors.build_quality_checks` takes (``comments``,
+            ``statuses``, ``external_statuses``, ``most_open_comments``, ``most_sent_back``).
         sensor_interval_seconds: how often each sensor looks at most.
         nightly_at: cron expression of the nightly sync in ``time_zone``; None for no schedule.
         resource: put into the definitions under ``resource_key``; None leaves that to you.
@@ -185,6 +195,12 @@ def build_fastlabel_project(
                 default_status=default_status,
             )
         )
+    asset_checks: list[dg.AssetChecksDefinition] = []
+    if quality is not False:
+        rules: dict[str, Any] = dict(quality) if isinstance(quality, Mapping) else {}
+        sensors.append(build_quality_sensor(project, name=f"{name}_quality", translator=translator, **rules, **common))
+        own: dict[str, Any] = {"resource_key": resource_key, "translator": translator, **rules}
+        asset_checks.append(build_quality_checks(project, name=f"{name}_quality_checks", **own))
     schedules = []
     if nightly_at is not None:
         running = default_status is dg.DefaultSensorStatus.RUNNING
@@ -199,6 +215,7 @@ def build_fastlabel_project(
         )
     return dg.Definitions(
         assets=assets,
+        asset_checks=asset_checks,
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,

@@ -37,6 +37,7 @@ class SensorAttributes(dg.Model, dg.Resolvable):
     imports: bool = Field(default=True, description="Finished imports start a sync; failed ones fail a check.")
     approvals: bool = Field(default=True, description="Enough approvals start a retraining; needs `loop`.")
     jobs: bool = Field(default=True, description="Finished, failed and stuck jobs are reported; needs `loop`.")
+    quality: bool = Field(default=False, description="Open comments and tasks sent back fail checks.")
     interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")
 
 

@@ -154,6 +154,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             pool=op.pool or "fastlabel",
             steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
             checks=self.checks,
+            quality=self.sensors.quality,
             sensor_interval_seconds=self.sensors.interval_seconds,
             default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         )

@@ -7,6 +7,8 @@ import pytest
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.checks import CheckPlan, build_remote_checks
+from fastlabel_dagster.project import build_fastlabel_project
+from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_import_sensor, build_quality_checks, build_quality_sensor
 
 
@@ -61,3 +63,14 @@ def test_whether_a_project_can_be_read_is_answered_by_hand_too(execute, slug):
 def test_none_is_refused():
     with pytest.raises(ValueError, match="nothing to look at"):
         build_quality_checks("street-scenes", comments=False, statuses=())
+
+
+def test_a_project_has_the_quality_sensor_and_its_checks_when_asked(tmp_path):
+    plain = build_fastlabel_project("street-scenes", store=tmp_path, resource=FastLabelResource())
+    asked = build_fastlabel_project(
+        "street-scenes", store=tmp_path, resource=FastLabelResource(), quality={"most_sent_back": 3, "comments": False}
+    )
+    dg.Definitions.validate_loadable(asked)
+    assert {one.name for one in asked.sensors} - {one.name for one in plain.sensors} == {"street_scenes_quality"}
+    checks = [{key.name for key in one.resolve_asset_graph().asset_check_keys} for one in (plain, asked)]
+    assert checks[1] - checks[0] == {"few_sent_back"}
