@@ -123,6 +123,21 @@ def tree():
 
 
 @pytest.fixture
+def laid(tmp_path):
+    """Lay out the files (path -> content) of a dataset of somebody else; gives its folder."""
+
+    def of(files: dict[str, str | bytes]) -> Path:
+        root = tmp_path / "source"
+        for path, content in files.items():
+            place = root / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return root
+
+    return of
+
+
+@pytest.fixture
 def pictures():
     """Make an image folder with a real PNG for each task of some labels."""
     import hashlib

@@ -43,18 +43,9 @@ def kitti(bench):
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(laid):
     """Label files (path -> text), read."""
-
-    def of(files, **options):
-        root = tmp_path / "source"
-        for path, content in files.items():
-            place = root / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return formats.read(root, format="kitti", **options)
-
-    return of
+    return lambda files, **options: formats.read(laid(files), format="kitti", **options)
 
 
 def test_a_line_has_the_fifteen_columns_of_the_devkit(bench, kitti):

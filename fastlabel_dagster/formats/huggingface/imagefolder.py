@@ -1,7 +1,8 @@
 """Hugging Face's ``imagefolder``: ``<split>/metadata.jsonl`` beside the pictures, loaded by
 ``load_dataset("imagefolder", data_dir=…)`` or from the Hub as it is.
 
-The card ``README.md`` names the features, so that categories are class labels with names.
+The card ``README.md`` names the features, categories as class labels among them. ``datasets`` itself makes up the
+features of an image folder from its lines: there, only ``category="name"`` (or ``hf_parquet``) shows names.
 """
 
 from __future__ import annotations
@@ -13,19 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.huggingface.card import CARD, card
-from fastlabel_dagster.formats.huggingface.label import find_labelling
 from fastlabel_dagster.formats.huggingface.rows import (
     Rows,
-    Shape,
     check_options,
-    label_rows,
-    object_classes,
-    object_rows,
     splits_of,
     taken_apart,
 )
+from fastlabel_dagster.formats.huggingface.subject import subject_of
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
@@ -74,24 +70,18 @@ def write_hf_imagefolder(
     check_options(task, category)
     pictures = list_pictures(labels, images, tally, safe=_beside_metadata)
     splits = splits_of(pictures, split)
-    subject = object_classes(labels) if task == "detect" else find_labelling(labels, label)
+    subject = subject_of(labels, pictures, tally, task=task, category=category, label=label)
     # Pictures first: only then it is known which frames the videos really have.
     wanted, linked, linked_bytes = _put_pictures(folder, pictures, splits, images, tally)
-    if isinstance(subject, Categories):
-        shape = Shape(task, category, [one.value for one in subject])
-        rows = object_rows(labels, pictures, subject, tally, names=category == "name", wanted=wanted)
-    else:
-        shape = Shape(task, category, subject.names)
-        rows = label_rows(labels, pictures, subject, tally, wanted=wanted)
     names = sorted({one for one, is_wanted in zip(splits, wanted.tolist(), strict=True) if is_wanted})
     with contextlib.ExitStack() as stack:
         files: dict[str, BinaryIO] = {one: stack.enter_context(folder.open(f"{one}/{METADATA}")) for one in names}
-        for batch in rows:
+        for batch in subject.rows(wanted):
             texts = _lines(batch, names=category == "name").to_pylist()
             for row, text in zip(batch.picture.tolist(), texts, strict=True):
                 files[splits[row]].write(text.encode())
         size = sum(file.tell() for file in files.values())
-    content = card(shape, names, "{}/**", image=True, file_name=False)
+    content = card(subject.shape, names, "{}/**", image=True, file_name=False)
     folder.write_bytes(CARD, content)
     counts = {one: int(sum(wanted[np.array(splits) == one])) for one in names}
     return Written(int(wanted.sum()), len(names) + 1 + linked, size + len(content) + linked_bytes, counts)

@@ -18,17 +18,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.huggingface.card import CARD, card, schema_metadata
-from fastlabel_dagster.formats.huggingface.label import find_labelling
 from fastlabel_dagster.formats.huggingface.pictures_inside import PictureReader, picture_weights
 from fastlabel_dagster.formats.huggingface.rows import (
     Rows,
     Shape,
     check_options,
-    label_rows,
-    object_classes,
-    object_rows,
     splits_of,
 )
+from fastlabel_dagster.formats.huggingface.subject import subject_of
 from fastlabel_dagster.formats.pictures import list_pictures
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
@@ -85,15 +82,8 @@ def write_hf_parquet(
     pictures = list_pictures(labels, images, tally)
     splits = splits_of(pictures, split)
     source = images if image_bytes else None
-    everyone = np.ones(len(pictures), np.bool_)
-    if task == "detect":
-        classes = object_classes(labels)
-        shape = Shape(task, category, [one.value for one in classes])
-        rows = object_rows(labels, pictures, classes, tally, names=category == "name", wanted=everyone)
-    else:
-        labelling = find_labelling(labels, label)
-        shape = Shape(task, category, labelling.names)
-        rows = label_rows(labels, pictures, labelling, tally, wanted=everyone)
+    shape, rows_of = subject_of(labels, pictures, tally, task=task, category=category, label=label)
+    rows = rows_of(np.ones(len(pictures), np.bool_))
     schema = _schema(shape, image=source is not None)
     weights = np.ones(len(pictures)) if source is None else picture_weights(pictures, source)
     names = sorted(set(splits))
