@@ -39,6 +39,7 @@ def build_standing_checks(plan: ProjectPlan) -> list[dg.AssetChecksDefinition]:
                     format=export.format,
                     split=parts,
                     status=export.status,
+                    version=export.labels_version,
                     s3=plan.s3,
                     checks=plan.checks,
                     name=f"{plan.name}_{export.name.replace('-', '_')}_leakage_check",

@@ -146,6 +146,7 @@ def build_leakage_check(
     format: str,
     split: Any = None,
     status: str | Sequence[str] | None = None,
+    version: int | None = None,
     s3: S3Options | None = None,
     checks: Mapping[str, Any] | CheckPlan | None = None,
     name: str | None = None,
@@ -157,7 +158,7 @@ def build_leakage_check(
     Args:
         asset: the export's key.
         store: where the mirror (``labels``) and the image folder (``images``) lie.
-        format, split, status: as the export was written.
+        format, split, status, version: as the export was written; without a version, of the newest labels.
         checks: ``{"leakage": {"at_most": …, "severity": …, "blocking": …}}``.
         name: of the op; default made from the key.
     """
@@ -169,7 +170,7 @@ def build_leakage_check(
         from fastlabel_dagster.sync import LabelMirror
 
         opened = open_store(store, s3)
-        labels = LabelMirror(opened.at("labels")).read()
+        labels = LabelMirror(opened.at("labels")).read(version)
         images = ImageFolder(opened.at("images"))
         return pictures_of_export(labels, images, format=format, split=split, status=status)
 

@@ -42,7 +42,7 @@ class SelfContact(NamedTuple):
     """Two of its edges cross between their ends, or run along each other for a stretch."""
     touches: Bools
     """It meets itself in a single point: a vertex lies on another edge, or on another vertex. A path that changes sides
-    exactly in a vertex is counted here too."""
+    exactly in a vertex is counted here too. Of rings that cross themselves not every touch is looked for."""
     unexamined: Bools
     """It has edges that lie beside more than ``MOST_STEPS`` others; what was compared is in the other two."""
 
@@ -69,7 +69,7 @@ def self_contact(flat: FlatAnnotations, rings: Ints) -> SelfContact:
     end = _following(begin, first, last)
     _spikes(begin, end, _following(end, first, last), ring, found.crosses)
     edges = _sorted_by_sweep(begin, end, ring, offsets)
-    at, step = np.arange(len(begin)), 0
+    at, step = np.flatnonzero(~found.crosses[ring]), 0
     while len(at):
         step += 1
         at = at[at + step < len(begin)]
@@ -87,8 +87,10 @@ def self_contact(flat: FlatAnnotations, rings: Ints) -> SelfContact:
         one, two = one[~adjacent], two[~adjacent]
         if len(one):
             crossing, touching = _meetings(begin[one], end[one], begin[two], end[two])
-            found.crosses[ring[one[crossing]]] = True
             found.touches[ring[one[touching]]] = True
+            if crossing.any():
+                found.crosses[ring[one[crossing]]] = True
+                at = at[~found.crosses[ring[edges.row[at]]]]  # nothing more is to be learnt about these
     return found
 
 

@@ -37,4 +37,4 @@ def test_the_page_names_every_builder_and_every_check_there_is(pytestconfig):
         if name.endswith("_CHECK"):
             assert f"`{getattr(face, name)}`" in page
     listed = page.split("`build_label_checks` takes")[1].split("##")[0]
-    assert {one for one in re.findall(r"`(\w+)`", listed)} == set(_KNOWN)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(_KNOWN)
