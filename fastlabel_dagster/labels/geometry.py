@@ -6,9 +6,8 @@ Nothing here runs Python code per annotation. Lengths are pixels, x to the right
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,6 @@ from fastlabel_dagster.labels.ragged import (
     Bools,
     Floats,
     Ints,
-    Ragged,
     all_true,
     as_ragged,
     floats,
@@ -31,18 +29,18 @@ from fastlabel_dagster.labels.ragged import (
     sums,
     valid_mask,
 )
-
-#: Types whose geometry is a list of numbers in ``points``: type -> (fewest numbers, most numbers or None, multiple of).
-_POINT_TYPES: dict[str, tuple[int, int | None, int]] = {
-    "bbox": (4, 4, 2),
-    "polygon": (6, None, 2),
-    "line": (4, None, 2),
-    "keypoint": (2, 2, 2),
-    "circle": (3, 3, 1),
-}
-_POSE = "pose_estimation"
-_SEGMENTATION = "segmentation"
-_FEWEST_RING_VERTICES = 3
+from fastlabel_dagster.labels.rings import (
+    POINT_TYPES,
+    POSE,
+    SEGMENTATION,
+    Words,
+    corners_of,
+    placed_keypoints,
+    points_fit,
+    put_in_order,
+    segmentation_rings,
+    whatever_came,
+)
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,13 @@ class FlatAnnotations:
         """int64[n + 1] into ``coords``: the vertices of annotation ``i``, all its rings together."""
         return self.ring_offsets[self.annotation_rings]
 
+    @cached_property
+    def _words(self) -> Words:
+        return Words(self.type)
+
     def is_type(self, *types: str) -> Bools:
         """bool[n]: the annotation is of one of ``types``."""
-        return _is_in(self.type, types)
+        return self._words.among(*types)
 
 
 def flatten(tasks: pa.Table) -> FlatAnnotations:
@@ -123,19 +125,19 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
     rows = pc.list_flatten(one_array(tasks["annotations"]))
     column: dict[str, pa.Array] = dict(zip((field.name for field in rows.type), rows.flatten(), strict=True))
     n = len(rows)
-    types = column["type"]
+    types = Words(column["type"])
     points = as_ragged(column["points"])
     numbers = floats(points.values)
     regions = as_ragged(column["regions"])
     poses = as_ragged(column["keypoints"])
     elsewhere = valid_mask(column["frames"]) | valid_mask(column["start"])
 
-    promised = _is_in(types, [*_POINT_TYPES, _SEGMENTATION, _POSE]) & ~elsewhere
-    fits = _points_fit(types, points)
-    segmentation = _is_in(types, [_SEGMENTATION]) & regions.valid
-    rings = _segmentation_rings(regions, segmentation)
-    pose = _is_in(types, [_POSE]) & poses.valid
-    placed = _placed_keypoints(poses, pose)
+    promised = types.among(*POINT_TYPES, SEGMENTATION, POSE) & ~elsewhere
+    fits = points_fit(types, points)
+    segmentation = types.among(SEGMENTATION) & regions.valid
+    rings = segmentation_rings(regions, segmentation)
+    pose = types.among(POSE) & poses.valid
+    placed = placed_keypoints(poses, pose)
     well_formed = ~promised | fits | rings.fits | placed.fits
 
     # How many rings each annotation has and how many vertices each ring.
@@ -144,14 +146,14 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
     ring_counts[rings.fits] = rings.counts[rings.fits]
     annotation_rings = offsets_of(ring_counts)
     ring_vertices = np.zeros(annotation_rings[-1], dtype=np.int64)
-    circle = _is_in(types, ["circle"]) & fits
-    bbox = _is_in(types, ["bbox"]) & fits
+    circle = types.among("circle") & fits
+    bbox = types.among("bbox") & fits
     vertices = points.lengths // 2
     vertices[bbox] = 4
     ring_vertices[annotation_rings[:-1][fits]] = vertices[fits]
     ring_vertices[annotation_rings[:-1][placed.fits]] = placed.counts[placed.fits]
-    segmentation_rings = ranges(annotation_rings[:-1][rings.fits], ring_counts[rings.fits])
-    ring_vertices[segmentation_rings] = rings.vertices
+    own_rings = ranges(annotation_rings[:-1][rings.fits], ring_counts[rings.fits])
+    ring_vertices[own_rings] = rings.vertices
     ring_offsets = offsets_of(ring_vertices)
 
     coords = np.empty((ring_offsets[-1], 2), dtype=np.float64)
@@ -166,21 +168,21 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
     is_reversed = np.zeros(n, dtype=np.bool_)
     if len(boxed):
         ends = numbers[points.starts[boxed, None] + np.arange(4)]
-        is_reversed[boxed] = _put_in_order(ends)
-        coords[ring_offsets[first_ring[boxed], None] + np.arange(4)] = _corners(ends, rotation[boxed])
-    coords[ranges(ring_offsets[segmentation_rings], rings.vertices)] = rings.coords
+        is_reversed[boxed] = put_in_order(ends)
+        coords[ring_offsets[first_ring[boxed], None] + np.arange(4)] = corners_of(ends, rotation[boxed])
+    coords[ranges(ring_offsets[own_rings], rings.vertices)] = rings.coords
     coords[ranges(ring_offsets[first_ring[placed.fits]], placed.counts[placed.fits])] = placed.coords
 
     ring_region = np.zeros(len(ring_vertices), dtype=np.int32)
-    ring_region[segmentation_rings] = rings.region
+    ring_region[own_rings] = rings.region
     ring_is_hole = np.zeros(len(ring_vertices), dtype=np.bool_)
-    ring_is_hole[segmentation_rings] = rings.is_hole
+    ring_is_hole[own_rings] = rings.is_hole
     radius = np.full(n, np.nan)
     radius[circle] = numbers[points.starts[circle] + 2]
     return FlatAnnotations(
         task=task,
         index=ranges(np.zeros(tasks.num_rows), nested.lengths),
-        type=types,
+        type=column["type"],
         value=column["value"],
         coords=coords,
         ring_offsets=ring_offsets,
@@ -209,7 +211,7 @@ def boxes(flat: FlatAnnotations) -> Floats:
         result[:, axis + 2] = maxima(values, offsets)
     circle = np.flatnonzero(_drawn_circles(flat))
     reach = np.abs(flat.radius[circle, None])
-    with _whatever_came():
+    with whatever_came():
         result[circle, :2] -= reach
         result[circle, 2:] += reach
     return result
@@ -222,14 +224,14 @@ def ring_areas(flat: FlatAnnotations) -> Floats:
     lengths = np.diff(offsets)
     # Measured from the ring's first vertex: far from the origin the products would cancel away the digits that matter.
     filled = np.repeat(offsets[:-1], lengths)
-    with _whatever_came():
+    with whatever_came():
         local = flat.coords - flat.coords[filled]
         following = np.arange(1, len(local) + 1)
         has_vertices = lengths > 0
         following[offsets[1:][has_vertices] - 1] = offsets[:-1][has_vertices]
         after = local[following] if len(local) else local
         areas = 0.5 * np.abs(sums(local[:, 0] * after[:, 1] - after[:, 0] * local[:, 1], offsets))
-    encloses = flat.is_type("bbox", "polygon", _SEGMENTATION)[flat.ring_annotation]
+    encloses = flat.is_type("bbox", "polygon", SEGMENTATION)[flat.ring_annotation]
     return np.where(encloses, areas, 0.0)
 
 
@@ -241,7 +243,7 @@ def areas(flat: FlatAnnotations) -> Floats:
     """
     signed = np.where(flat.ring_is_hole, -1.0, 1.0) * ring_areas(flat)
     circle = _drawn_circles(flat)
-    with _whatever_came():
+    with whatever_came():
         result = sums(signed, flat.annotation_rings)
         result[circle] = np.pi * flat.radius[circle] ** 2
     return result
@@ -269,138 +271,8 @@ def inside_image(flat: FlatAnnotations, *, tolerance: float = 0.0) -> Bools:
     return result
 
 
-def _whatever_came() -> np.errstate:
-    """Arithmetic on coordinates as they came, NaN, infinite or near the largest number there is: the result is NaN or
-    infinite then, as documented and as :func:`is_finite` tells, and nobody at the terminal can do anything about it."""
-    return np.errstate(invalid="ignore", over="ignore")
-
-
 def _drawn_circles(flat: FlatAnnotations) -> Bools:
     return flat.is_type("circle") & (flat.annotation_rings[1:] > flat.annotation_rings[:-1])
-
-
-def _is_in(types: pa.Array, wanted: Sequence[str]) -> Bools:
-    result: Bools = pc.is_in(types, value_set=pa.array(wanted, types.type)).to_numpy(zero_copy_only=False)
-    return result
-
-
-def _points_fit(types: pa.Array, points: Ragged) -> Bools:
-    fits = np.zeros(len(types), dtype=np.bool_)
-    for name, (fewest, most, multiple) in _POINT_TYPES.items():
-        count = points.lengths
-        right = (count >= fewest) & (count % multiple == 0)
-        if most is not None:
-            right &= count <= most
-        fits |= _is_in(types, [name]) & right
-    return fits & points.valid & _no_nulls(points)
-
-
-def _no_nulls(lists: Ragged) -> Bools:
-    if lists.values.null_count == 0:
-        return np.ones(len(lists.lengths), dtype=np.bool_)
-    nulls = offsets_of(~valid_mask(lists.values))
-    none: Bools = nulls[lists.starts + lists.lengths] == nulls[lists.starts]
-    return none
-
-
-def _put_in_order(ends: Floats) -> Bools:
-    """Make x1 <= x2 and y1 <= y2 of boxes (float64[b, 4]: x1, y1, x2, y2), in place; bool[b]: it was not so.
-
-    NaN is in no order and stays where it came."""
-    swapped: Bools = ends[:, :2] > ends[:, 2:]
-    row, axis = np.nonzero(swapped)
-    ends[row, axis], ends[row, axis + 2] = ends[row, axis + 2], ends[row, axis]
-    result: Bools = np.logical_or.reduce(swapped, axis=1)
-    return result
-
-
-def _corners(ends: Floats, degrees: Floats) -> Floats:
-    """float64[b, 4, 2]: corners of boxes given as x1, y1, x2, y2, turned clockwise on screen about their centres."""
-    x1, y1, x2, y2 = ends.T
-    corners = np.stack([np.stack([x1, x2, x2, x1], axis=1), np.stack([y1, y1, y2, y2], axis=1)], axis=2)
-    turned = np.flatnonzero(degrees != 0)
-    if len(turned):
-        with _whatever_came():
-            angle = np.deg2rad(degrees[turned] % 360.0)
-            # Quarter turns are exact: cos(90°) is 6e-17 in floating point and would smear whole-pixel boxes.
-            quarter = degrees[turned] % 90.0 == 0
-            cos, sin = np.cos(angle), np.sin(angle)
-            cos, sin = np.where(quarter, np.round(cos), cos), np.where(quarter, np.round(sin), sin)
-            centre = (corners[turned, 0] + corners[turned, 2]) / 2
-            dx, dy = np.moveaxis(corners[turned] - centre[:, None], 2, 0)
-            corners[turned, :, 0] = centre[:, 0, None] + dx * cos[:, None] - dy * sin[:, None]
-            corners[turned, :, 1] = centre[:, 1, None] + dx * sin[:, None] + dy * cos[:, None]
-    return corners
-
-
-class _SegmentationRings(NamedTuple):
-    fits: Bools  # [n] the annotation is a well-formed segmentation
-    counts: Ints  # [n] its number of rings
-    vertices: Ints  # per ring of the fitting annotations: vertices without the closing one
-    region: Ints  # per such ring
-    is_hole: Bools  # per such ring
-    coords: Floats  # [vertices.sum(), 2]
-
-
-def _segmentation_rings(regions: Ragged, wanted: Bools) -> _SegmentationRings:
-    """Take region -> ring -> [x, y, …] apart for the annotations ``wanted``; the others have no ring."""
-    region_counts = np.where(wanted, regions.lengths, 0)
-    in_region = as_ragged(regions.values)
-    region_rows = ranges(regions.starts, region_counts)
-    region_annotation = np.repeat(np.arange(len(wanted)), region_counts)
-    ring_counts = in_region.lengths[region_rows]
-    in_ring = as_ragged(in_region.values)
-    ring_rows = ranges(in_region.starts[region_rows], ring_counts)
-    ring_annotation = np.repeat(region_annotation, ring_counts)
-    starts, lengths = in_ring.starts[ring_rows], in_ring.lengths[ring_rows]
-    numbers = floats(in_ring.values)
-
-    vertices = lengths // 2
-    closed = np.flatnonzero((lengths % 2 == 0) & (vertices > 1))
-    last = starts[closed] + lengths[closed]
-    repeats = (numbers[last - 2] == numbers[starts[closed]]) & (numbers[last - 1] == numbers[starts[closed] + 1])
-    vertices[closed[repeats]] -= 1
-
-    right = (lengths % 2 == 0) & (vertices >= _FEWEST_RING_VERTICES) & _no_nulls(in_ring)[ring_rows]
-    fits = wanted & (region_counts > 0)
-    fits[region_annotation[ring_counts == 0]] = False
-    fits[ring_annotation[~right]] = False
-
-    kept = fits[ring_annotation]
-    number_in_annotation = ranges(np.zeros(len(wanted)), region_counts)
-    number_in_region = ranges(np.zeros(len(ring_counts)), ring_counts)
-    counts = np.bincount(ring_annotation, minlength=len(wanted)).astype(np.int64)
-    return _SegmentationRings(
-        fits=fits,
-        counts=counts,
-        vertices=vertices[kept],
-        region=np.repeat(number_in_annotation, ring_counts)[kept],
-        is_hole=number_in_region[kept] > 0,
-        coords=numbers[ranges(starts[kept], 2 * vertices[kept])].reshape(-1, 2),
-    )
-
-
-class _PlacedKeypoints(NamedTuple):
-    fits: Bools  # [n] the annotation is a pose with at least one placed keypoint and none ill-formed
-    counts: Ints  # [n] its number of placed keypoints
-    coords: Floats  # [counts[fits].sum(), 2]
-
-
-def _placed_keypoints(poses: Ragged, wanted: Bools) -> _PlacedKeypoints:
-    """The x, y of the keypoints of the annotations ``wanted``; one whose value is null or empty is not placed."""
-    keypoint_counts = np.where(wanted, poses.lengths, 0)
-    rows = ranges(poses.starts, keypoint_counts)
-    annotation = np.repeat(np.arange(len(wanted)), keypoint_counts)
-    value = as_ragged(pc.struct_field(poses.values, "value"))
-    lengths = value.lengths[rows]
-    placed = lengths > 0
-    right = ~placed | ((lengths >= 2) & (lengths <= 3) & _no_nulls(value)[rows])
-    counts = np.bincount(annotation[placed], minlength=len(wanted)).astype(np.int64)
-    fits = wanted & (counts > 0)
-    fits[annotation[~right]] = False
-    kept = rows[placed & fits[annotation]]
-    coords = floats(value.values)[ranges(value.starts[kept], np.full(len(kept), 2))].reshape(-1, 2)
-    return _PlacedKeypoints(fits, counts, coords)
 
 
 def _size(tasks: pa.Table, column: str) -> Floats:

@@ -29,7 +29,7 @@ _BEGIN = re.compile(rb'"annotations"\s*:\s*\[')
 _END = re.compile(rb"\}\s*\]")
 #: Between two annotations: no key of an object comes behind the end of another object and a comma.
 _BETWEEN = re.compile(rb"\}\s*,\s*\{")
-_PIECE_BYTES = 1_500_000
+_PIECE_BYTES = 400_000
 _SAMPLE_BYTES = 2**13
 _READERS = 2
 

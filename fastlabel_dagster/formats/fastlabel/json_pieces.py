@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Ints: TypeAlias = NDArray[np.int64]
 
 #: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
-PIECE_BYTES = 1_500_000
+PIECE_BYTES = 600_000
 #: The first piece is smaller: who learns from it what the others look like wants to know soon.
 _FIRST_BYTES = 2**16
 #: No element of an array, and no line, is longer than this.
