@@ -115,7 +115,7 @@ class Tick:
         started = self.polling.clock()
         self.deadline = started + self.polling.time_budget_seconds
         left = self.wait_until - self.polling.wall()
-        if left > 0:
+        if 0 < left <= _LONGEST_WAIT:  # more than that is a clock that was set back
             self.notes.append(f"the request budget is spent; asking again in {left:.0f} s")
             return self._result()
         self.wait_until = 0.0
@@ -174,9 +174,10 @@ class Tick:
         refusal: FastLabelError | None = None
         for question in questions:
             question.join(max(0.0, until - self.polling.clock()))
-            error = question.error
-            if question.is_alive():
-                error = TransportError(f"no answer within {seconds:.1f} s", hint=TransportError.hint_by_default)
+            if question.is_alive():  # asked first: it may come to its end while we look
+                error: Exception | None = TransportError(f"no answer within {seconds:.1f} s")
+            else:
+                error = question.error
             if not isinstance(error, TransportError):
                 self.slowest = max(self.slowest, self.polling.clock() - asked_at)
             if error is not None and cut_short and isinstance(error, TransportError):

@@ -97,7 +97,7 @@ class Vendor(BaseAdapter):
 
     Answers ``answer(path, query)`` after ``latency(path, query)`` seconds; a timeout comes when it is due.
 
-    ``answer`` gives a JSON value, or ``(status, value)``. ``now`` is the clock, ``asked`` counts requests by project.
+    ``answer`` gives a JSON value, or ``(status, value)`` and headers. ``now`` is the clock, ``asked`` counts requests by project.
     """
 
     def __init__(
@@ -130,8 +130,9 @@ class Vendor(BaseAdapter):
         if seconds > timeout:
             raise requests.ReadTimeout(request=request)
         answer = self.answer(path, query)
-        status, value = answer if isinstance(answer, tuple) else (200, answer)
+        status, value, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
         response = requests.Response()
+        response.headers.update(headers)
         response.status_code, response.request, response.url = status, request, str(request.url)
         response.raw = io.BytesIO(json.dumps(value).encode())
         return response

@@ -198,6 +198,20 @@ def test_a_spent_budget_is_waited_for_and_counts_against_nobody(make_vendor):
     assert set(watch.tick()) == {"a", "b"}
 
 
+def test_nobody_is_asked_before_the_server_said_to_come_back(make_vendor):
+    limited = True
+    vendor = make_vendor(lambda path, query: (429, {}, {"Retry-After": "150"}) if limited else 7)
+    watch = Watch(vendor, ["a", "b"])
+    assert len(watch.tick()) == 1
+    limited = False
+    assert [len(watch.tick()) for _ in range(3)] == [0, 0, 2]  # a tick a minute
+    limited = True
+    watch.tick()
+    watch.wall -= 86_400  # a clock that is set back keeps nobody waiting for a day
+    limited = False
+    assert len(watch.tick()) == 2
+
+
 def test_room_is_bounded_shared_and_nothing_is_lost(make_vendor):
     backlog = {"hog": 1000, "a": 3, "b": 3}
     told = []
