@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -34,8 +35,12 @@ def outcome(
 
 
 def offenders_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> dg.TableMetadataValue:
-    """The first 20 of ``rows`` as a table; ``columns`` of (name, ``string`` | ``int`` | ``float``)."""
-    first = [row for _, row in zip(range(MOST_OFFENDERS), rows, strict=False)]
+    """The first 20 of ``rows`` as a table; ``columns`` of (name, ``string`` | ``int`` | ``float``). Texts that people have
+    typed are cut off after 200 letters: metadata is small."""
+    first = [
+        {name: shortened_words(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        for row in islice(rows, MOST_OFFENDERS)
+    ]
     return records_table(first, columns)
 
 

@@ -134,7 +134,7 @@ def test_names_from_outside_are_text_in_the_picture():
 
 def test_a_thousand_offenders_make_a_small_event():
     far = [one("polygon", *(float(n * k % 977) for k in range(900))) for n in range(1, 41)]
-    many = [{"id": str(n), "name": "x" * 300, "width": 9, "height": 9, "annotations": far} for n in range(25)]
+    many = [{"id": str(n), "name": "x" * 30_000, "width": 9, "height": 9, "annotations": far} for n in range(25)]
     result = check(many, {"duplicates": True, "geometry": {"problems": ["outside", "self_intersecting"]}})["geometry"]
     assert result.metadata["outside"].value == 1000
     assert len(result.metadata["offenders"].records) == 20

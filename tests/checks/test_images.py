@@ -106,3 +106,14 @@ def test_it_can_be_put_on_any_asset(tmp_path):
     assert (found.asset_key, found.check_name, found.passed) == (dg.AssetKey("mine"), "images", True)
     empty = build_image_checks("mine", store=tmp_path / "nothing")
     assert dg.materialize([mine, empty]).get_asset_check_evaluations()[0].passed
+
+
+def test_pictures_on_s3_are_looked_at_alike(moto_s3):
+    files = {f"{n:02d}.png": encoded(".png") for n in range(12)}
+    place = f"s3://{moto_s3.bucket}/images"
+    folder = folder_of(place, files)
+    assert look(folder, decode=True)[0].passed
+    folder.store.delete(["03.png"])
+    folder.store.write_bytes("05.png", b"x" * len(files["05.png"]))
+    _, bad = look(folder)
+    assert bad == {"03.png": "the file is not there", "05.png": "no picture that can be decoded"}
