@@ -35,8 +35,10 @@ def outcome(
 
 
 def offenders_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> dg.TableMetadataValue:
-    """The first 20 of ``rows`` as a table; ``columns`` of (name, ``string`` | ``int`` | ``float``). Texts that people have
-    typed are cut off after 200 letters: metadata is small."""
+    """The first 20 of ``rows`` as a table; ``columns`` of (name, ``string`` | ``int`` | ``float``).
+
+    Texts that people have typed are cut off after 200 letters: metadata is small.
+    """
     first = [
         {name: shortened_words(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         for row in islice(rows, MOST_OFFENDERS)
