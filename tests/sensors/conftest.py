@@ -97,7 +97,8 @@ class Vendor(BaseAdapter):
 
     Answers ``answer(path, query)`` after ``latency(path, query)`` seconds; a timeout comes when it is due.
 
-    ``answer`` gives a JSON value, or ``(status, value)`` and headers. ``now`` is the clock, ``asked`` counts requests by project.
+    ``answer`` gives a JSON value, or ``(status, value)`` and headers. ``now`` is the clock, ``asked`` counts
+    requests by project.
     """
 
     def __init__(
