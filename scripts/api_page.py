@@ -12,136 +12,24 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import json
-import struct
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import requests
+from api_names import FILE_METHODS, SECTIONS, modality_methods
+from api_routes import lay_out_files, routes
 
-from fastlabel_dagster.api import FastLabelClient, RetryPolicy
+from fastlabel_dagster.api import FastLabelClient
 from fastlabel_dagster.api.groups.group import Group
-from fastlabel_dagster.api.modalities import MODALITIES, Modality
+from fastlabel_dagster.api.modalities import MODALITIES
 from fastlabel_dagster.api.sdk_names.differences import DIFFERENCES, ON_FILES, SDK_VERSION, Difference
 from fastlabel_dagster.api.wire import MEGABYTE, USER_KEYWORDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "api.md"
 ADDRESS = "http://api.example/v1"
-
-SECTIONS: dict[str, dict[str, str]] = {
-    "Tasks of every modality": {
-        "get_task_id_name_map": "tasks.id_name_map",
-        "count_tasks": "tasks.count",
-        "update_task": "tasks.update",
-        "delete_task": "tasks.delete",
-        "delete_task_annotations": "tasks.delete_annotations",
-        "add_task_tags": "tasks.add_tags",
-        "remove_task_tags": "tasks.remove_tags",
-        "get_tags": "tags.list",
-        "delete_tags": "tags.delete",
-        "create_integrated_image_task": "image_tasks.create_integrated",
-        "create_integrated_image_classification_task": "image_classification_tasks.create_integrated",
-        "find_integrated_image_task_by_prefix": "image_tasks.merged",
-        "find_integrated_video_task_by_prefix": "video_tasks.merged",
-        "find_integrated_audio_task_by_prefix": "audio_tasks.merged",
-    },
-    "Imports, storage, appendixes": {
-        "find_history": "import_histories.find",
-        "get_histories": "import_histories.list",
-        "get_aws_s3_import_status_by_project": "aws_s3.import_status",
-        "create_task_from_aws_s3": "aws_s3.import_tasks",
-        "update_aws_s3_storage": "aws_s3.set_storage",
-        "get_appendix_data": "appendix.list",
-        "get_task_appendix_data": "appendix.of_tasks",
-        "import_appendix_file": "appendix.import_file",
-        "import_robotics_contents_file": "robotics_tasks.import_contents",
-        "import_lerobot": "robotics_tasks.import_lerobot",
-        "get_metadatas": "metadatas.list",
-    },
-    "Annotation classes": {
-        "find_annotation": "annotation_classes.find",
-        "find_annotation_by_value": "annotation_classes.by_value",
-        "get_annotations": "annotation_classes.list",
-        "create_annotation": "annotation_classes.create",
-        "create_classification_annotation": "annotation_classes.create_classification",
-        "update_annotation": "annotation_classes.update",
-        "update_classification_annotation": "annotation_classes.update_classification",
-        "delete_annotation": "annotation_classes.delete",
-    },
-    "Projects": {
-        "find_project": "projects.find",
-        "find_project_by_slug": "projects.by_slug",
-        "get_projects": "projects.list",
-        "get_project_id_slug_map": "projects.id_slug_map",
-        "create_project": "projects.create",
-        "update_project": "projects.update",
-        "update_project_metadata": "projects.set_external_codes",
-        "delete_project": "projects.delete",
-        "copy_project": "projects.copy",
-        "update_project_user_permission": "projects.set_user_role",
-    },
-    "Datasets": {
-        "find_dataset": "datasets.find",
-        "get_datasets": "datasets.list",
-        "create_dataset": "datasets.create",
-        "update_dataset": "datasets.update",
-        "delete_dataset": "datasets.delete",
-        "find_dataset_object": "dataset_objects.find",
-        "get_dataset_objects": "dataset_objects.list",
-        "create_dataset_object": "dataset_objects.create",
-        "update_dataset_object": "dataset_objects.update",
-        "delete_dataset_object": "dataset_objects.delete",
-        "download_dataset_objects": "dataset_objects.signed_urls",
-    },
-    "Jobs and models": {
-        "find_training_job": "training_jobs.find",
-        "get_training_jobs": "training_jobs.list",
-        "execute_training_job": "training_jobs.submit",
-        "find_evaluation_job": "evaluation_jobs.find",
-        "get_evaluation_jobs": "evaluation_jobs.list",
-        "execute_evaluation_job": "evaluation_jobs.submit",
-        "get_auto_annotation_jobs": "auto_annotation_jobs.list",
-        "execute_auto_annotation_job": "auto_annotation_jobs.submit",
-        "execute_endpoint": "model_endpoints.execute",
-        "create_model_monitoring_request_results": "model_monitoring.create_results",
-    },
-    "Comments and people": {
-        "get_project_comments": "comments.list",
-        "get_task_comments": "comments.of_task",
-        "create_task_comment": "comments.create",
-        "update_task_comment": "comments.update",
-        "delete_task_comment": "comments.delete",
-        "get_workspace_users": "workspace_users.list",
-        "create_workspace_user": "workspace_users.create",
-        "update_workspace_user": "workspace_users.update",
-        "delete_workspace_user": "workspace_users.delete",
-        "create_workspace_user_module_permissions": "workspace_users.grant_modules",
-        "delete_workspace_user_module_permissions": "workspace_users.revoke_modules",
-    },
-}
-"""The methods that do not follow from the table of modalities, and how each is spelled on the groups."""
-
-FILE_METHODS = {
-    "export_coco": "`coco`",
-    "export_yolo": "`yolo` (`layout=darknet`)",
-    "export_pascalvoc": "`pascal_voc`",
-    "export_labelme": "`labelme`",
-    "export_instance_segmentation": "`instance_masks` (`pixels=sdk`)",
-    "export_semantic_segmentation": "`semantic_masks` (`pixels=sdk`)",
-    "export_image_with_annotations": "`overlays`",
-    "convert_coco_to_fastlabel": "`coco`",
-    "convert_yolo_to_fastlabel": "`yolo`",
-    "convert_pascalvoc_to_fastlabel": "`pascal_voc`",
-    "convert_labelme_to_fastlabel": "`labelme`",
-    "mask_to_fastlabel_segmentation_points": "the tracing of masks",
-}
-"""The methods that write and read files, and the format that does it."""
 
 INTRODUCTION = """\
 # The API, twice
@@ -214,95 +102,6 @@ the id only, and which cannot be read yet, comes back as `{"id": …, "trainingJ
 Imports, comments and copies of projects have no name to be found by; their lost answers are errors. The SDK's names
 leave all of this to the caller.
 """
-
-FILE_OF = {"text": "a.txt", "audio": "a.wav", "pcd": "a.pcd", "video": "a.mp4", "zip": "a.zip", "image": "a.png"}
-
-
-def modality_methods(modality: Modality) -> dict[str, str]:
-    """The SDK's methods of one modality, and our group's."""
-    key, group = modality.key, modality.group
-    methods = {
-        f"find_{key}_task": f"{group}.find",
-        f"find_{key}_task_by_name": f"{group}.by_name",
-        f"get_{key}_tasks": f"{group}.list",
-        f"create_{key}_task": f"{group}.create",
-        f"update_{key}_task": f"{group}.update",
-    }
-    if modality.source == "not creatable":
-        return {
-            name: ours for name, ours in methods.items() if name.startswith(("find", "get")) and "by_name" not in name
-        }
-    return methods
-
-
-class Listening(requests.Session):
-    """A session that sends nothing, notes what it would have sent, and answers what goes on best."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[str] = []
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        parts = urlsplit(str(request.url))
-        own = parts.path.startswith("/v1/")
-        self.heard.append(f"{request.method} {unquote(parts.path[4:])}" if own else f"{request.method} (signed URL)")
-        answer: Any = {"url": "http://storage.example/put", "name": "key", "updatedTaskCount": 0}
-        if request.method == "GET" and not parts.path.endswith("/files"):
-            answer = []
-        response = requests.Response()
-        response.status_code = 200
-        response.url = str(request.url)
-        response._content = json.dumps(answer).encode()
-        return response
-
-
-def box(name: bytes, content: bytes) -> bytes:
-    """One box of an MP4 file."""
-    return struct.pack(">I4s", 8 + len(content), name) + content
-
-
-def a_video() -> bytes:
-    """The least that says H.264."""
-    description = box(b"stsd", bytes(8) + box(b"avc1", b""))
-    media = box(b"hdlr", bytes(8) + b"vide") + box(b"minf", box(b"stbl", description))
-    return box(b"moov", box(b"trak", box(b"mdia", media)))
-
-
-def routes(name: str, folder: Path) -> list[str]:
-    """The requests of one method, its arguments in the place of ids."""
-    session = Listening()
-    client = FastLabelClient(
-        "token", "http://api.example/v1", session=session, budget=None, retry=RetryPolicy(attempts=1)
-    )
-    if name == "import_lerobot":
-        return ["POST tasks/robotics", *routes("import_robotics_contents_file", folder)]  # for each episode
-    kind = next((kind for kind in FILE_OF if f"_{kind}_" in name), "image")
-    if name in ("create_dicom_task", "import_appendix_file", "import_robotics_contents_file"):
-        kind = "zip"
-    in_storage = "integrated" in name
-    arguments: dict[str, Any] = {}
-    for parameter in inspect.signature(getattr(client, name)).parameters.values():
-        if parameter.default is not parameter.empty or parameter.kind is parameter.VAR_KEYWORD:
-            continue
-        arguments[parameter.name] = f"{{{parameter.name}}}"
-    arguments |= {
-        key: value
-        for key, value in {
-            "file_path": "a.png" if in_storage else folder / FILE_OF[kind],
-            "folder_path": folder / f"folder of {kind}",
-            "path": folder / "downloads",
-            "modules": ["annotation"],
-            "task_ids": ["a"],
-            "tags": ["a"],
-        }.items()
-        if key in arguments
-    }
-    getattr(client, name)(**arguments)
-    if name == "create_task_comment":
-        getattr(client, name)(comment_id="{comment_id}", text="")
-    if name == "create_workspace_user_module_permissions":
-        return ["POST function-resource-permissions/{module}/internal-users"]
-    return session.heard
 
 
 def parity_cases() -> dict[str, int]:
@@ -401,11 +200,7 @@ def page() -> str:
     spelled: set[str] = set()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for kind, file in FILE_OF.items():
-            content = a_video() if kind == "video" else b"x"
-            (folder / file).write_bytes(content)
-            (folder / f"folder of {kind}").mkdir()
-            (folder / f"folder of {kind}" / file).write_bytes(content)
+        lay_out_files(folder)
         sections = {"Tasks by modality": {k: v for one in MODALITIES for k, v in modality_methods(one).items()}}
         for title, methods in (sections | SECTIONS).items():
             spelled |= set(methods.values())

@@ -12,24 +12,18 @@ from fastlabel_dagster.sandbox.classes import Classes
 from fastlabel_dagster.sandbox.clock import Clock, timestamp
 from fastlabel_dagster.sandbox.database import Database
 from fastlabel_dagster.sandbox.errors import invalid, missing
-from fastlabel_dagster.sandbox.modalities import (
-    BY_NAME,
-    EXTERNAL_STATUSES,
-    STATUSES,
-    Modality,
-    modality_of,
-)
+from fastlabel_dagster.sandbox.modalities import BY_NAME, Modality, modality_of
 from fastlabel_dagster.sandbox.projects import Projects
 from fastlabel_dagster.sandbox.tags import Tags, checked_tags
 from fastlabel_dagster.sandbox.task_body import (
     Linker,
     apply_common,
     check_frames,
-    checked,
     new_body,
     read_labels,
     with_links,
 )
+from fastlabel_dagster.sandbox.task_filter import task_condition
 
 
 class Tasks:
@@ -368,34 +362,5 @@ class Tasks:
         """A condition on the table ``tasks`` and its values, for the filters that :meth:`page` takes."""
         return self._filter(project, None, **filters)
 
-    def _filter(
-        self,
-        project: str,
-        modality: str | None,
-        status: str | None = None,
-        external_status: str | None = None,
-        *,
-        tags: Sequence[str] = (),
-        task_name: str | None = None,
-    ) -> tuple[str, list[Any]]:
-        seq = self._projects.seq(project)
-        where = ["project = ?"]
-        values: list[Any] = [seq]
-        for column, value in (
-            ("modality", modality),
-            ("status", checked(status, "status", STATUSES)),
-            ("external_status", checked(external_status, "externalStatus", EXTERNAL_STATUSES)),
-            ("name", task_name),
-        ):
-            if value is not None:
-                where.append(f"{column} = ?")
-                values.append(value)
-        if tags:
-            names = checked_tags(list(tags), most=10)
-            marks = ",".join("?" * len(names))
-            where.append(
-                "seq IN (SELECT task FROM task_tags JOIN tags ON tags.seq = tag "  # noqa: S608 - constant parts
-                f"WHERE tags.project = ? AND tags.name IN ({marks}))"
-            )
-            values += [seq, *names]
-        return " AND ".join(where), values
+    def _filter(self, project: str, modality: str | None, *some: str | None, **filters: Any) -> tuple[str, list[Any]]:
+        return task_condition(self._projects.seq(project), modality, *some, **filters)
