@@ -15,7 +15,7 @@ PORT ?= 3000
 SANDBOX_PORT ?= 8765
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo dev test lint format bench clean help
+.PHONY: demo dev test test-lowest lint format bench clean help
 
 demo: $(VENV)/.run ## the whole loop: sync, exports, approvals, retraining, model, unchanged second sync
 	@$(BIN)/python -m dagster_project.demo $(if $(DATA),--data "$(DATA)") $(if $(STORE),--store "$(STORE)") \
@@ -29,6 +29,10 @@ dev: $(VENV)/.run ## sandbox and Dagster UI on loopback, ready to click
 test: $(VENV)/.dev $(VENV)/peers/.done ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+test-lowest: $(VENV)/lowest/.done ## the tests that touch Dagster, with the lowest Dagster that is declared
+	$(VENV)/lowest/bin/python -c 'import dagster; assert dagster.__version__ == "$(LOWEST)", dagster.__version__'
+	$(VENV)/lowest/bin/python -m pytest -n auto --dist loadfile $(WITH_DAGSTER)
+
 lint: $(VENV)/.dev ## style, types, floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,18 +43,19 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev $(VENV)/peers/.done ## exports, reading, uploads and bad days beside the SDK; import cost
+bench: $(VENV)/.dev $(VENV)/peers/.done ## exports, reading, uploads and bad days beside the SDK; import and load cost
 	$(BIN)/python -m benchmarks.conversions.run --write
 	$(BIN)/python -m benchmarks.iterate
 	$(BIN)/python -m benchmarks.upload
 	$(BIN)/python -m benchmarks.bad_days
 	$(BIN)/python scripts/import_cost.py
+	$(BIN)/python -m benchmarks.load
 
 clean: ## what make has made here
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 # The virtual environment, in two steps: what runs the product, and what tests it.
 $(VENV)/bin/python:
@@ -80,6 +85,23 @@ $(VENV)/peers/.done: benchmarks/peers.txt | $(VENV)/bin/python
 	@echo "installing other converters to compare with (a minute or two, once)"
 	@$(PYTHON) -m venv $(VENV)/peers
 	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/peers.txt
+	@touch $@
+
+# The lowest Dagster declared in pyproject.toml, in an environment of its own. What lies below the Dagster floors imports
+# none of it (import-linter holds that), so only the tests above them are repeated.
+LOWEST := 1.13.0
+WITH_DAGSTER := tests/assets tests/checks tests/components tests/jobs tests/metadata tests/ops tests/sensors \
+  tests/test_dagster_project.py tests/test_partitions.py tests/test_public_dagster.py tests/test_resource.py \
+  tests/test_secrets_in_dagster.py tests/test_translator.py tests/workspace
+$(VENV)/lowest/.done: pyproject.toml | $(VENV)/bin/python
+	@echo "installing the lowest Dagster to test with (a minute or two, once)"
+	@$(PYTHON) -m venv $(VENV)/lowest
+	@$(VENV)/lowest/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[sandbox,ui]' \
+	  dagster==$(LOWEST) dagster-webserver==$(LOWEST) dagster-graphql==$(LOWEST) dagster-dg-cli==$(LOWEST) \
+	  create-dagster==$(LOWEST) 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'moto[server]>=5.1' 'fastlabel==0.26.0'
+	@$(VENV)/lowest/bin/python -c 'import cv2' 2>/dev/null || { \
+	  $(VENV)/lowest/bin/python -m pip --quiet uninstall --yes opencv-python; \
+	  $(VENV)/lowest/bin/python -m pip --quiet install 'opencv-python-headless>=4.10,<5'; }
 	@touch $@
 
 # opencv-python needs libGL, which slim machines lack; the headless build is the same module without it.
