@@ -12,7 +12,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -25,6 +25,9 @@ from fastlabel_dagster.translator import safe_name
 #: Parts whose steps are gathered. What starts something at FastLabel (imports, trainings, evaluations …) keeps a step
 #: of its own: it may wait for hours, and be tried again by rules of its own.
 GATHERED = frozenset({"labels", "classes", "tasks", "annotations", "images", "export", "dataset"})
+
+
+Thing = TypeVar("Thing")
 
 
 class GatheredConfig(dg.Config):
@@ -113,6 +116,25 @@ def gathered_step(
         backfill_policy=steps.backfill_policy if partitioned else None,
         description=description,
     )(resource_named(resource_key, run))
+
+
+def apart(things: Iterable[Thing], key_of: Callable[[Thing], dg.AssetKey]) -> list[list[Thing]]:
+    """``things`` in as few groups as it takes to have no two in one whose keys Dagster would call the same in a step.
+
+    It names the outputs of a step after the keys, everything but ASCII letters and digits an underscore: ``a-1`` and
+    ``a_1`` are one name to it, and so are all Japanese slugs of one length.
+    """
+    groups: list[list[Thing]] = []
+    taken: list[set[str]] = []
+    for thing in things:
+        name = re.sub(r"[^A-Za-z0-9_]", "_", "__".join(key_of(thing).path))
+        place = next((number for number, names in enumerate(taken) if name not in names), len(groups))
+        if place == len(groups):
+            groups.append([])
+            taken.append(set())
+        groups[place].append(thing)
+        taken[place].add(name)
+    return groups
 
 
 def folder_of(slug: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster._compat import function_of_step
+from fastlabel_dagster.assets.gathered import apart
 from fastlabel_dagster.checks import CheckPlan, ChecksLike, build_remote_checks
 from fastlabel_dagster.resource import FastLabelResource, resource_named
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
@@ -42,14 +43,20 @@ def gathered_checks(
     name: str, projects: Sequence[CheckedProject], *, resource_key: str, checks: ChecksLike = None
 ) -> list[dg.AssetsDefinition]:
     """One step called ``name`` that answers what :func:`~fastlabel_dagster.checks.build_remote_checks` has for each of
-    ``projects``; nothing when there are none.
+    ``projects``; nothing when there are none, and several steps where keys are too much alike for one.
 
     The definitions of a project's own checks are made when a run asks for one of them. When the code location loads,
     one project with a model and one without stand for all others.
     """
-    if not projects:
-        return []
     plan = CheckPlan.of(checks)
+    groups = apart(projects, lambda project: project.key("project"))
+    return [
+        _one_step(name if number == 1 else f"{name}_{number}", group, resource_key, plan)
+        for number, group in enumerate(groups, 1)
+    ]
+
+
+def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, plan: CheckPlan) -> dg.AssetsDefinition:
     patterns = {
         one.trained: [(spec, part) for spec in _specs(one, resource_key, plan) if (part := _part(one, spec))]
         for one in {one.trained: one for one in projects}.values()
@@ -75,7 +82,7 @@ def gathered_checks(
                     answer: Any = function_of_step(definition)(context, **{resource_key: fastlabel})
                     yield answer
 
-    return [dg.multi_asset_check(name=name, specs=specs, can_subset=True)(resource_named(resource_key, check))]
+    return dg.multi_asset_check(name=name, specs=specs, can_subset=True)(resource_named(resource_key, check))
 
 
 def _specs(project: CheckedProject, resource_key: str, plan: CheckPlan) -> list[dg.AssetCheckSpec]:

@@ -107,8 +107,10 @@ def build_observation(
 ) -> dg.AssetsDefinition:
     """One step that looks at all of ``observed``, or those of them that a run selects.
 
-    What cannot be looked at does not keep the others from being observed; the step fails when it is through with them,
-    and names it. Only a token that is refused ends it at once.
+    What cannot be looked at does not keep the others from being observed: it keeps the version it had, with the error
+    in its metadata, and the step fails when it is through with the others, and names it. In a run that also syncs it
+    only warns, so that one broken project does not keep the others from being synced; its own sync fails by itself.
+    Only a token that is refused ends the step at once.
     """
     looks = {one.spec.key: one.look for one in observed}
 
@@ -126,9 +128,10 @@ def build_observation(
                 except FastLabelError as error:
                     failed[key] = error
                     context.log.warning("%s: %s: %s", key.to_user_string(), error_kind(error), error)
-                    continue
+                    version = known_version(context.instance, key) or "never seen"
+                    metadata = {"error": f"{error_kind(error)}: {error}"}
                 yield dg.ObserveResult(asset_key=key, data_version=dg.DataVersion(version), metadata=metadata)
-        if failed:
+        if failed and is_alone(context):
             raise _failure(failed)
 
     return observing(name, [one.spec for one in observed], observe, resource_key, description)
@@ -151,6 +154,20 @@ def observing(
             description=description,
         )(resource_named(resource_key, observe))
     return made
+
+
+def known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
+    """The data version that the newest observation of an asset has reported."""
+    for record in instance.fetch_observations(key, limit=1).records:
+        observation = record.asset_observation
+        if observation is not None:
+            return observation.tags.get("dagster/data_version")
+    return None
+
+
+def is_alone(context: dg.AssetExecutionContext) -> bool:
+    """Whether a run does nothing but this step."""
+    return len(context.job_def.nodes) == 1
 
 
 def _failure(failed: Mapping[dg.AssetKey, FastLabelError]) -> dg.Failure:

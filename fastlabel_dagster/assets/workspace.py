@@ -12,7 +12,7 @@ import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.decorator import fastlabel_project_assets
-from fastlabel_dagster.assets.gathered import GatheringSteps, Part, folder_of, gathered_step
+from fastlabel_dagster.assets.gathered import GatheringSteps, Part, apart, folder_of, gathered_step
 from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
 from fastlabel_dagster.assets.observation import Observed, build_observation, observed_dataset, observed_project
 from fastlabel_dagster.assets.partitioned import build_partitioned_workspace_assets
@@ -231,11 +231,11 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
         made_from = [key for key in published.get(dataset, ()) if key not in {dep.asset_key for dep in spec.deps}]
         seen.append(observed_dataset(spec.replace_attributes(deps=[*spec.deps, *made_from]), dataset))
     built: list[dg.AssetsDefinition | dg.AssetSpec] = list(job_specs(workspace, translator))
-    if seen:
+    for number, group in enumerate(apart(seen, lambda one: one.spec.key), 1):
         built.append(
             build_observation(
-                f"observe_{name}",
-                seen,
+                f"observe_{name}" if number == 1 else f"observe_{name}_{number}",
+                group,
                 resource_key=resource_key,
                 description="Looks at the state projects and datasets are in, with a few cheap requests each.",
             )
