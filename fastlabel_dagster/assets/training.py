@@ -95,7 +95,8 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     was newly approved all attach to the job there is, and say so in ``submitted`` and ``reason``.
 
     With ``wait: sensor`` (the default) the step ends there, and the jobs sensor reports the model when it is trained.
-    With ``wait: run`` the step polls to the end and is the one that makes ``<slug>/model``.
+    With ``wait: run`` the step polls to the end and is the one that makes ``<slug>/model``; in a run in which only
+    the training was selected it reports the model all the same.
     """
     key, model_key, dataset_key, training = plan.key("training"), plan.key("model"), plan.key("dataset"), plan.training
     assert training is not None
@@ -104,6 +105,7 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     def train(
         context: dg.AssetExecutionContext, config: JobConfig, fastlabel: FastLabelResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
+        selected = context.selected_asset_keys
         published = published_dataset(context.instance, dataset_key)
         about = {name: published[name] for name in CARRIED if name in published}
         about |= {"base_model": training.base_model_name, "epoch": training.epoch}
@@ -113,11 +115,12 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         if not published.get("approved_tasks"):
             reason = f"no task of {plan.project} is {plan.publish_status}: there is nothing to train on"
             context.log.warning("No training: %s.", reason)
-            yield dg.MaterializeResult(
-                asset_key=key,
-                data_version=dg.DataVersion("none"),
-                metadata={**about, "job_kind": TRAINING.name, "submitted": False, "reason": reason},
-            )
+            if key in selected:
+                yield dg.MaterializeResult(
+                    asset_key=key,
+                    data_version=dg.DataVersion("none"),
+                    metadata={**about, "job_kind": TRAINING.name, "submitted": False, "reason": reason},
+                )
             return
         request = training.request(str(published["dataset"]), str(published["dataset_version"]))
         step = context.op_execution_context
@@ -125,28 +128,33 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             before = client.statistics.snapshot()
             submission = submit_in_run(step, client, plan.open_store(), request, config, name=plan.name)
             usage = client.statistics.snapshot() - before
-            yield dg.MaterializeResult(
-                asset_key=key,
-                data_version=dg.DataVersion(submission.job_id),
-                metadata={
-                    **submission_metadata(TRAINING, submission, about, training.waiting.wait),
-                    "training_status": submission.status,
-                    **api_usage(usage),
-                },
-            )
+            told = {
+                **submission_metadata(TRAINING, submission, about, training.waiting.wait),
+                "training_status": submission.status,
+                **api_usage(usage),
+            }
+            if key in selected:
+                version = dg.DataVersion(submission.job_id)
+                yield dg.MaterializeResult(asset_key=key, data_version=version, metadata=told)
+            else:
+                context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
             if in_run:
                 followed = follow_in_run(
                     context, client, TRAINING, submission, subject=request.subject, waiting=training.waiting
                 )
                 carried = carried_of(context.instance, key, TRAINING, submission.job_id, about)
-                yield outcome_in_run(
+                outcome = outcome_in_run(
                     context, model_key, TRAINING, submission=submission, followed=followed, carried=carried
-                ).result()
+                )
+                if model_key in selected:
+                    yield outcome.result()
+                else:
+                    context.instance.report_runless_asset_event(outcome.materialization())
 
     specs = [plan.spec("training", [dataset_key], options={"base_model": training.base_model_name})]
     if in_run:
         specs.append(plan.spec("model", [key]).replace_attributes(skippable=True))
-    return plan.step(train, "training", specs, pool=plan.pool)
+    return plan.step(train, "training", specs, pool=plan.pool, can_subset=in_run)
 
 
 def published_dataset(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, Any]:

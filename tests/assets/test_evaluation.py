@@ -147,6 +147,17 @@ def test_a_model_that_misses_the_gate_annotates_nothing(make, sandbox):
     assert checks(third)["gate"] is True and "auto_annotation" in made(third)
 
 
+def test_a_run_of_the_training_alone_reports_the_model_too(make):
+    loop = make()
+    assert loop.run("labels", "images", "dataset").success
+    result = loop.run("training")
+    assert result.success and made(result) == {"training"}
+    assert loop.metadata("model")["model_name"] == "street-1"
+    again = loop.run("model")
+    assert again.success and made(again) == {"model"} and loop.jobs("training") == 1
+    assert loop.run("evaluation").success
+
+
 def test_at_least_holds_for_the_first_model_too(make, sandbox):
     loop = make(evaluation={"gate": {"recall": {"at_least": 0.9}}, **FAST})
     assert checks(loop.run())["gate"] is False
