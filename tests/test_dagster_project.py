@@ -117,7 +117,8 @@ def test_a_real_token_goes_to_the_real_service_by_name_only():
         "from dagster._serdes import serialize_value; "
         "from dagster._core.remote_representation.external_data import RepositorySnap; "
         "text = serialize_value(RepositorySnap.from_def(d.defs.get_repository_def())); "
-        "print('literal' if 'a-real-token' in text + repr(d.defs.resources['fastlabel']) else 'name only', repr(d.defs.resources['fastlabel'].base_url))"
+        "resource = d.defs.resources['fastlabel']; "
+        "print('literal' if 'a-real-token' in text + repr(resource) else 'name only', repr(resource.base_url))"
     )
     environment = clean_environment(FASTLABEL_ACCESS_TOKEN="a-real-token")
     result = subprocess.run(

@@ -55,7 +55,7 @@ def _offences(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _is_dagster(module: str) -> bool:
-    return module.split(".")[0] in {"dagster", "dagster_shared", "dagster_graphql", "dagster_webserver", "dagster_pipes"}
+    return module.partition(".")[0] in {"dagster", "dagster_shared", "dagster_graphql", "dagster_webserver"}
 
 
 def _is_private(name: str) -> bool:
