@@ -53,13 +53,13 @@ def test_when_everything_is_down_everything_is_told_once_and_comes_back(make_ven
     vendor = make_vendor(lambda path, query: (503, {}) if down else [])
     daemon = make_daemon(resource=vendor.resource())
     for _ in range(40):
-        daemon.tick(build_import_sensor(slugs, job="sync"))
+        daemon.tick(build_import_sensor(slugs, job="sync", clock=vendor.clock))
     told = [(event.asset_key.path[-1], event.passed) for event in daemon.told("polling_healthy")]
     assert sorted(told) == [(slug, False) for slug in slugs]
     assert len(json.dumps(daemon.cursor, ensure_ascii=False).encode()) < 60_000
     down = False
     for _ in range(12):
-        daemon.tick(build_import_sensor(slugs, job="sync"))
+        daemon.tick(build_import_sensor(slugs, job="sync", clock=vendor.clock))
     told = [(event.asset_key.path[-1], event.passed) for event in daemon.told("polling_healthy")][200:]
     assert sorted(told) == [(slug, True) for slug in slugs]
 
@@ -139,9 +139,10 @@ def test_japanese_slugs_of_two_hundred_projects_fit_into_a_cursor(make_vendor, m
         }
         for number in range(300)
     ]
-    daemon = make_daemon(resource=make_vendor(lambda path, query: imports).resource())
+    vendor = make_vendor(lambda path, query: imports)
+    daemon = make_daemon(resource=vendor.resource())
     for _ in range(3):
-        daemon.tick(build_import_sensor(slugs, job="sync"))
+        daemon.tick(build_import_sensor(slugs, job="sync", clock=vendor.clock))
     assert len(json.loads(daemon.cursor)["projects"]) == 200
     assert len(json.dumps(daemon.cursor, ensure_ascii=False).encode()) < 65_535
 

@@ -179,9 +179,10 @@ def test_two_hundred_busy_projects_fit_into_a_cursor(make_vendor, make_daemon):
         ]
 
     slugs = [f"project-{number:03}" for number in range(200)]
-    daemon = make_daemon(resource=make_vendor(histories).resource())
+    vendor = make_vendor(histories)
+    daemon = make_daemon(resource=vendor.resource())
     for _ in range(3):
-        daemon.tick(sensor(slugs))
+        daemon.tick(sensor(slugs, clock=vendor.clock))
     assert len(json.loads(daemon.cursor)["projects"]) == 200
     # within a database's column, also as JSON within JSON, where each quotation mark takes two characters
     assert len(json.dumps(daemon.cursor, ensure_ascii=False).encode()) < 60_000

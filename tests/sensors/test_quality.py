@@ -174,9 +174,11 @@ def test_two_hundred_projects_fit_into_a_cursor(make_vendor, make_daemon):
             for n in range(60)
         ]
 
-    daemon = make_daemon(resource=make_vendor(answer).resource())
+    vendor = make_vendor(answer)
+    daemon = make_daemon(resource=vendor.resource())
+    slugs = [f"project-{number:03}" for number in range(200)]
     for _ in range(6):
-        daemon.tick(sensor([f"project-{number:03}" for number in range(200)], job="call_somebody"))
+        daemon.tick(sensor(slugs, job="call_somebody", clock=vendor.clock))
     assert len(json.loads(daemon.cursor)["projects"]) == 200
     assert len(json.dumps(daemon.cursor, ensure_ascii=False).encode()) < 60_000
 
