@@ -77,7 +77,7 @@ class DagsterServices:
     daemon is killed (:meth:`kill_daemon`) and started again (:meth:`start_daemon`).
 
     Args:
-        home: the Dagster home; ``dagster.yaml`` in it is read, logs go to ``logs/`` in it.
+        home: the Dagster home; ``dagster.yaml`` in it is read, logs go to ``services/`` in it.
         module: the module with the definitions.
         folder: where the processes work; default here.
         environment: variables for the processes, over this process's own. None for a value removes the variable.
@@ -100,7 +100,7 @@ class DagsterServices:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.home = home.absolute()
-        self.logs = self.home / "logs"
+        self.logs = self.home / "services"
         self.location = location
         self._module = module
         self._folder = folder

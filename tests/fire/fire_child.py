@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 # what a run loads sooner or later: a child has it from its birth
 import alembic.command  # noqa: F401
@@ -15,9 +16,11 @@ import pyarrow.parquet  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
 
 import fastlabel_dagster.api.client
+import fastlabel_dagster.jobs.ledger
 import fastlabel_dagster.project
-import fastlabel_dagster.sync  # noqa: F401
+import fastlabel_dagster.sync
 
+HERE = str(Path(__file__).parent)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -28,10 +31,14 @@ def run_job(
     os.environ.update(environment)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
+    if environment.get("FIRE_FORGETFUL"):  # for the test that shows that the others can fail
+        fastlabel_dagster.jobs.ledger.Ledger.entry = lambda ledger, subject, version: {}
     with dg.DagsterInstance.from_config(home) as instance:
         options = None if again is None else dg.ReexecutionOptions.from_failure(again, instance)
         dg.execute_job(
-            dg.build_reconstructable_job("fire_location", "job", reconstructable_args=(job,)),
+            dg.build_reconstructable_job(
+                "fire_location", "job", reconstructable_args=(job,), reconstructor_working_directory=HERE
+            ),
             instance=instance,
             tags=dict(tags),
             run_config=QUIET,

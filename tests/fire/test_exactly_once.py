@@ -54,9 +54,9 @@ def test_nothing_is_done_twice_and_nothing_is_missed(group, fast_folder, home, w
         folder.mkdir()
         with World(number, folder, home, workers) as world:
             world.play(BATCHES)
-            assert world.wrong() == [], f"schedule {number}: {world.story}"
+            assert world.account().wrong() == [], f"schedule {number}: {world.story}"
             met.update(world.met)
-            met["trainings"] += len(world.started("training"))
+            met["trainings"] += len(world.account().started("training"))
             met["imports"] += len(world.imports)
             met["faults"] += world.sandbox.state.faults.summary()["total"]
         shutil.rmtree(folder)
@@ -64,3 +64,15 @@ def test_nothing_is_done_twice_and_nothing_is_missed(group, fast_folder, home, w
     # a schedule in which nothing happens proves nothing
     assert met["trainings"] and met["imports"] and met["faults"], met
     assert any(what.startswith("run killed") for what in met), met
+
+
+def test_a_submission_that_forgets_what_it_has_begun_is_found_out(fast_folder, home, workers):
+    folder = fast_folder / "forgetful"
+    folder.mkdir()
+    with World(0, folder, home, workers, FIRE_FORGETFUL="1") as world:
+        world.happen("ticks")
+        world.happen("approvals")
+        world.happen("ticks")
+        world.happen("run killed as a job begins")
+        world.calm_down()
+        assert any("trainings of 1 versions" in one for one in world.account().wrong())

@@ -8,7 +8,6 @@ plays a schedule: what happens, and in which order, follows from its number.
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import random
@@ -17,7 +16,7 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
@@ -27,10 +26,10 @@ import cv2
 import dagster as dg
 import fire_child
 import numpy as np
+from account import PROJECT, Account
 
 from fastlabel_dagster.sandbox import Sandbox
 
-PROJECT = "street"
 #: Faster than life: a training of ten minutes takes a third of a second.
 SPEED = 2000.0
 #: What can happen to a request. Every kind of a lost answer is among them, and every one of an honest refusal.
@@ -110,8 +109,9 @@ class Daemon:
 class World:
     """One schedule's sandbox, instance and daemon, in a folder of its own."""
 
-    def __init__(self, number: int, folder: Path, home: Path, workers: Workers) -> None:
+    def __init__(self, number: int, folder: Path, home: Path, workers: Workers, **environment: str) -> None:
         self.dice = random.Random(number)
+        self.environment = environment
         self.home = folder / "dagster"
         shutil.copytree(home, self.home)
         self.sandbox = Sandbox(folder / "sandbox", speed=SPEED)
@@ -126,7 +126,7 @@ class World:
     def __enter__(self) -> World:
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(self.sandbox)
-        self.environment = {"FIRE_SANDBOX": self.sandbox.url, "FIRE_STORE": str(self.store)}
+        self.environment |= {"FIRE_SANDBOX": self.sandbox.url, "FIRE_STORE": str(self.store)}
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(self.home)))
         self.daemon = Daemon(self.instance, definitions_for(self.environment))
         self.sensors = [sensor.name for sensor in self.daemon.definitions.sensors or []]
@@ -290,80 +290,10 @@ class World:
     def count_jobs(self) -> int:
         return int(self.sandbox.state.summary()["jobs"]) - len(self.imports)
 
-    def wrong(self) -> list[str]:
-        """What should not have come about, as sentences; compared with what FastLabel has been asked to do."""
-        return [*self._wrong_imports(), *self._wrong_trainings(), *self._wrong_models(), *self._wrong_others()]
-
-    def _wrong_imports(self) -> Iterator[str]:
-        acted = Counter(
-            request.tags["fastlabel/import"]
-            for request in self.daemon.requests.values()
-            if "fastlabel/import" in request.tags
-        )
-        for name, outcome in self.imports.items():
-            if acted[name] != (outcome == "completed"):
-                yield f"import {name}, which {outcome}, has started {acted[name]} runs"
-        key = dg.AssetCheckKey(dg.AssetKey(["fastlabel", PROJECT]), "imports_succeeded")
-        told = {
-            str(evaluation.metadata["import_history"].value)
-            for evaluation in self._check_evaluations(key)
-            if not evaluation.passed
-        }
-        failed = {name for name, outcome in self.imports.items() if outcome == "failed"}
-        if told != failed:
-            yield f"failed imports {failed} were told as {told}"
-
-    def _wrong_trainings(self) -> Iterator[str]:
-        jobs = [job["contentCount"] for job in self.started("training")]
-        versions = {said["dataset_version"] for said in self.metadata("dataset") if said["approved_tasks"]}
-        if len(jobs) > len(versions):
-            yield f"{len(jobs)} trainings of {len(versions)} versions of the dataset: {jobs}"
-        newest = next(self.metadata("training"), {})
-        published = next(self.metadata("dataset"), {})
-        if newest.get("dataset_version") != published.get("dataset_version"):
-            yield "the newest version of the dataset was not trained on"
-        by_version: dict[str, set[str]] = {}
-        for said in self.metadata("training"):
-            if said.get("training_job_id"):
-                by_version.setdefault(said["dataset_version"], set()).add(said["training_job_id"])
-        for version, ids in by_version.items():
-            if len(ids) > 1:
-                yield f"version {version} was trained by {sorted(ids)}"
-
-    def _wrong_models(self) -> Iterator[str]:
-        told = Counter(said["training_job_id"] for said in self.metadata("model"))
-        known = {said["training_job_id"] for said in self.metadata("training") if said.get("training_job_id")}
-        if set(told) != known or set(told.values()) - {1}:
-            yield f"trainings {known} were told as models {dict(told)}"
-
-    def _wrong_others(self) -> Iterator[str]:
-        evaluated = Counter((job["modelName"], job["contentCount"]) for job in self.started("evaluation"))
-        for what, count in evaluated.items():
-            if count > 1:
-                yield f"the model and objects {what} were evaluated {count} times"
-        runs = Counter(key for key in self.daemon.requests if "evaluat" in key or "model" in key)
-        if len(runs) > len(self.started("training")):
-            yield f"{len(runs)} runs of the evaluation for {len(self.started('training'))} models"
-
-    def metadata(self, part: str) -> Iterator[dict[str, Any]]:
-        """What the materializations of a part say, newest first."""
-        for record in self.instance.fetch_materializations(dg.AssetKey([PROJECT, part]), limit=1000).records:
-            found = record.asset_materialization
-            assert found is not None
-            yield {name: value.value for name, value in found.metadata.items()}
-
-    def started(self, kind: str) -> list[dict[str, Any]]:
-        """What was asked for in every job of a kind that FastLabel has started, and what it answers."""
-        with self.sandbox.state.database.read() as connection:
-            rows = connection.execute("SELECT request, body FROM jobs WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
-        return [{**json.loads(request), **json.loads(body)} for request, body in rows]
-
-    def _check_evaluations(self, key: dg.AssetCheckKey) -> Iterator[dg.AssetCheckEvaluation]:
-        records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
-        for record in records:
-            event = record.event.dagster_event if record.event is not None else None
-            if event is not None:
-                yield event.asset_check_evaluation_data
+    def account(self) -> Account:
+        """What has come of it."""
+        tags = (request.tags.get("fastlabel/import") for request in self.daemon.requests.values())
+        return Account(self.sandbox, self.instance, self.imports, Counter(filter(None, tags)))
 
 
 #: What happens to the runs and ticks of a batch, and how often.
