@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastlabel_dagster import __version__
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
@@ -49,7 +48,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="fastlabel-dagster")
+@click.version_option(package_name="fastlabel-dagster", prog_name="fastlabel-dagster")
 def main() -> None:
     """Annotation data in Dagster: sync FastLabel projects, convert labels, try it all in a sandbox."""
 
