@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
 
