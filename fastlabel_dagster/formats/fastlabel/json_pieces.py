@@ -11,13 +11,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-Ints: TypeAlias = NDArray[np.int64]
+from fastlabel_dagster.formats.fastlabel.json_brackets import Depth, is_closing
 
 #: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
 PIECE_BYTES = 600_000
@@ -27,8 +26,7 @@ _FIRST_BYTES = 2**16
 MOST_BYTES_OF_ELEMENT = 256 * 2**20
 _BYTES_AT_ONCE = 256
 _SPACE = b" \t\r\n"
-_QUOTE, _BACKSLASH, _COMMA, _OPENING, _CLOSING = b'"\\,{}'
-_CASE = 0x20  # "[" and "{" differ in this bit only, and so do "]" and "}"
+_COMMA = ord(",")
 
 
 class Elements(NamedTuple):
@@ -235,48 +233,9 @@ def _of_lines(text: bytes, first: int) -> Elements:
 # ---------------------------------------------------------------------------------------------------- one array
 
 
-class _Depth:
-    """How deep the next byte stands, and whether it is within a text."""
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.in_text = False
-
-    def marks(self, block: bytes) -> tuple[Ints, Ints, Ints]:
-        """Positions of the quotes and the brackets outside of texts in ``block``, and the depth after each bracket.
-
-        ``block`` must not end within an escape."""
-        data = np.frombuffer(block, np.uint8)
-        quotes = np.flatnonzero(data == _QUOTE)
-        if b"\\" in block:
-            quotes = quotes[~_escaped(data, quotes)]
-        folded = data | _CASE
-        brackets = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
-        outside = (np.searchsorted(quotes, brackets) & 1) == int(self.in_text)
-        brackets = brackets[outside]
-        depths = self.depth + np.cumsum(np.where(folded[brackets] == _OPENING, 1, -1))
-        if len(quotes) & 1:
-            self.in_text = not self.in_text
-        if len(depths):
-            self.depth = int(depths[-1])
-        return quotes, brackets, depths
-
-
-def _escaped(data: NDArray[np.uint8], quotes: Ints) -> NDArray[np.bool_]:
-    """Which of the quotes have an odd number of backslashes right before them."""
-    slashes = np.flatnonzero(data == _BACKSLASH)
-    begins = np.ones(len(slashes), np.bool_)
-    begins[1:] = np.diff(slashes) > 1
-    run_start = np.maximum.accumulate(np.where(begins, slashes, 0))
-    last = np.searchsorted(slashes, quotes) - 1
-    touches = (last >= 0) & (slashes[last] == quotes - 1)
-    odd: NDArray[np.bool_] = touches & (((quotes - run_start[last]) & 1) == 1)
-    return odd
-
-
 def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
     file.read(1)
-    state = _Depth()
+    state = Depth()
     state.depth = 1
     held: list[bytes | memoryview] = []  # the beginning of an element whose end has not been seen
     size, offset = 0, (start := file.tell())
@@ -298,7 +257,7 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
                 yield _problem(f"byte {at}", "something stands behind the end of the list; it is not read")
             return
         whole = np.flatnonzero((depths == 1) & (brackets >= 0))
-        whole = whole[_closing(block, brackets[whole])]
+        whole = whole[is_closing(block, brackets[whole])]
         if len(whole):
             end = int(brackets[whole[-1]]) + 1
             parts = [*held, memoryview(block)[:end]]
@@ -346,12 +305,6 @@ def _bare(parts: list[bytes | memoryview], *, comma: bool) -> list[bytes | memor
     return bare
 
 
-def _closing(block: bytes, positions: Ints) -> NDArray[np.bool_]:
-    """Which of these brackets close something."""
-    closing: NDArray[np.bool_] = (np.frombuffer(block, np.uint8)[positions] | _CASE) == _CLOSING
-    return closing
-
-
 def _cut_off(text: bytes, noun: str, before: Piece | None, offset: int) -> Piece:
     bare = text.strip(_SPACE).removeprefix(b",").strip(_SPACE)
     at = offset + len(text)
@@ -381,7 +334,7 @@ def _of_array(bare: bytes, text: bytes, noun: str, first: int, offset: int) -> E
 
 def _one_by_one(text: bytes, noun: str, first: int, offset: int) -> Elements:
     """Each element of a piece that is no JSON as a whole."""
-    state = _Depth()
+    state = Depth()
     state.depth = 1
     quotes, brackets, depths = state.marks(text)
     commas = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
