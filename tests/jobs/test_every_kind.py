@@ -136,3 +136,23 @@ def test_a_server_that_is_down_is_no_lost_job(requests_of, client, store, sandbo
         submit_job(client, store, requests_of["evaluation"])
     assert jobs(sandbox) == 0
     assert submit_job(client, store, requests_of["evaluation"]).submitted
+
+
+@every_kind
+def test_on_bad_days_a_version_has_one_job_at_most_and_in_the_end_exactly_one(
+    name, requests_of, client, store, sandbox
+):
+    """Answers are lost at random, before and after the request was carried out; whoever asked tries again and again."""
+    for seed in range(6):
+        request = replace(requests_of[name], version=f"day {seed}")
+        before = jobs(sandbox)
+        sandbox.state.faults.chance(0.35, seed=seed, kinds=[500, 502, "reset", "truncated"])
+        for attempt in range(6):
+            try:
+                submit_job(client, store, request, claimant=Claimant("me", "step"), policy=POLICY)
+            except FastLabelError:
+                assert jobs(sandbox) - before <= 1, (seed, attempt)
+        sandbox.state.faults.clear()
+        assert jobs(sandbox) - before <= 1, seed
+        result = submit_job(client, store, request, claimant=Claimant("me", "step"), policy=POLICY)
+        assert result.job_id and jobs(sandbox) - before == 1, seed
