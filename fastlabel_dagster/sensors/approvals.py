@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 
 from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.sensors.cursor import short
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
@@ -58,9 +59,9 @@ def build_approval_sensor(
     Which tasks count is said by ``status``, ``external_status`` and ``task_tags`` together; ``task_tags`` also narrows
     the tasks the share is taken of.
 
-    The first tick of a project after the sensor is switched on (or its cursor is reset) only remembers and never fires:
-    ``first_tick="from_now"`` counts from the present number and takes a share that is reached for known; with
-    ``"backfill"`` both count as new.
+    The first tick of a project after the sensor is switched on (or its cursor is reset, or other tasks count than
+    before) only remembers and never fires: ``first_tick="from_now"`` counts from the present number and takes a share
+    that is reached for known; with ``"backfill"`` both count as new.
 
     Each batch has a ``run_key`` made of the cursor's birth mark and the batch number, so a batch that is evaluated
     twice (daemon restarted before it stored the cursor) still launches one run.
@@ -169,9 +170,19 @@ class _Rule:
         parts += [f"{self.share:.0%} of the tasks {self.counted}"] if self.share is not None else []
         return " and ".join(parts)
 
+    def known(self, memory: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """``memory``, unless it is of other tasks than those that count now: then it is a first visit again."""
+        return None if memory is None or memory.get("of", self.mark) != self.mark else memory
+
+    @property
+    def mark(self) -> str:
+        """Stands for which tasks count."""
+        return short("\n".join((self.status or "", self.external_status or "", *sorted(self.task_tags))))
+
     def asks_for_all(self, memory: Mapping[str, Any] | None) -> bool:
         """Whether this look asks for the number of all tasks, or of those that count."""
-        return self.share is not None and memory is not None and memory.get("asked") == "counted"
+        known = self.known(memory)
+        return self.share is not None and known is not None and known.get("asked") == "counted"
 
     def ask(self, client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> int:
         """One count."""
@@ -183,13 +194,14 @@ class _Rule:
 
 def _digest(visit: Visit, answer: int, rule: _Rule, target: Target) -> Findings:
     slug = visit.target
-    memory: dict[str, Any] = dict(visit.memory or {"epoch": uuid.uuid4().hex[:12], "batch": 0})
+    known = rule.known(visit.memory)
+    memory: dict[str, Any] = dict(known or {"epoch": uuid.uuid4().hex[:12], "batch": 0}) | {"of": rule.mark}
     if rule.asks_for_all(visit.memory):
         memory |= {"all": int(answer), "asked": "all"}
     else:
         memory |= {"count": int(answer)} | ({"asked": "counted"} if rule.share is not None else {})
     count = int(memory["count"])
-    if visit.memory is None:
+    if known is None:
         baseline = memory["baseline"] = 0 if visit.backfill else count
         follows = f"a run follows {rule.words}"
         return Findings(memory, note=f"{slug}: watching from {baseline} {rule.counted} tasks (now {count}); {follows}.")

@@ -234,6 +234,16 @@ def test_only_tasks_of_the_wanted_state_and_tags_count(daemon, sandbox):
     assert request.tags["fastlabel/trigger"] == "2 newly externally approved, tagged night"
 
 
+def test_when_other_tasks_count_the_sensor_begins_anew(daemon, sandbox):
+    sandbox.state.approve("street-scenes", 4)
+    sandbox.state.approve("street-scenes", 20, status="completed")
+    for watch in (share(), share()):
+        daemon.tick(watch)
+    changed = sensor(every=5, status="completed")
+    assert "watching from" in daemon.tick(changed).skip_message
+    assert daemon.tick(changed).run_requests == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
