@@ -6,7 +6,7 @@ Everything else in this package uses names exported by ``import dagster``, so th
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,8 +23,10 @@ __all__ = [
     "add_run_tags",
     "component_spec",
     "function_of_step",
+    "input_pointer_tag",
     "input_version_tag",
     "materialized_in_run",
+    "provenance_tags",
 ]
 
 
@@ -71,3 +73,29 @@ def function_of_step(definition: dg.AssetsDefinition) -> Callable[..., Any]:
     """
     function: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
     return function
+
+
+def input_pointer_tag(key: dg.AssetKey) -> str:
+    """The tag with which a materialization remembers which event of its upstream asset ``key`` it was made from. Where
+    the upstream asset is partitioned, Dagster goes by this, and not by :func:`input_version_tag`."""
+    return f"dagster/input_event_pointer/{key.to_user_string()}"
+
+
+def provenance_tags(
+    instance: dg.DagsterInstance, deps: Iterable[dg.AssetKey], partition: str, run_id: str
+) -> dict[str, str]:
+    """What Dagster itself would note on a materialization of ``partition`` made from ``deps`` as they are now: a code
+    version (the run, when the asset names none), and the newest event of each dependency with its data version.
+
+    Dagster notes it on what a step yields; events that a step logs by itself would never be found stale without it.
+    """
+    tags = {"dagster/code_version": run_id}
+    for key in deps:
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+        records = instance.fetch_materializations(wanted, limit=1).records
+        records = records or instance.fetch_observations(wanted, limit=1).records
+        for record in records:
+            event = record.asset_materialization or record.asset_observation
+            tags[input_pointer_tag(key)] = str(record.storage_id)
+            tags[input_version_tag(key)] = (event.tags or {}).get("dagster/data_version", "INITIAL") if event else ""
+    return tags

@@ -6,9 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import input_version_tag
 from fastlabel_dagster.assets.enrichment import change_picture, enrichment, progress_picture
-from fastlabel_dagster.assets.observation import project_event
+from fastlabel_dagster.assets.observation import project_event, tags_of_sync
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import freshness_policy, mirror_results
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table
@@ -84,7 +83,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             asset_key=key,
             metadata=metadata,
             data_version=dg.DataVersion(report.digest),
-            tags={input_version_tag(project.key): state.version},
+            tags=tags_of_sync(context.instance, project, plan.project, state),
             check_results=list(results),
         )
 

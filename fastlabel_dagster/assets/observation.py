@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from fastlabel_dagster._compat import input_pointer_tag, input_version_tag
 from fastlabel_dagster.api.errors import FastLabelError, NotFound, Unauthorized
 from fastlabel_dagster.metadata.tables import counts_table
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, failure, resource_named
@@ -96,6 +97,17 @@ def project_event(spec: dg.AssetSpec, slug: str, state: ProjectState) -> dg.Asse
         partition=slug if isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition) else None,
         tags={"dagster/data_version": state.version},
     )
+
+
+def tags_of_sync(instance: dg.DagsterInstance, spec: dg.AssetSpec, slug: str, state: ProjectState) -> dict[str, str]:
+    """What a mirror notes of the state it was made in, after :func:`project_event` was logged, so that Dagster measures
+    it by that, and not by what was known of the project when the step began."""
+    tags = {input_version_tag(spec.key): state.version}
+    if isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition):
+        wanted = dg.AssetRecordsFilter(asset_key=spec.key, asset_partitions=[slug])
+        for record in instance.fetch_observations(wanted, limit=1).records:
+            tags[input_pointer_tag(spec.key)] = str(record.storage_id)
+    return tags
 
 
 def build_observation(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import materialized_in_run
+from fastlabel_dagster._compat import materialized_in_run, provenance_tags
 from fastlabel_dagster.api.errors import FastLabelError, Unauthorized
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.gathered import GatheredConfig, GatheringSteps, Part, folder_of, run_parts
@@ -162,28 +162,37 @@ def _several(
     for slug in slugs:
         wanted = {key for key in context.selected_asset_keys if (key, slug) not in done}
         try:
-            results = run_parts(
-                context, fastlabel, every.parts(slug), options=config.options, selected=wanted, told=True, done=()
-            )
+            parts = every.parts(slug)
+            deps = {spec.key: [dep.asset_key for dep in spec.deps] for part in parts for spec in part.specs}
+            results = run_parts(context, fastlabel, parts, options=config.options, selected=wanted, told=True, done=())
             for result in results:
-                context.log_event(materialization_of(result, slug))
+                noted = provenance_tags(context.instance, deps[result.asset_key], slug, context.run.run_id)
+                context.log_event(materialization_of(result, slug, noted))
         except (FastLabelError, dg.Failure, dg.RetryRequested, ValueError, OSError) as error:
             failed[slug] = error
             context.log.warning("%s failed: %s", slug, _said(error))
+    again = [error for error in failed.values() if isinstance(error, dg.RetryRequested)]
+    if again:  # whatever else has failed will fail again, or not; what is done stays done
+        raise dg.RetryRequested(
+            max_retries=max(error.max_retries for error in again),
+            seconds_to_wait=max(error.seconds_to_wait or 0 for error in again),
+        ) from again[0]
     if failed:
         raise _failure(failed, len(slugs))
     yield from ()
 
 
-def materialization_of(result: dg.MaterializeResult[Any], partition: str) -> dg.AssetMaterialization:
-    """``result`` as the event of one partition."""
+def materialization_of(
+    result: dg.MaterializeResult[Any], partition: str, tags: Mapping[str, str] | None = None
+) -> dg.AssetMaterialization:
+    """``result`` as the event of one partition; ``tags`` give way to its own."""
     assert result.asset_key is not None
     version = {} if result.data_version is None else {"dagster/data_version": result.data_version.value}
     return dg.AssetMaterialization(
         asset_key=result.asset_key,
         partition=partition,
         metadata=result.metadata,
-        tags={**(result.tags or {}), **version},
+        tags={**(tags or {}), **(result.tags or {}), **version},
     )
 
 
