@@ -206,7 +206,9 @@ def test_an_error_of_all_projects_is_an_error():
 
 
 def test_what_could_not_be_fetched_is_in_the_metadata():
-    odd = FastLabelWorkspace(projects=(Project(slug="a", errors={"classes": "ServerError: broken"}, left_out=("tasks",)),))
+    odd = FastLabelWorkspace(
+        projects=(Project(slug="a", errors={"classes": "ServerError: broken"}, left_out=("tasks",)),)
+    )
     (spec,) = load_fastlabel_asset_specs(odd)
     assert spec.metadata["fastlabel/error"] == "classes: ServerError: broken"
     assert spec.metadata["fastlabel/left_out"] == "tasks"
@@ -335,7 +337,9 @@ def test_a_fetched_workspace_needs_no_network(workspace, sandbox, monkeypatch):
 def test_two_workspaces_fit_into_one_location(workspace, tmp_path):
     other = FastLabelWorkspace(projects=(Project(slug="elsewhere"),))
     first = build_fastlabel_assets_definitions(workspace, store="a", exports=["coco"])
-    second = build_fastlabel_assets_definitions(other, store="b", exports=["coco"], name="second", resource_key="second")
+    second = build_fastlabel_assets_definitions(
+        other, store="b", exports=["coco"], name="second", resource_key="second"
+    )
     defs = dg.Definitions(
         assets=[*first, *second], resources={"fastlabel": FastLabelResource(), "second": FastLabelResource()}
     )
