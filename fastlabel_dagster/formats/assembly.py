@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.categories import POSE
 from fastlabel_dagster.labels.ragged import offsets_of
+from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
+from fastlabel_dagster.labels.tables import Labels
 
 #: The fields of an annotation and their Arrow types.
 ANNOTATION_TYPES: dict[str, pa.DataType] = {column.name: column.type for column in ANNOTATION}
@@ -240,6 +242,30 @@ def tasks_table(columns: Mapping[str, Sequence[Any] | pa.Array]) -> pa.Table:
         else:
             arrays.append(content if isinstance(content, pa.Array) else pa.array(content, column.type))
     return pa.table(arrays, schema=TASKS)
+
+
+def labels_of(
+    format: str,
+    tasks: Mapping[str, Sequence[Any] | pa.Array],
+    annotations: AnnotationColumns,
+    classes: Mapping[str, FoundClass],
+    told: ReadTally,
+) -> Labels:
+    """What a reader found, as labels, and how much that is.
+
+    Args:
+        format: where the labels are from.
+        tasks: their columns, without the annotations.
+        annotations: those of all tasks, by the rows of these.
+        classes: by value.
+        told: the reader's tally.
+    """
+    count = len(next(iter(tasks.values())))
+    colors = class_colors(classes.values())
+    nested = annotations.nested(count, classes, colors)
+    told.found(count, len(annotations))
+    table = classes_table(classes.values(), annotations.usage(), colors)
+    return Labels(tasks_table({**tasks, "annotations": nested}), table, origin={"format": format})
 
 
 def classes_table(

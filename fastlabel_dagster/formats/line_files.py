@@ -18,10 +18,8 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.assembly import (
     AnnotationColumns,
     FoundClass,
-    class_colors,
-    classes_table,
+    labels_of,
     stable_id,
-    tasks_table,
 )
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value, read_class_words
@@ -231,7 +229,6 @@ def read_line_files(
     if stated and unlisted:
         told.notice(f"classes that {CLASS_FILE} does not list", where=unlisted[:EXAMPLES], count=len(unlisted))
     classes = merged_by_value(words)
-    colors = class_colors(classes.values())
     sizes = [task.picture and image_size(task.picture) for task in tasks]
     unreadable = [task.name for task, size in zip(tasks, sizes, strict=True) if task.picture and not size]
     told.notice(
@@ -245,11 +242,8 @@ def read_line_files(
         "tags": [[_tag(task.part)] if task.part else [] for task in tasks],
         "url": [task.picture and task.picture.as_uri() for task in tasks],
         "attributes": [_attributes(heads.get(row, {})) for row in range(len(tasks))],
-        "annotations": annotations.nested(len(tasks), classes, colors),
     }
-    told.found(len(tasks), len(annotations))
-    table = classes_table(classes.values(), annotations.usage(), colors)
-    return Labels(tasks_table(columns), table, origin={"format": layout.format})
+    return labels_of(layout.format, columns, annotations, classes, told)
 
 
 class _LabelFile(NamedTuple):

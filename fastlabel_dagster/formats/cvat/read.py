@@ -15,10 +15,8 @@ from fastlabel_dagster.formats.assembly import (
     ANNOTATION_TYPES,
     AnnotationColumns,
     FoundClass,
-    class_colors,
-    classes_table,
+    labels_of,
     stable_id,
-    tasks_table,
 )
 from fastlabel_dagster.formats.cvat.labels import FoundLabel, LabelAttribute, read_labels, with_attributes
 from fastlabel_dagster.formats.cvat.shapes import Shape, ShapeError, read_shape
@@ -122,15 +120,9 @@ class _Reader:
         self._flush()
         self._name_apart()
         classes = {name: label.found for name, label in self._labels.items()}
-        colors = class_colors(classes.values())
-        nested = self._annotations.nested(len(self._tasks["task_id"]), classes, colors)
-        self._told.found(len(self._tasks["task_id"]), len(self._annotations))
-        table = classes_table(classes.values(), self._annotations.usage(), colors)
-        return Labels(
-            tasks_table({**self._tasks, "annotations": nested}),
-            with_attributes(table, self._labels),
-            origin={"format": "cvat"},
-        )
+        labels = labels_of("cvat", self._tasks, self._annotations, classes, self._told)
+        labels.classes = with_attributes(labels.classes, self._labels)
+        return labels
 
     def _image(self, element: Element) -> None:
         listed = element.get("name", "").replace("\\", "/")

@@ -17,10 +17,8 @@ import orjson
 from fastlabel_dagster.formats.assembly import (
     AnnotationColumns,
     FoundClass,
-    class_colors,
-    classes_table,
+    labels_of,
     stable_id,
-    tasks_table,
 )
 from fastlabel_dagster.formats.categories import POSE
 from fastlabel_dagster.formats.class_list import listed_classes
@@ -128,19 +126,11 @@ class _Reader:
                 damage = damage or error
                 self._told.drop("a file cannot be read", FILE, where=f"{file}: {error.problem}")
             self._told.advance()
-        tasks = len(self._tasks["task_id"])
-        if damage is not None and not tasks:
+        if damage is not None and not self._tasks["task_id"]:
             raise damage
         self._notice_unlabeled()
         self._plain.hand_over()
-        colors = class_colors(self._classes.values())
-        nested = self._annotations.nested(tasks, self._classes, colors)
-        self._told.found(tasks, len(self._annotations))
-        return Labels(
-            tasks_table({**self._tasks, "annotations": nested}),
-            classes_table(self._classes.values(), self._annotations.usage(), colors),
-            origin={"format": "labelme"},
-        )
+        return labels_of("labelme", self._tasks, self._annotations, self._classes, self._told)
 
     def _notice_unlabeled(self) -> None:
         if self._whole:

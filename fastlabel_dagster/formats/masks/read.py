@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 from fastlabel_dagster.formats.assembly import (
     AnnotationColumns,
     FoundClass,
-    class_colors,
-    classes_table,
+    labels_of,
     stable_id,
-    tasks_table,
 )
 from fastlabel_dagster.formats.masks.files import (
     INSTANCE_FOLDERS,
@@ -175,15 +173,7 @@ class _Reader:
 
     def labels(self) -> Labels:
         """Everything that was read."""
-        colors = class_colors(self._classes.values())
-        tasks = len(self._tasks["task_id"])
-        nested = self._annotations.nested(tasks, self._classes, colors)
-        self._told.found(tasks, len(self._annotations))
-        return Labels(
-            tasks_table({**self._tasks, "annotations": nested}),
-            classes_table(self._classes.values(), self._annotations.usage(), colors),
-            origin={"format": self._format},
-        )
+        return labels_of(self._format, self._tasks, self._annotations, self._classes, self._told)
 
     def _add_task(self, mask: MaskFile, image: IndexImage) -> None:
         about, pictures = mask.about, self._dataset.pictures

@@ -17,10 +17,8 @@ import numpy as np
 from fastlabel_dagster.formats.assembly import (
     AnnotationColumns,
     FoundClass,
-    class_colors,
-    classes_table,
+    labels_of,
     stable_id,
-    tasks_table,
 )
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
@@ -114,20 +112,12 @@ class _Reader:
         for start in range(0, len(files), _AT_ONCE):
             with without_collecting():  # elements know their children, not their parents
                 self._read_files(files[start : start + _AT_ONCE], several)
-        tasks = len(self._tasks)
-        if self._damage is not None and not tasks:
+        if self._damage is not None and not self._tasks:
             raise self._damage
         self._notice_unlabeled()
         self._plain.hand_over()
-        colors = class_colors(self._classes.values())
-        nested = self._annotations.nested(tasks, self._classes, colors)
-        self._told.found(tasks, len(self._annotations))
         columns = {name: [row[place] for row in self._tasks] for place, name in enumerate(_TASK)}
-        return Labels(
-            tasks_table({**columns, "annotations": nested}),
-            classes_table(self._classes.values(), self._annotations.usage(), colors),
-            origin={"format": "pascal_voc"},
-        )
+        return labels_of("pascal_voc", columns, self._annotations, self._classes, self._told)
 
     def _read_files(self, files: list[VocFile], several: bool) -> None:
         """Read some files: the objects of all of them at once where nothing is special about any, else one by one."""
