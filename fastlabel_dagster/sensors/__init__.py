@@ -4,7 +4,7 @@ from fastlabel_dagster.sensors.approvals import build_approval_sensor
 from fastlabel_dagster.sensors.imports import build_import_sensor
 from fastlabel_dagster.sensors.jobs import build_jobs_sensor
 from fastlabel_dagster.sensors.quality import build_quality_sensor
-from fastlabel_dagster.sensors.reported_checks import build_quality_checks
+from fastlabel_dagster.sensors.quality_checks import build_quality_checks
 from fastlabel_dagster.sensors.workspace import build_workspace_sensor
 
 __all__ = [

@@ -19,7 +19,7 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def load_cursor(
-    text: str | None, kind: str, log: logging.Logger, *, version: int = 1, migrations: Mapping[int, Migration] = {}
+    text: str | None, kind: str, log: logging.Logger, migrations: Mapping[int, Migration] = {}
 ) -> dict[str, Any] | None:
     """The state stored by :func:`dump_cursor`, or None: no cursor yet, or one this sensor cannot read.
 
@@ -34,7 +34,7 @@ def load_cursor(
         if state["kind"] != kind:
             raise ValueError("it is of another sensor")
         found: int = state["v"]
-        while found != version:
+        while found != VERSION:
             state = migrations[found](state)  # KeyError: of a version nobody knows
             found += 1
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -43,9 +43,9 @@ def load_cursor(
     return state
 
 
-def dump_cursor(kind: str, state: dict[str, Any], *, version: int = 1) -> str:
+def dump_cursor(kind: str, state: dict[str, Any]) -> str:
     """``state`` as compact JSON with its kind and format version."""
-    return json.dumps({**state, "v": version, "kind": kind}, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    return json.dumps({**state, "v": VERSION, "kind": kind}, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def short(name: str) -> str:

@@ -12,7 +12,7 @@ import dagster as dg
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
 from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata
-from fastlabel_dagster.sensors.cursor import MAX_CURSOR_CHARACTERS, VERSION, dump_cursor, load_cursor
+from fastlabel_dagster.sensors.cursor import MAX_CURSOR_CHARACTERS, dump_cursor, load_cursor
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ class Tick:
         self.context, self.fastlabel, self.polling = context, fastlabel, polling
         self.targets = list(dict.fromkeys(targets))
         self.ask, self.digest, self.health_key = ask, digest, health_key
-        state = (
-            load_cursor(context.cursor, polling.kind, context.log, version=VERSION, migrations=polling.migrations) or {}
-        )
+        state = load_cursor(context.cursor, polling.kind, context.log, polling.migrations) or {}
         known = set(self.targets)
         self.number = int(state.get("tick", 0)) + 1
         self.following: str = state.get("next", "")
@@ -325,7 +323,7 @@ class Tick:
             state["failing"] = failing
         if self.wait_until:
             state["wait"] = int(self.wait_until)
-        cursor = dump_cursor(self.polling.kind, state, version=VERSION)
+        cursor = dump_cursor(self.polling.kind, state)
         if len(cursor) > MAX_CURSOR_CHARACTERS:
             self.context.log.warning(
                 "The cursor has %d characters; some databases keep no more than 65,535. "
