@@ -105,7 +105,7 @@ def test_a_single_run_tried_again_goes_on_with_what_is_missing(world, instance, 
     sandbox.fail("GET tasks/count", times=1, status=500)  # the first project's first look
     result = world.run(defs=defs, tags={FROM: "alpha", TO: "gamma"})
     assert world.materialized() == set(SLUGS)
-    counts = {slug: 0 for slug in SLUGS}
+    counts = dict.fromkeys(SLUGS, 0)
     for record in instance.fetch_materializations(KEYS["labels"], limit=20).records:
         counts[record.partition_key] += 1
     assert counts == dict.fromkeys(SLUGS, 1), "nobody is synced twice"
