@@ -1,4 +1,4 @@
-"""Tasks by the day of their approval and objects of datasets by split: the tables, single runs, backfills in one run."""
+"""Tasks by the day of their approval, objects of datasets by split: the tables, single runs, backfills in one run."""
 
 from __future__ import annotations
 
