@@ -341,3 +341,20 @@ def test_memory_is_bounded(tmp_path: Path, bench: Any) -> None:
     assert size >= 75
     assert written == 400_000
     assert grown < 450, "MiB"
+
+
+def test_a_long_file_whose_tasks_change_their_looks(tmp_path: Path, bench: Any) -> None:
+    """Most of it is read by columns, some of it object by object: nobody can tell which."""
+    regions = [[[1, 1, 9, 1, 9, 9, 1, 1], [2, 2, 3, 2, 3, 3, 2, 2]]]
+    looks = [
+        lambda number: bench.task(f"{number}.jpg", bench.shape("bbox", [1, 2, 3.5, number]), **COMMON),
+        lambda number: bench.task(f"{number}.jpg", bench.shape("segmentation", regions), memo=f"{number}"),
+        lambda number: bench.task(f"{number}.jpg", bench.shape("polygon", [1, 2, 3, 4, 5, number]), reviewer=None),
+        lambda number: bench.task(f"{number}.jpg", *([None] if number % 1500 == 0 else []), extra={"a": [number]}),
+    ]
+    answer = [looks[number // 3000 % 4](number) for number in range(15_000)]
+    (tmp_path / "tasks.json").write_text(json.dumps(answer))
+    assert tasks_of(read(tmp_path)) == answer
+    (tmp_path / "tasks.json").unlink()
+    (tmp_path / "tasks.jsonl").write_text("".join(json.dumps(task) + "\n" for task in answer))
+    assert tasks_of(read(tmp_path)) == answer

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -93,8 +93,8 @@ class _Reader:
             self._derived = DerivedClasses()
         for path in files:
             file = path.relative_to(self._root).as_posix()
-            for piece, columns in self._ahead(read_pieces(path)):
-                table = self._regular(piece, columns)
+            for attempt in self._ahead(read_pieces(path)):
+                piece, table = attempt.piece, self._regular(attempt)
                 if table is not None:
                     self._add(file, table, _Numbered(piece.noun, piece.first))
                     continue
@@ -108,35 +108,37 @@ class _Reader:
         self._told.found(self._tasks, self._annotations)
         return Labels(self._spool, self._derived.table() if self._derived else classes, origin={"format": "fastlabel"})
 
-    def _ahead(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, list[pa.Array] | None]]:
+    def _ahead(self, pieces: Iterator[Piece]) -> Iterator[_Attempt]:
         """The pieces in their order, with the columns of those that look like the ones before them.
 
         Arrow reads some pieces ahead in other threads, for it does not hold up Python meanwhile."""
-        waiting: deque[tuple[Piece, Future[list[pa.Array] | None] | None]] = deque()
+        waiting: deque[_Attempt] = deque()
         with ThreadPoolExecutor(_READERS) as readers:
             for piece in pieces:
                 form = self._form if piece else None
-                waiting.append((piece, None if form is None else readers.submit(_columns, piece, form)))
+                columns = None if form is None else readers.submit(_columns, piece, form)
+                waiting.append(_Attempt(piece, form, columns))
                 while waiting and (len(waiting) > _READERS or self._form is None):
-                    yield _arrived(waiting.popleft())
-            while waiting:
-                yield _arrived(waiting.popleft())
+                    yield waiting.popleft()
+            yield from waiting
 
-    def _regular(self, piece: Piece, columns: list[pa.Array] | None) -> pa.Table | None:
+    def _regular(self, attempt: _Attempt) -> pa.Table | None:
         """The tasks of a piece, if they look like those before them."""
+        columns = None if attempt.columns is None else attempt.columns.result()
         if columns is None:
-            self._refused += bool(piece) and self._form is not None
-            self._form = None
+            if attempt.form is self._form is not None:  # those read ahead in a form given up meanwhile say nothing
+                self._refused += 1
+                self._form = None
             return None
         table = pa.Table.from_arrays(columns, schema=TASKS)
-        if piece.lines not in (0, table.num_rows) or _nameless(table):
+        if attempt.piece.lines not in (0, table.num_rows) or _nameless(table):
             return None
-        piece.took(table.num_rows)
+        attempt.piece.took(table.num_rows)
         return table
 
     def _learn(self, found: Elements) -> None:
         """What tasks look like. Where it changes again and again it is no use to look for it."""
-        if found.values and not found.damaged and self._refused < _MOST_REFUSED:
+        if self._form is None and found.values and not found.damaged and self._refused < _MOST_REFUSED:
             few = found.values[:_FEW] if not self._refused else found.values
             self._form = regular.form_of(few, levels.TASK)
 
@@ -262,15 +264,16 @@ def _no_task(value: Any) -> str:
     return "" if "id" in value or "name" in value else "it has neither id nor name, so it is no task"
 
 
+class _Attempt(NamedTuple):
+    """A piece, and what Arrow makes of it when it has this form."""
+
+    piece: Piece
+    form: regular.Form | None
+    columns: Future[list[pa.Array] | None] | None
+
+
 def _columns(piece: Piece, form: regular.Form) -> list[pa.Array] | None:
     return regular.columns(piece.text(regular.BEFORE, regular.BEHIND), form)
-
-
-def _arrived(
-    waiting: tuple[Piece, Future[list[pa.Array] | None] | None],
-) -> tuple[Piece, list[pa.Array] | None]:
-    piece, columns = waiting
-    return piece, None if columns is None else columns.result()
 
 
 def _nameless(table: pa.Table) -> bool:
