@@ -131,3 +131,28 @@ def test_a_real_token_goes_to_the_real_service_by_name_only():
         timeout=120,
     )
     assert result.stdout.strip() == "name only ''"
+
+
+def dg_command(*words: str, **more: str) -> str:
+    """What ``dg`` says in this repository, which is a ``dg`` project."""
+    environment = {**os.environ, "COLUMNS": "200", "DAGSTER_DISABLE_TELEMETRY": "true", **more}
+    command = [str(Path(sys.executable).parent / "dg"), *words]
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def test_dg_checks_lists_and_launches(location, tmp_path):
+    _, instance = location
+    home = {"DAGSTER_HOME": instance.root_directory}
+    said = dg_command("check", "defs", **home)
+    assert "All component YAML validated successfully" in said
+    assert "All definitions loaded successfully" in said
+    listed = dg_command("list", "defs", "--json", **home)
+    for name in ("street-scenes/labels", "street-scenes/evaluation", "street_scenes_imports", "street_scenes_nightly"):
+        assert f'"{name}"' in listed
+    assert "dagster_project/defs/project/defs.yaml" in listed, "where a definition stands is told"
+    assert "RUN_SUCCESS" in dg_command("launch", "--assets", "street-scenes/labels", **home)
+    assert (tmp_path / "store" / "labels").is_dir()
