@@ -5,6 +5,7 @@ Everything else in this package uses names exported by ``import dagster``, so th
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -97,5 +98,7 @@ def provenance_tags(
         for record in records:
             event = record.asset_materialization or record.asset_observation
             tags[input_pointer_tag(key)] = str(record.storage_id)
-            tags[input_version_tag(key)] = (event.tags or {}).get("dagster/data_version", "INITIAL") if event else ""
+            version = (event.tags or {}).get("dagster/data_version") if event is not None else None
+            # of a partitioned upstream asset Dagster notes one hash over the versions of all partitions used: here one
+            tags[input_version_tag(key)] = hashlib.sha256((version or "INITIAL").encode()).hexdigest()
     return tags

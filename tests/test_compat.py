@@ -1,0 +1,59 @@
+"""What is used of Dagster beside its public face does what the package takes it to do."""
+
+import dagster as dg
+
+from fastlabel_dagster._compat import function_of_step, input_pointer_tag, materialized_in_run, provenance_tags
+
+PARTS = dg.StaticPartitionsDefinition(["a", "b"])
+
+
+def test_the_function_of_a_step_can_be_called_from_another():
+    @dg.asset_check(asset="thing")
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True, metadata={"run": context.run.run_id})
+
+    @dg.op
+    def other(context: dg.OpExecutionContext):
+        answer = function_of_step(check)(context)
+        assert answer.metadata["run"].value == context.run.run_id
+
+    @dg.job
+    def job():
+        other()
+
+    assert job.execute_in_process().success
+
+
+def test_what_a_run_has_materialized_is_known_while_it_goes_on():
+    seen = {}
+
+    @dg.multi_asset(specs=[dg.AssetSpec("one"), dg.AssetSpec("two", partitions_def=PARTS)], can_subset=True)
+    def both(context: dg.AssetExecutionContext):
+        yield dg.MaterializeResult(asset_key="one")
+        context.log_event(dg.AssetMaterialization("two", partition="b"))
+        seen.update(dict.fromkeys(materialized_in_run(context.instance, context.run.run_id)))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([both], instance=instance, partition_key="a").success
+        assert set(seen) == {(dg.AssetKey("one"), None), (dg.AssetKey("two"), "b")}
+        assert not materialized_in_run(instance, "another run")
+
+
+def test_noted_provenance_is_what_dagster_notes_itself():
+    @dg.asset(partitions_def=PARTS)
+    def above() -> dg.MaterializeResult:
+        return dg.MaterializeResult(data_version=dg.DataVersion("7"))
+
+    @dg.asset(partitions_def=PARTS, deps=[above])
+    def below() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        for part in ("a", "b"):
+            assert dg.materialize([above, below], instance=instance, partition_key=part).success
+        wanted = dg.AssetRecordsFilter(asset_key=below.key, asset_partitions=["a"])
+        (record,) = instance.fetch_materializations(wanted, limit=1).records
+        noted = provenance_tags(instance, [above.key], "a", record.run_id)
+        theirs = record.asset_materialization.tags
+        assert noted == {name: theirs[name] for name in noted}
+        assert input_pointer_tag(above.key) in noted
+        assert provenance_tags(instance, [dg.AssetKey("unknown")], "a", "run") == {"dagster/code_version": "run"}
