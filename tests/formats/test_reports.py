@@ -178,7 +178,7 @@ def test_unknown_formats_and_options_are_named(bench):
         bench.write(bench.task(), format="coco", task="detect")
     with pytest.raises(ValueError, match="no option 'task'; it has none"):
         bench.write(bench.task(), format="parquet", task="detect")
-    with pytest.raises(ValueError, match='bbox_segmentation is "none" or "rectangle"'):
+    with pytest.raises(ValueError, match="'bbox_segmentation' of the format 'coco' is one of none, rectangle"):
         bench.write(bench.task(), format="coco", bbox_segmentation="box")
 
 
