@@ -73,6 +73,9 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             }
         ],
     )
+    imports: Mapping[str, Any] | None = Field(
+        default=None, description="Imports from S3 or of DICOM files as assets; see build_fastlabel_project_assets."
+    )
     sensors: SensorAttributes = Field(default_factory=SensorAttributes, description="Which sensors there are.")
     schedule: ScheduleAttributes | None = Field(default=None, description="When to sync; without it, no schedule.")
     running: bool = Field(
@@ -154,6 +157,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             pool=op.pool or "fastlabel",
             steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
             checks=self.checks,
+            imports=self.imports,
             quality=self.sensors.quality,
             sensor_interval_seconds=self.sensors.interval_seconds,
             default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,

@@ -73,6 +73,7 @@ def test_sensors_can_be_left_out_one_by_one(tmp_path):
     assert names(imports=False) == everything - {"imports"}
     assert names(approvals=False) == everything - {"approvals"}
     assert names(jobs=False) == {"imports", "approvals"}
+    assert names(quality=True) == everything | {"quality"}
     defs = dg.build_defs_for_component(component(tmp_path, sensors={"interval_seconds": 7}))
     assert [sensor.minimum_interval_seconds for sensor in defs.sensors or ()] == [7]
 
