@@ -39,7 +39,7 @@ STILL_READ = {"coco": 0.3, "coco_panoptic": 0.4, "cvat": 0.3, "coco_parquet": 0.
 READ = [name for name in registry.names() if registry.find(name).read]
 COUNT = int(os.environ.get("FASTLABEL_MUTATIONS", "60"))
 SECRET = b"the secret of somebody else"
-SECONDS = 10
+SECONDS = 10  # of this process: a busy machine is no hang
 WORDS = [
     b"NaN", b"-Infinity", b"1e400", b"-1", b"0", b"99999999999999999999999999", b"9" * 5000, b"null", b"true", b"[]",
     b"{}", b'""', b'"\\ud800"', b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"../../../etc/passwd", b"file:///etc/passwd",
@@ -232,7 +232,7 @@ def outside(tmp_path):
 
 def check(source: Path, format: str, outside: Path, root: Path) -> str:
     """Read it; what came out: labels, or the kind of error. Anything else is an error of this test."""
-    began = time.monotonic()
+    began = time.process_time()
     try:
         read = formats.read(source, format=format)
     except (FileNotFoundError, ValueError) as error:
@@ -242,7 +242,7 @@ def check(source: Path, format: str, outside: Path, root: Path) -> str:
         assert SECRET.decode() not in str(error)
         return type(error).__name__
     finally:
-        assert time.monotonic() - began < SECONDS
+        assert time.process_time() - began < SECONDS
     tasks = read.tasks
     tasks.validate(full=True)
     read.classes.validate(full=True)
@@ -327,7 +327,7 @@ def test_archives_that_are_bombs_or_lead_outside(tmp_path, format):
 
 
 def read_archive(path: Path, format: str, **settings: object) -> str:
-    began = time.monotonic()
+    began = time.process_time()
     try:
         read = formats.read(path, format=format, **settings)
         read.tasks.validate(full=True)
@@ -335,7 +335,7 @@ def read_archive(path: Path, format: str, **settings: object) -> str:
         assert not isinstance(error, UnicodeError), repr(error)
         return type(error).__name__
     finally:
-        assert time.monotonic() - began < SECONDS
+        assert time.process_time() - began < SECONDS
     return "Labels"
 
 

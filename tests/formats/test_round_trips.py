@@ -200,7 +200,8 @@ def project(shapes: list[tuple[str, dict[str, Any]]], place: Path) -> labels.Lab
     classes = {"last": {"id": "z", "type": "bbox", "value": "last", "title": "Last", "color": "#00ffee", "order": 40}}
     tasks = []
     for n, (kind, fields) in enumerate(shapes):
-        (place / f"{n}.png").write_bytes(picture)
+        file = f"{n}.wav" if kind == "sound" else f"{n}.png"
+        (place / file).write_bytes(picture)
         type_ = {"turned": "bbox", "holes": "segmentation", "sound": "segmentation"}.get(kind, kind)
         about = {"title": f"{kind} あ", "color": f"#12345{KINDS.index(kind) % 10}"}
         points = [{"id": k, "key": k, "name": k, "color": "#000000", "edges": []} for k in ("nose", "eye")]
@@ -209,8 +210,8 @@ def project(shapes: list[tuple[str, dict[str, Any]]], place: Path) -> labels.Lab
             classes[kind]["keypoints"] = points
         annotation = {"id": f"id {n}", "type": type_, "value": kind, **about, "attributes": ATTRIBUTES, **fields}
         tasks.append(
-            {"id": f"task {n}", "name": f"{n}.png", "width": WIDTH, "height": HEIGHT, "status": "approved",
-             "tags": ["val", "night"], "url": (place / f"{n}.png").as_uri(), "text": "hello world",
+            {"id": f"task {n}", "name": file, "width": WIDTH, "height": HEIGHT, "status": "approved",
+             "tags": ["val", "night"], "url": (place / file).as_uri(), "text": "hello world",
              "annotations": [annotation]}
         )  # fmt: skip
     made = labels.from_fastlabel(tasks, list(classes.values()))
