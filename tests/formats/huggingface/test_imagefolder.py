@@ -204,7 +204,7 @@ def test_which_attribute_is_the_label(bench, imagefolder) -> None:
 
 def test_options_are_checked(bench, imagefolder) -> None:
     for wrong in ({"task": "segment"}, {"category": "number"}, {"split": {"a-b": 1}}):
-        with pytest.raises(ValueError, match=r"is one of detect, classify|is one of index, name|datasets does not take"):
+        with pytest.raises(ValueError, match=r"one of detect, classify|one of index, name|datasets does not take"):
             imagefolder(bench.task(), **wrong)
 
 
