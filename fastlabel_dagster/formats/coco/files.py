@@ -25,6 +25,11 @@ _KINDS = ("instances_", "person_keypoints_", "panoptic_", "")
 RECTANGLES = "bbox_segmentation"
 
 
+#: Files of this size and more are tried as columns, for their objects would need gigabytes. Those of others take less
+#: time as objects, on a machine whose cores are busy.
+COLUMNS_FROM_BYTES = 64 * 2**20
+
+
 class CocoFile(NamedTuple):
     """One annotation file."""
 
@@ -106,9 +111,10 @@ def load_json(path: Path) -> Any:
     that are all alike are :class:`~fastlabel_dagster.formats.coco.regular.RegularRows`. Raises FormatError for anything
     else that is not JSON."""
     data = path.read_bytes()
-    content = regular_document(data)
-    if content is not None:
-        return content
+    if len(data) >= COLUMNS_FROM_BYTES:
+        content = regular_document(data)
+        if content is not None:
+            return content
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

@@ -17,6 +17,12 @@ from fastlabel_dagster.formats.coco.regular import RegularRows, regular_document
 Json = dict[str, Any]
 
 
+@pytest.fixture(autouse=True)
+def small_files_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only large files are read by columns; here all of them are."""
+    monkeypatch.setattr("fastlabel_dagster.formats.coco.files.COLUMNS_FROM_BYTES", 0)
+
+
 def annotation(number: int, image: int = 1, **more: Any) -> Json:
     row = {"id": number, "image_id": image, "category_id": 1 + number % 2, "bbox": [number, 2.5, 10, 20]}
     return {**row, "area": 200.0, "iscrowd": 0, "segmentation": [], **more}
