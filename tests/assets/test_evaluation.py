@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -10,8 +11,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.job_reports.evaluations import newest_verdict
+from fastlabel_dagster.job_reports.submissions import LOOK_BACK
+from fastlabel_dagster.jobs.gate import Gate
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sandbox import Sandbox
 
@@ -140,11 +145,31 @@ def test_a_model_that_misses_the_gate_annotates_nothing(make, sandbox):
     assert "has not passed the gate" in seen.asset_observation.metadata["reason"].value
     config = {"ops": {"street_scenes_auto_annotation": {"config": {"despite_gate": True}}}}
     assert loop.run("auto_annotation", run_config=config).success and loop.jobs("auto_annotation") == 1
-    # the next model is compared with the one before it
+    # the bad model is no yardstick: the next one is compared with the last that has passed
     loop.approve(1)
     sandbox.state.next_metrics(mAP=0.6)
     third = loop.run()
-    assert checks(third)["gate"] is True and "auto_annotation" in made(third)
+    assert checks(third)["gate"] is False and "auto_annotation" not in made(third)
+    assert "below the last good model's 0.7" in loop.metadata("evaluation")["gate_verdict"]
+    sandbox.state.add_tasks(SLUG, [{"name": "newer.jpg"}])
+    loop.approve(1)
+    sandbox.state.next_metrics(mAP=0.69)
+    fourth = loop.run()
+    assert checks(fourth)["gate"] is True and "auto_annotation" in made(fourth)
+
+
+def test_a_good_model_is_remembered_however_many_bad_ones_come_after_it(instance):
+    key = dg.AssetKey([SLUG, "evaluation"])
+
+    def report(name, passed):
+        metadata = {"model_name": name, "mAP": 0.7 if passed else 0.5, "gate_passed": passed}
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
+
+    report("good", True)
+    for number in range(LOOK_BACK + 1):
+        report(f"bad-{number % 3}", False)
+    _, verdict = newest_verdict(instance, key, Gate.of(GATE))
+    assert not verdict.passed and "the last good model's 0.7" in verdict.text
 
 
 def test_a_run_of_the_training_alone_reports_the_model_too(make):
@@ -237,8 +262,10 @@ def test_a_cancelled_run_stops_and_the_next_one_attaches(make, sandbox, capfd, w
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
-    with pytest.raises((dg.DagsterExecutionInterruptedError, KeyboardInterrupt)):
+    # a signal within a write leaves Dagster's storage in memory locked until the broken-off statement is let go
+    with pytest.raises((dg.DagsterExecutionInterruptedError, KeyboardInterrupt, OperationalError)):
         loop.run("evaluation", raise_on_error=True)
+    gc.collect()
     canceller.join()
     said = "goes on in FastLabel, whose API cannot cancel it" in capfd.readouterr().err
     assert said or when == "while it submits"
