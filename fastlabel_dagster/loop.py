@@ -14,7 +14,7 @@ from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPla
 
 _KEYS = ("retrain_after", "dataset", "base_model", "epoch", "training", "gate", "evaluation", "auto_annotate")
 _NEEDED = ("retrain_after", "dataset", "base_model", "epoch")
-#: The gate of a loop that names none: a model may be a little worse than the one before it, as evaluations vary.
+#: The gate of a loop that names none: a model may be a little worse than the last good one, as evaluations vary.
 DEFAULT_GATE = {"mAP": {"no_worse_than": 0.01}}
 
 

@@ -97,7 +97,8 @@ def build_fastlabel_project_assets(
         evaluation: ``{"iou_threshold": 0.5, "confidence_threshold": 0.4, "use_dataset_test": False, "gate": …}``, or
             ``{}``: measures the newest model on the published dataset. ``gate`` is as in
             ``{"mAP": {"no_worse_than": 0.01, "at_least": 0.2}}``, with ``recall``, ``precision`` and ``f1`` likewise;
-            ``"compare_with": "best"`` compares with the best model instead of the previous one.
+            the newest model that has passed is what a new one is compared with, and with ``"compare_with": "best"`` the
+            best one that has.
         auto_annotation: ``{"status": "registered", "confidence": 0.4, …}``, or ``{}``: the evaluated model annotates
             tasks without annotations once it has passed the gate. Needs ``evaluation``.
         imports: ``{"s3": {"bucket": …, "region": …, "prefix": …}}`` (or ``{"s3": True}`` for the storage the project

@@ -12,6 +12,8 @@ from fastlabel_dagster.jobs.gate import METRICS, Gate, Verdict
 
 #: How many models the history shows.
 MOST_MODELS = 30
+#: How often further back is looked for a model that has passed its gate, where the newest events show none.
+_PAGES = 20
 
 
 def evaluated_models(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[dict[str, Any]]:
@@ -21,13 +23,20 @@ def evaluated_models(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[dic
         key: the evaluation asset.
     """
     models: dict[str, dict[str, Any]] = {}
-    for record in instance.fetch_materializations(key, limit=LOOK_BACK).records:
-        if record.asset_materialization is None:
-            continue
-        metadata = plain(record.asset_materialization.metadata)
-        name = str(metadata.get("model_id") or metadata.get("model_name") or "")
-        if name and any(metadata.get(metric) is not None for metric in METRICS):
-            models.setdefault(name, metadata)
+    cursor: str | None = None
+    for _ in range(_PAGES):
+        page = instance.fetch_materializations(key, limit=LOOK_BACK, cursor=cursor)
+        for record in page.records:
+            if record.asset_materialization is None:
+                continue
+            metadata = plain(record.asset_materialization.metadata)
+            name = str(metadata.get("model_id") or metadata.get("model_name") or "")
+            if name and any(metadata.get(metric) is not None for metric in METRICS):
+                models.setdefault(name, metadata)
+        passed = [one for one in models.values() if one.get("gate_passed") is not False]
+        if not page.has_more or len(passed) > 1:
+            break
+        cursor = page.cursor  # a good model must not be forgotten because many bad ones came after it
     return list(models.values())
 
 

@@ -32,7 +32,8 @@ class Verdict:
     """What the gate says of a model.
 
     Attributes:
-        rows: for each limit ``metric``, ``value``, ``needed``, ``because``, ``passed``.
+        rows: for each limit ``metric``, ``value``, ``needed``, ``because``, ``passed``; numbers to four places, as they
+            are shown.
         text: the same as a sentence.
     """
 
@@ -45,9 +46,14 @@ class Verdict:
 class Gate:
     """Limits a model has to keep.
 
+    A model is compared with models that have passed their own gate, or were evaluated without one. One that failed is
+    not in use, so it is no yardstick either: after a bad model the next one still has to come up to the last good one.
+    Where the data itself has become harder, no model may reach that any more: loosen ``no_worse_than`` until one has
+    passed, and later models are compared with that one.
+
     Attributes:
-        compare_with: ``previous``: the model evaluated before this one; ``best``: the best of all earlier ones, measure
-            by measure, so that models cannot get worse little by little.
+        compare_with: ``previous``: the newest earlier model that has passed; ``best``: the best of all that have,
+            measure by measure, so that models cannot get worse little by little.
     """
 
     limits: tuple[Limit, ...]
@@ -86,15 +92,12 @@ class Gate:
 
         Args:
             measured: its measures by name; one that is missing or no number does not pass.
-            earlier: the measures of the models before it, newest first. The first model passes ``no_worse_than``.
+            earlier: the measures of the models before it, newest first, with ``gate_passed`` where it was judged. With
+                none that passed there is nothing to be worse than, and ``no_worse_than`` is kept.
         """
         rows = [row for limit in self.limits for row in self._judge(limit, measured, earlier)]
         passed = all(row["passed"] for row in rows)
-        text = "; ".join(
-            f"{row['metric']} {_text(row['value'])} {'keeps' if row['passed'] else 'MISSES'} {row['because']}"
-            for row in rows
-        )
-        return Verdict(passed, tuple(rows), text)
+        return Verdict(passed, tuple(rows), "; ".join(map(_sentence, rows)))
 
     def _judge(
         self, limit: Limit, measured: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]
@@ -103,21 +106,24 @@ class Gate:
         rows: list[dict[str, Any]] = []
 
         def add(needed: float | None, because: str) -> None:
-            passed = needed is None or (value is not None and value >= needed - _ROUNDING)
-            rows.append(
-                {"metric": limit.metric, "value": value, "needed": needed, "because": because, "passed": passed}
-            )
+            passed = value is not None and (needed is None or value >= needed - _ROUNDING)
+            shown = {"value": _shown(value), "needed": _shown(needed)}
+            rows.append({"metric": limit.metric, **shown, "because": because, "passed": passed})
 
         if limit.at_least is not None:
             add(limit.at_least, f"at least {limit.at_least:g}")
         if limit.no_worse_than is not None:
-            found = [one for one in (measure(other, limit.metric) for other in earlier) if one is not None]
-            if not found:
-                add(None, f"no worse than {limit.no_worse_than:g} below an earlier model: there is none")
+            known = [one for one in earlier if measure(one, limit.metric) is not None]
+            good = [one for one in known if one.get("gate_passed") is not False]
+            if not good:
+                model = "no earlier model has passed" if known else "the first model"
+                add(None, f"{model}, nothing to compare with")
             else:
-                other = found[0] if self.compare_with == "previous" else max(found)
-                which = "the previous model's" if self.compare_with == "previous" else "the best model's"
-                add(other - limit.no_worse_than, f"no more than {limit.no_worse_than:g} below {which} {_text(other)}")
+                measures = [measure(one, limit.metric) or 0.0 for one in good]
+                other = measures[0] if self.compare_with == "previous" else max(measures)
+                which = "best" if self.compare_with == "best" else "previous" if good[0] is known[0] else "last good"
+                below = f"no more than {limit.no_worse_than:g} below the {which} model's {_text(other)}"
+                add(other - limit.no_worse_than, below)
         return rows
 
 
@@ -141,5 +147,18 @@ def _limit(metric: str, wanted: object) -> Limit:
     return Limit(known[metric.casefold()], wanted.get("no_worse_than"), wanted.get("at_least"))
 
 
-def _text(value: float | None) -> str:
-    return "(none)" if value is None else f"{value:.4g}"
+def _sentence(row: Mapping[str, Any]) -> str:
+    if row["value"] is None:
+        return f"{row['metric']} was not measured, which MISSES the limit"
+    measured = f"{row['metric']} {_text(row['value'])}"
+    if row["needed"] is None:
+        return f"{measured}: {row['because']}"
+    return f"{measured} {'keeps' if row['passed'] else 'MISSES'} {row['because']}"
+
+
+def _shown(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _text(value: float) -> str:
+    return f"{round(value, 4):g}"

@@ -49,10 +49,17 @@ def models_table(newest: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]
     columns = [("model", "string"), *((name, "float") for name in ("mAP", "recall", "precision", "f1"))]
     columns += [("dataset_version", "string"), ("labels_version", "int")]
     rows = [
-        {**{name: one.get(name) for name, _ in columns}, "model": one.get("model_name") or one.get("model_id")}
+        {
+            **{name: _rounded(one.get(name)) for name, _ in columns},
+            "model": one.get("model_name") or one.get("model_id"),
+        }
         for one in [newest, *earlier][:_MOST_MODELS]
     ]
     return records_table(rows, columns)
+
+
+def _rounded(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def read_matrix(given: object) -> tuple[list[str], list[list[float]]] | None:

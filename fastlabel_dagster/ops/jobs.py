@@ -86,7 +86,7 @@ class EvaluateConfig(SubmitConfig):
     gate: dict[str, Any] | None = Field(
         default=None,
         description='Limits such as {"mAP": {"no_worse_than": 0.01, "at_least": 0.2}}. Earlier models are those the '
-        "workspace has evaluated on this dataset.",
+        "workspace has evaluated on this dataset; those the gate would have stopped are no yardstick.",
     )
 
 
@@ -308,14 +308,17 @@ def _result(kind: JobKind, job: Job) -> dict[str, Any]:
 
 
 def _evaluated_before(client: FastLabelClient, gate: Gate, dataset: str, model: str) -> list[Job]:
-    """The workspace's evaluations of other models on this dataset, newest first."""
+    """The workspace's evaluations of other models on this dataset, newest first, each judged as it would have been."""
     found = []
     for job in client.evaluation_jobs.iter():
         name = (job.get("dataset") or {}).get("name")
         measured = any(measure(job, limit.metric) for limit in gate.limits)
         if name == dataset and job.get("modelName") != model and job.get("completedAt") and measured and job_id(job):
             found.append(job)
-    return sorted(found, key=lambda job: str(job.get("completedAt")), reverse=True)
+    judged: list[Job] = []
+    for job in sorted(found, key=lambda job: str(job.get("completedAt"))):
+        judged.insert(0, {**job, "gate_passed": gate.judge(job, judged).passed})
+    return judged
 
 
 def _need(named: dict[str, str], other: str) -> None:

@@ -40,10 +40,47 @@ def test_a_model_against_its_limits(gate, now, earlier, passed):
 def test_what_is_no_measure_does_not_pass(value):
     assert not passes({"mAP": {"at_least": 0.0}}, value)
     assert not passes(MAP, value, 0.5)
+    assert not passes(MAP, value), "also of the first model"
 
 
 def test_an_earlier_model_without_the_measure_is_left_out():
     assert Gate.of(MAP).judge({"mAP": 0.5}, [{"recall": 0.9}, {"mAP": 0.9}]).passed is False
+
+
+@pytest.mark.parametrize(
+    ("compare_with", "now", "passed", "whose"),
+    [
+        ("previous", 0.69, True, "the last good model's 0.7"),
+        ("previous", 0.5, False, "the last good model's 0.7"),  # as good as the one that failed is not good enough
+        ("best", 0.79, True, "the best model's 0.8"),  # 0.9 failed otherwise and was never in use
+    ],
+)
+def test_a_model_that_failed_is_no_yardstick(compare_with, now, passed, whose):
+    """Newest first: two that failed, one that passed, one that was evaluated without a gate."""
+    earlier = [
+        {"mAP": 0.5, "gate_passed": False},
+        {"mAP": 0.9, "gate_passed": False},
+        {"mAP": 0.7, "gate_passed": True},
+        {"mAP": 0.8},
+    ]
+    verdict = Gate.of({**MAP, "compare_with": compare_with}).judge({"mAP": now}, earlier)
+    assert verdict.passed is passed and whose in verdict.text
+
+
+def test_with_nothing_to_compare_with_it_says_why():
+    judge = Gate.of(MAP).judge
+    assert judge({"mAP": 0.61}, []).text == "mAP 0.61: the first model, nothing to compare with"
+    after_a_bad_one = judge({"mAP": 0.61}, [{"mAP": 0.1, "gate_passed": False}])
+    assert after_a_bad_one.passed
+    assert after_a_bad_one.text == "mAP 0.61: no earlier model has passed, nothing to compare with"
+    assert judge({}, []).passed is False and "mAP was not measured" in judge({}, []).text
+
+
+def test_numbers_are_shown_to_four_places_and_judged_exactly():
+    verdict = Gate.of(MAP).judge({"mAP": 0.63449999999}, [{"mAP": 0.6344999999999999 + 0.01}])
+    assert verdict.passed and verdict.rows[0]["needed"] == 0.6345 and verdict.rows[0]["value"] == 0.6345
+    assert verdict.text == "mAP 0.6345 keeps no more than 0.01 below the previous model's 0.6445"
+    assert not Gate.of(MAP).judge({"mAP": 0.634499}, [{"mAP": 0.6445}]).passed
 
 
 def test_every_limit_has_its_row_and_its_words():
