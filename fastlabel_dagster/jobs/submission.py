@@ -8,7 +8,7 @@ of paying for another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +91,12 @@ def submit_job(
                 why = "attached to the job this run has submitted" if recorded else request.unchanged
                 return _attached(request, known, there, why, log)
             log(f"The job {known} has failed or is gone; a new one is submitted.")
-        job = _submit(client, ledger, claim, request, claimant=claimant, force=force, log=log, policy=policy)
+        job, found = _submit(client, ledger, claim, request, claimant=claimant, force=force, log=log, policy=policy)
         new = job_id(job)
         record(new)
         ledger.write(subject, version, job_id=new)
+        if found:
+            return _attached(request, new, job, "an earlier attempt was cut off, and its job was found again:", log)
     log(f"{kind.words[:1].upper()}{kind.words[1:]} {new} submitted on {kind.subject} {subject}.")
     return Submission(new, str(job.get("status") or ""), True, request.changed, job)
 
@@ -114,23 +116,26 @@ def _submit(
     force: bool,
     log: Callable[[str], object],
     policy: SubmissionPolicy | None,
-) -> Job:
-    """Submit, or find the job of a submit of this version that was cut off."""
+) -> tuple[Job, bool]:
+    """Submit, or find the job of a submit of this version that was cut off; whether it was found."""
     kind, subject, version = request.kind, request.subject, request.version
     entry: dict[str, Any] = dict(ledger.entry(subject, version))
     ids_before = entry.get("known_ids")
     if force and not claimant.is_mine(entry.get("run_id")):
         ids_before = None  # the cut-off submit of an earlier run: the user has said not to look for it
+    there: Collection[str] = ()
     if ids_before is not None:
         log(f"An earlier submit of this {kind.subject} was cut off; looking for its job before sending again.")
         # a job that is known to be another version's is not the one looked for, new as it is
         ids_before = sorted({*ids_before, *ledger.other_jobs(subject, version)})
+        there = kind.known_ids(client, subject)
     else:
         ids_before = sorted(kind.known_ids(client, subject))
     ledger.write(subject, version, known_ids=ids_before, run_id=claimant.run_id)
     claim.check()
     try:
-        return kind.submit(client, request.arguments, ids_before, policy)
+        job = kind.submit(client, request.arguments, ids_before, policy)
     except (Invalid, NotFound, RateLimited, Unauthorized):
         ledger.write(subject, version, **entry)  # refused: nothing was begun, what was known before holds
         raise
+    return job, job_id(job) in there

@@ -66,6 +66,18 @@ def test_the_job_of_a_process_that_died_while_submitting_is_found(name, requests
     result = submit_job(client, store, request)
     assert jobs(sandbox) == 1
     assert result.job_id in {str(value) for value in lost.values()}
+    assert not result.submitted, "it was not this call that has started it"
+    assert result.reason == f"an earlier attempt was cut off, and its job was found again: {result.job_id}"
+
+
+@every_kind
+def test_a_submit_that_was_cut_off_before_it_was_sent_is_sent(name, requests_of, client, store, sandbox):
+    request = requests_of[name]
+    known = sorted(KINDS[name].known_ids(client, request.subject))
+    row = {"subject": request.subject, "version": "v1", "run_id": "dead", "known_ids": known}
+    store.at(name).write_bytes("ledger.json", json.dumps({"jobs": [row]}).encode())
+    result = submit_job(client, store, request)
+    assert result.submitted and result.reason == request.changed and jobs(sandbox) == 1
 
 
 @every_kind
