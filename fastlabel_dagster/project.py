@@ -45,6 +45,11 @@ def evaluate_job_name(project: str) -> str:
     return f"{safe_name(project)}_evaluate"
 
 
+def annotate_job_name(project: str) -> str:
+    """Name of the job that has an evaluated model annotate, where the evaluation is left to the jobs sensor."""
+    return f"{safe_name(project)}_annotate"
+
+
 def build_fastlabel_project(
     project: str,
     *,
@@ -80,11 +85,14 @@ def build_fastlabel_project(
 
     - job ``<slug>_sync``: mirror, tables, images, exports; schedule ``<slug>_nightly`` and sensor ``<slug>_imports``
       run it;
-    - with ``training``: job ``<slug>_retrain`` (mirror, images, dataset, training), sensor ``<slug>_approvals`` that
-      runs it for every ``retrain_every`` newly approved tasks, and sensor ``<slug>_jobs`` that reports the model, and
-      whatever else FastLabel has finished;
+    - with ``training``: job ``<slug>_retrain`` (mirror, images, dataset, training) and sensor ``<slug>_approvals`` that
+      runs it for every ``retrain_every`` newly approved tasks;
+    - with ``training`` or ``imports``: sensor ``<slug>_jobs`` that reports the model, and whatever else FastLabel has
+      finished, where no run waits for it;
     - with ``evaluation``: job ``<slug>_evaluate`` (evaluation and, past its gate, auto-annotation), which
-      ``<slug>_jobs`` runs once for each new model;
+      ``<slug>_jobs`` runs once for each new model. An evaluation with ``wait: sensor`` outlasts its run, so the
+      auto-annotation is a job of its own then, ``<slug>_annotate``, which ``<slug>_jobs`` runs once for each model that
+      passes its gate;
     - with ``auto_annotation``: sensor ``<slug>_annotated`` that runs ``<slug>_sync`` once for each auto-annotation that
       has landed, so that the mirror holds what the model has drawn;
     - with ``quality``: sensor ``<slug>_quality`` that tells of open comments and of tasks sent back, and its checks.
@@ -151,8 +159,7 @@ def build_fastlabel_project(
         "minimum_interval_seconds": sensor_interval_seconds,
     }
     sensors = [build_import_sensor(project, name=f"{name}_imports", job=sync, translator=translator, **common)]
-    followed = training is not None or imports is not None
-    evaluate = None
+    evaluate = annotate = None
     if training is not None:
         retrain = dg.define_asset_job(
             f"{name}_retrain",
@@ -173,16 +180,35 @@ def build_fastlabel_project(
             )
         )
     if evaluation is not None:
+        # what comes after an evaluation that no run waits for is no step of its run, but a run of its own
+        apart = auto_annotation is not None and EvaluationPlan.of(evaluation).waiting.wait == "sensor"
+        parts = ["evaluation"] if apart else ["evaluation", "auto_annotation"]
+        after = "" if apart else "; past the gate, annotate what is untouched"
         evaluate = dg.define_asset_job(
             f"{name}_evaluate",
-            selection=_own(assets, _parts(project, "evaluation", "auto_annotation")),
-            description=f"Evaluate the newest model of {project}; past the gate, annotate what is untouched.",
+            selection=_own(assets, _parts(project, *parts)),
+            description=f"Evaluate the newest model of {project}{after}.",
             tags={"fastlabel/project": project},
         )
         jobs.append(evaluate)
-    if followed:
+        if apart:
+            annotate = dg.define_asset_job(
+                f"{name}_annotate",
+                selection=_own(assets, _parts(project, "auto_annotation")),
+                description=f"Have the model of {project} that has passed its gate annotate what is untouched.",
+                tags={"fastlabel/project": project},
+            )
+            jobs.append(annotate)
+    if training is not None or imports is not None:
         sensors.append(
-            build_jobs_sensor(project, name=f"{name}_jobs", on_model=evaluate, translator=translator, **common)
+            build_jobs_sensor(
+                project,
+                name=f"{name}_jobs",
+                on_model=evaluate,
+                on_evaluation=annotate,
+                translator=translator,
+                **common,
+            )
         )
     if auto_annotation is not None:
         sensors.append(

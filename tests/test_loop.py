@@ -6,6 +6,7 @@ import pytest
 from fastlabel_dagster import FastLabelResource
 from fastlabel_dagster.loop import LoopPlan
 from fastlabel_dagster.project import build_fastlabel_project
+from fastlabel_dagster.sandbox import Sandbox
 
 PROJECT = "street-scenes"
 LOOP = {
@@ -16,6 +17,10 @@ LOOP = {
     "gate": {"mAP": {"no_worse_than": 0.02, "at_least": 0.3}},
     "auto_annotate": {"status": "registered", "confidence": 0.5},
 }
+
+
+#: Nobody listens there: what these tests see comes from the Dagster instance.
+NOBODY = {"fastlabel": FastLabelResource(access_token="token", base_url="http://127.0.0.1:9")}
 
 
 def without(*names, **changed):
@@ -115,6 +120,56 @@ def test_without_auto_annotation_the_loop_ends_at_the_gate(tmp_path):
     made = definitions(tmp_path, loop=without("auto_annotate"))
     assert keys_of(made, "street_scenes_evaluate") == {"evaluation"}
     assert "street_scenes_annotated" not in {sensor.name for sensor in made.sensors}
+
+
+PLAIN = {
+    "dataset": PROJECT,
+    "training": {"base_model": "fastlabel_object_detection_light", "epoch": 3},
+    "evaluation": {"gate": {"mAP": {"at_least": 0.2}}, "wait": "sensor"},
+    "auto_annotation": {},
+}
+
+
+@pytest.mark.parametrize("wanted", [PLAIN, {"loop": {**LOOP, "evaluation": {"wait": "sensor"}}}], ids=["plain", "loop"])
+@pytest.mark.parametrize("passed", [True, False, None])
+def test_an_evaluation_that_no_run_waits_for_is_followed_by_a_run_of_its_own(tmp_path, wanted, passed):
+    made = definitions(tmp_path, nightly_at=None, **wanted)
+    assert keys_of(made, "street_scenes_evaluate") == {"evaluation"}
+    assert keys_of(made, "street_scenes_annotate") == {"auto_annotation"}
+    sensor = made.resolve_sensor_def("street_scenes_jobs")
+    assert {target.job_name for target in sensor.targets} == {"street_scenes_evaluate", "street_scenes_annotate"}
+    verdict = {} if passed is None else {"gate_passed": passed}
+    metadata = {"job_kind": "evaluation", "job_id": "e-1", "wait": "sensor", "model_name": "m", **verdict}
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization([PROJECT, "evaluation"], metadata=metadata))
+        with dg.build_sensor_context(instance, definitions=made, resources=NOBODY) as context:
+            requests = sensor.evaluate_tick(context).run_requests
+    started = [(request.run_key, request.job_name) for request in requests]
+    assert started == ([] if passed is False else [("e-1", "street_scenes_annotate")])
+
+
+def test_an_evaluation_that_a_run_waits_for_needs_no_second_job(tmp_path):
+    made = definitions(tmp_path, loop=LOOP)
+    assert "street_scenes_annotate" not in {job.name for job in made.jobs}
+    made = definitions(tmp_path, loop=without("auto_annotate", evaluation={"wait": "sensor"}))
+    assert "street_scenes_annotate" not in {job.name for job in made.jobs}
+
+
+def test_imports_alone_are_followed_too(tmp_path):
+    """An import that no run waits for, in a project that trains nothing."""
+    made = definitions(tmp_path, imports={"s3": {"wait": "sensor"}}, nightly_at=None)
+    with Sandbox(tmp_path / "sandbox") as sandbox, dg.DagsterInstance.ephemeral() as instance:
+        sandbox.state.create_project(PROJECT, type="image_all")
+        job = sandbox.state.start_import(PROJECT, seconds=0)
+        key = dg.AssetKey([PROJECT, "s3_import"])
+        metadata = {"job_kind": "s3_import", "job_id": job, "submitted": True, "wait": "sensor"}
+        instance.report_runless_asset_event(dg.AssetObservation(key, metadata=metadata))
+        resource = FastLabelResource(access_token=sandbox.token, base_url=sandbox.url)
+        with dg.build_sensor_context(instance, definitions=made, resources={"fastlabel": resource}) as context:
+            told = made.resolve_sensor_def("street_scenes_jobs").evaluate_tick(context).asset_events
+    assert [event.asset_key for event in told if isinstance(event, dg.AssetMaterialization)] == [key]
+    none = {sensor.name for sensor in definitions(tmp_path / "bare").sensors}
+    assert "street_scenes_jobs" not in none
 
 
 def test_a_loop_stands_for_what_would_say_the_same_twice(tmp_path):
