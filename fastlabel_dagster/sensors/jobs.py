@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.api import job_state
+from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events
 from fastlabel_dagster.job_reports.submissions import (
     SubmittedJob,
@@ -21,6 +22,7 @@ from fastlabel_dagster.job_reports.submissions import (
 )
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.sensors.cursor import load_cursor
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
@@ -68,6 +70,8 @@ def build_jobs_sensor(
     evaluated twice and a daemon that dies between two steps change nothing. There is no first tick to decide about:
     every job that was submitted and not reported is followed, whenever that was. Jobs a run still waits for are left
     to it until it has ended, or for ``stuck_after``.
+
+    The check ``polling_healthy`` of a project fails when one of its jobs cannot be read, and passes when all can again.
 
     Args:
         projects: slugs.
@@ -125,14 +129,24 @@ def build_jobs_sensor(
                     findings.runs = followers.requests(job.project, job.kind, told)
             return findings
 
-        result = poll(context, fastlabel, list(jobs), polling, ask=ask, digest=digest)
+        result = poll(
+            context,
+            fastlabel,
+            list(jobs),
+            polling,
+            ask=ask,
+            digest=digest,
+            health_key=lambda name: asset_key(jobs[name].project, "project", translator),
+        )
+        keys = {slug: asset_key(slug, "project", translator) for slug in slugs}
+        before, after = (_unreadable(slugs, cursor, context) for cursor in (context.cursor, result.cursor))
         asked = {request.run_key for request in result.run_requests or []}
         requests = [*(result.run_requests or []), *(one for one in requests if one.run_key not in asked)]
         quiet = None if jobs or requests else dg.SkipReason(f"no job of {listed(slugs)} is under way")
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else quiet or result.skip_reason,
-            asset_events=list(result.asset_events),
+            asset_events=_told_by_project(result.asset_events, keys, before, after),
             cursor=result.cursor,
         )
 
@@ -233,6 +247,40 @@ def _findings(
         return Findings({}, note=note)
     stuck = stuck_events(job.key, job.kind, job_id=id, job=answer, carried=carried, hours=hours)
     return Findings({}, events=stuck, note=f"{note} for {hours:.1f} hours")
+
+
+def _unreadable(slugs: Sequence[str], cursor: str | None, context: dg.SensorEvaluationContext) -> set[str]:
+    """The projects of which a cursor says that a job could not be read for long enough to be told."""
+    failing = (load_cursor(cursor, _KIND, context.log) or {}).get("failing", {})
+    told = [target for target, (_, _, reported) in failing.items() if reported]
+    return {slug for slug in slugs if any(target.startswith(f"{slug} ") for target in told)}
+
+
+def _told_by_project(
+    events: Iterable[Any], keys: Mapping[str, dg.AssetKey], before: set[str], after: set[str]
+) -> list[Any]:
+    """The events, with what the engine says of the health of each job put together: one evaluation of a project's check
+    when its first job cannot be read, and one when the last of them can be, or is none to be read any more."""
+    told: list[Any] = []
+    slugs = {key: slug for slug, key in keys.items()}
+    failed = set(before)
+    for event in events:
+        if not isinstance(event, dg.AssetCheckEvaluation) or event.check_name != POLLING_CHECK:
+            told.append(event)
+        elif not event.passed and (slug := slugs[event.asset_key]) not in failed:
+            failed.add(slug)
+            told.append(event)
+    return told + [
+        dg.AssetCheckEvaluation(
+            asset_key=keys[slug],
+            check_name=POLLING_CHECK,
+            passed=True,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"The jobs of {slug} can be read.",
+            metadata={"sensor": _KIND, "project": slug},
+        )
+        for slug in sorted(before - after)
+    ]
 
 
 def _age(job: SubmittedJob) -> float:

@@ -359,6 +359,47 @@ def test_a_server_that_is_down_delays_and_loses_nothing(daemon, sandbox, submit,
     assert [event.asset_key for event in models(daemon)] == [EVALUATION, MODEL]
 
 
+def test_a_project_is_healthy_when_all_its_jobs_can_be_read(daemon, sandbox, submit, evaluate):
+    """One check for a project, told when it turns: not for each job, and not at every tick."""
+    submit()
+    evaluate()
+    watch = build_jobs_sensor("street-scenes")
+
+    def health():
+        return [one for one in checks(daemon) if one.check_name == "polling_healthy"]
+
+    for _ in range(3):
+        daemon.tick(watch)
+    assert health() == [], "nothing was wrong, so nothing is said"
+    sandbox.fail("GET trainings/{job_id}", status=403, times=99)
+    sandbox.fail("GET evaluations/{job_id}", status=403, times=99)
+    for _ in range(4):
+        daemon.tick(watch)
+    (failed,) = health()
+    assert not failed.passed and failed.asset_key == dg.AssetKey(["fastlabel", "street-scenes"])
+    assert failed.severity == dg.AssetCheckSeverity.WARN and "cannot be read" in failed.description
+    sandbox.clear_faults()
+    sandbox.fail("GET trainings/{job_id}", status=403, times=99)
+    for _ in range(12):
+        daemon.tick(watch)
+    assert len(health()) == 1, "one of the two is still out of reach"
+    sandbox.clear_faults()
+    for _ in range(12):
+        daemon.tick(watch)
+    assert [one.passed for one in health()] == [False, True]
+
+
+def test_a_job_that_has_gone_ails_no_more(daemon, sandbox, submit, instance):
+    job = submit()
+    watch = build_jobs_sensor("street-scenes")
+    sandbox.fail("GET trainings/{job_id}", status=403, times=99)
+    daemon.tick(watch)
+    model = dg.AssetMaterialization(MODEL, metadata={"job_kind": "training", "job_id": job})
+    instance.report_runless_asset_event(model)  # somebody else has seen it end
+    daemon.tick(watch)
+    assert [one.passed for one in checks(daemon) if one.check_name == "polling_healthy"] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
