@@ -9,10 +9,12 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster._compat import function_of_step
+from fastlabel_dagster.api import FastLabelError
 from fastlabel_dagster.assets.gathered import apart
 from fastlabel_dagster.checks import CheckPlan, ChecksLike, build_remote_checks
-from fastlabel_dagster.resource import FastLabelResource, resource_named
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
+from fastlabel_dagster.checks.outcome import shortened_words
+from fastlabel_dagster.resource import FastLabelResource, error_metadata, resource_named
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, safe_name
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,10 @@ class CheckedProject:
         """The key of one of its assets."""
         return asset_key(self.slug, part, self.translator)
 
-    def definitions(self, resource_key: str, checks: CheckPlan) -> Sequence[dg.AssetChecksDefinition]:
-        """Its checks, each as a definition of its own."""
+    def definitions(
+        self, resource_key: str, checks: CheckPlan, name: str | None = None
+    ) -> Sequence[dg.AssetChecksDefinition]:
+        """Its checks, each as a definition of its own; ``name`` begins the names of their ops."""
         return build_remote_checks(
             self.slug,
             project_key=self.key("project"),
@@ -36,6 +40,7 @@ class CheckedProject:
             model_key=self.key("model") if self.trained else None,
             resource_key=resource_key,
             checks=checks,
+            name=name,
         )
 
 
@@ -45,20 +50,30 @@ def gathered_checks(
     """One step called ``name`` that answers what :func:`~fastlabel_dagster.checks.build_remote_checks` has for each of
     ``projects``; nothing when there are none, and several steps where keys are too much alike for one.
 
+    A check that blocks is a step of its own for each project: Dagster stops what is downstream of a whole step, and
+    one project must not stop the others.
+
     The definitions of a project's own checks are made when a run asks for one of them. When the code location loads,
     one project with a model and one without stand for all others.
     """
     plan = CheckPlan.of(checks)
     groups = apart(projects, lambda project: project.key("project"))
-    return [
+    built: list[dg.AssetsDefinition] = [
         _one_step(name if number == 1 else f"{name}_{number}", group, resource_key, plan)
         for number, group in enumerate(groups, 1)
     ]
+    if plan.blocks("project"):
+        for project in projects:
+            own = project.definitions(resource_key, plan, f"{name}_{safe_name(project.slug)}")
+            built += [one for one in own if any(spec.blocking for spec in one.check_specs)]
+    return built
 
 
 def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, plan: CheckPlan) -> dg.AssetsDefinition:
     patterns = {
-        one.trained: [(spec, part) for spec in _specs(one, resource_key, plan) if (part := _part(one, spec))]
+        one.trained: [
+            (spec, part) for spec in _specs(one, resource_key, plan) if not spec.blocking and (part := _part(one, spec))
+        ]
         for one in {one.trained: one for one in projects}.values()
     }
     owners: dict[dg.AssetCheckKey, CheckedProject] = {}
@@ -69,7 +84,6 @@ def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, 
                 pattern.name,
                 asset=project.key(part),
                 description=pattern.description,
-                blocking=pattern.blocking,
                 metadata=pattern.metadata,
             )
             owners[spec.key] = project
@@ -79,10 +93,26 @@ def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, 
         for key in sorted(context.selected_asset_check_keys, key=str):
             for definition in owners[key].definitions(resource_key, plan):
                 if key in definition.check_keys:
-                    answer: Any = function_of_step(definition)(context, **{resource_key: fastlabel})
+                    try:
+                        answer: Any = function_of_step(definition)(context, **{resource_key: fastlabel})
+                    except Exception as error:  # noqa: BLE001 - one project must not keep the others from an answer
+                        answer = _failed(key, plan, error)
                     yield answer
 
     return dg.multi_asset_check(name=name, specs=specs, can_subset=True)(resource_named(resource_key, check))
+
+
+def _failed(key: dg.AssetCheckKey, plan: CheckPlan, error: Exception) -> dg.AssetCheckResult:
+    said = shortened_words(f"{type(error).__name__}: {error}")
+    setting = plan.get(key.name)
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN if setting is None else setting.severity,
+        description=f"This could not be checked: {said}",
+        metadata=error_metadata(error) if isinstance(error, FastLabelError) else {"error": said},
+    )
 
 
 def _specs(project: CheckedProject, resource_key: str, plan: CheckPlan) -> list[dg.AssetCheckSpec]:

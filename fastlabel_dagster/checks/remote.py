@@ -22,6 +22,9 @@ from fastlabel_dagster.checks.plan import CheckPlan, one_setting
 from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata, resource_named
 from fastlabel_dagster.translator import safe_name
 
+# As the sensors report them: a failed import is tried again from where it came, a failed training leaves no model.
+_WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
 
 def build_remote_checks(
     project: str,
@@ -46,9 +49,11 @@ def build_remote_checks(
     )
 
     def imports_check(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> dg.AssetCheckResult:
-        with fastlabel.dagster_errors() as client:
-            newest = max(client.import_histories.iter(project), key=_created, default=None)
-        return _remote_result(imports_spec, newest, "import", "id")
+        try:
+            newest = max(fastlabel.client.import_histories.iter(project), key=_created, default=None)
+        except FastLabelError as error:
+            return _unanswered(imports_spec, error, "import", _WARN)
+        return _remote_result(imports_spec, newest, "import", "id", _WARN)
 
     name = name or safe_name(project)
     built = [
@@ -69,10 +74,12 @@ def build_remote_checks(
         submitted = event.asset_materialization if event is not None else None
         job_id = submitted.metadata.get("training_job_id") if submitted is not None else None
         if job_id is None:
-            return _remote_result(training_spec, None, "training", "trainingJobId")
-        with fastlabel.dagster_errors() as client:
-            job = client.training_jobs.find(str(job_id.value))
-        return _remote_result(training_spec, job, "training", "trainingJobId")
+            return _remote_result(training_spec, None, "training", "trainingJobId", _ERROR)
+        try:
+            job = fastlabel.client.training_jobs.find(str(job_id.value))
+        except FastLabelError as error:
+            return _unanswered(training_spec, error, "training", _ERROR)
+        return _remote_result(training_spec, job, "training", "trainingJobId", _ERROR)
 
     built.append(
         dg.multi_asset_check(name=f"{name}_training_check", specs=[training_spec])(
@@ -106,7 +113,7 @@ def _polling_check(op: str, project: str, key: dg.AssetKey, resource_key: str) -
 
 
 def _remote_result(
-    spec: dg.AssetCheckSpec, thing: Mapping[str, Any] | None, what: str, id_name: str
+    spec: dg.AssetCheckSpec, thing: Mapping[str, Any] | None, what: str, id_name: str, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckResult:
     if thing is None:
         text, passed, metadata = f"There has been no {what} yet.", True, {}
@@ -114,7 +121,26 @@ def _remote_result(
         text, passed = f"The newest {what} is {thing.get('status')}.", job_state(dict(thing)) != "failed"
         metadata = {what: str(thing.get(id_name)), "status": str(thing.get("status"))}
     return dg.AssetCheckResult(
-        asset_key=spec.asset_key, check_name=spec.name, passed=passed, description=text, metadata=metadata
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=passed,
+        severity=severity,
+        description=text,
+        metadata=metadata,
+    )
+
+
+def _unanswered(
+    spec: dg.AssetCheckSpec, error: FastLabelError, what: str, severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckResult:
+    """A failed check and no failed step: the other checks of a run are answered all the same."""
+    return dg.AssetCheckResult(
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=False,
+        severity=severity,
+        description=f"How the newest {what} went cannot be read: {error_kind(error)}: {error}",
+        metadata=error_metadata(error),
     )
 
 

@@ -121,3 +121,10 @@ def test_a_mirror_that_is_not_there_is_said_so(tmp_path):
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "sync the project first" in str(failed.step_failure_data.user_failure_data.description)
+
+
+def test_a_failed_import_is_as_severe_by_hand_as_the_sensor_says(street, said):
+    street.state.start_import("street", outcome="failed", seconds=0)
+    found = said(street.run(), "imports_succeeded")
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
