@@ -11,6 +11,11 @@ import pyarrow.compute as pc
 from fastlabel_dagster.labels.geometry import FlatAnnotations, is_finite
 from fastlabel_dagster.labels.ragged import Floats, Ints
 
+#: A box is compared with so many of those that begin beside it; see ``Duplicates.unexamined``.
+MOST_STEPS = 1_000
+#: The golden section: sums of whole numbers and its multiples are as far from each other as can be.
+_SLANT = (5**0.5 - 1) / 2
+
 
 class Duplicates(NamedTuple):
     """Boxes that repeat an earlier one of their task: ``row[i]`` repeats ``of[i]`` (rows of the flat annotations,
@@ -19,33 +24,63 @@ class Duplicates(NamedTuple):
     row: Ints
     of: Ints
     iou: Floats
+    unexamined: int = 0
+    """Boxes that were compared with ``MOST_STEPS`` others, and have still more beside them."""
 
 
 def duplicate_boxes(flat: FlatAnnotations, *, iou: float, same_class: bool = True) -> Duplicates:
     """The bboxes of ``flat`` whose intersection over union with an earlier box of the same task is at least ``iou``.
 
-    Boxes are sorted by their left edge; two whose left edges lie further apart than ``1 - iou`` of the width cannot be
-    duplicates, so each box is compared with the few after it that can. Boxes that are turned are compared with boxes
-    turned by the same angle, rounded to a degree, in a picture turned back by that angle (a quarter turn exchanges
-    width and height). Boxes without area repeat nothing.
+    Boxes are swept along a slanted line, in the order of ``x1 + y1 * slant``: two whose left edges lie further apart
+    than ``1 - iou`` of the width cannot be duplicates, nor can two whose upper edges lie further apart than that of the
+    height, so each box is compared with the few after it that can. The line is slanted because boxes in rows or columns
+    share an edge, and hardly ever a place on it. Boxes that are turned are compared with boxes turned by the same
+    angle, rounded to a degree, in a picture turned back by that angle (a quarter turn exchanges width and height).
+    Boxes without area, and those of videos, which lie in frames, repeat nothing.
     """
-    rows = np.flatnonzero(flat.is_type("bbox") & flat.well_formed & is_finite(flat))
-    boxes, angle = _upright(flat, rows)
-    solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    rows, boxes, angle = rows[solid], boxes[solid], angle[solid]
-    group = _groups(flat, rows, angle, same_class=same_class)
+    rows = _with_corners(flat)
+    with np.errstate(over="ignore", invalid="ignore"):
+        boxes, angle = _upright(flat, rows)
+        solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        rows, boxes, angle = rows[solid], boxes[solid], angle[solid]
+        group = _groups(flat, rows, angle, same_class=same_class)
+        # Halves, so that no sum of finite numbers is infinite.
+        begin = boxes[:, 0] / 2 + boxes[:, 1] / 2 * _SLANT
+        sides = boxes[:, 2:] / 2 - boxes[:, :2] / 2
+        # A hair wider than it has to be: the overlap itself decides.
+        slack = np.spacing(np.abs(boxes).max(axis=1, initial=0.0)) * 8
+        reach = begin + (1.0 - iou) * (sides[:, 0] + sides[:, 1] * _SLANT) * (1 + 1e-9) + slack
+        order = np.lexsort((begin, group))
+        rows, boxes, begin, reach = rows[order], boxes[order], begin[order], reach[order]
+        best, partner, unexamined = _sweep(rows, boxes, begin, reach, _group_ends(group[order]), len(flat), iou)
+    found = np.flatnonzero(partner >= 0)
+    return Duplicates(found, partner[found], best[found], unexamined)
+
+
+def examined_boxes(flat: FlatAnnotations) -> int:
+    """How many bboxes of ``flat`` :func:`duplicate_boxes` can look at."""
+    return len(_with_corners(flat))
+
+
+def _with_corners(flat: FlatAnnotations) -> Ints:
+    rows = flat.is_type("bbox") & flat.well_formed & is_finite(flat) & (np.diff(flat.annotation_rings) > 0)
+    return np.flatnonzero(rows)
+
+
+def _sweep(  # noqa: PLR0917 - the columns of one table
+    rows: Ints, boxes: Floats, begin: Floats, reach: Floats, stop: Ints, n: int, iou: float
+) -> tuple[Floats, Ints, int]:
+    """float64[n] and int64[n]: the best overlap of each annotation with an earlier one, and which that is (-1: none);
+    and how many boxes have more beside them than they were compared with."""
+    best, partner = np.zeros(n), np.full(n, -1, np.int64)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    # A hair wider than it has to be: the overlap itself decides.
-    reach = boxes[:, 0] + (1.0 - iou) * (boxes[:, 2] - boxes[:, 0]) * (1 + 1e-9) + np.spacing(np.abs(boxes[:, 0])) * 4
-    begins, ends = _in_steps(group, boxes[:, 0], reach)
-    order = np.argsort(begins)
-    rows, boxes, area, begins, ends = rows[order], boxes[order], area[order], begins[order], ends[order]
-    best, partner = np.zeros(len(flat)), np.full(len(flat), -1, np.int64)
     at, step = np.arange(len(rows)), 0
-    while len(at):
+    while True:
         step += 1
-        at = at[at + step < len(rows)]
-        at = at[begins[at + step] <= ends[at]]
+        at = at[at + step < stop[at]]
+        at = at[begin[at + step] <= reach[at]]
+        if not len(at) or step > MOST_STEPS:
+            return best, partner, len(at)
         one, two = boxes[at], boxes[at + step]
         sides = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
         shared = np.prod(np.clip(sides, 0.0, None), axis=1)
@@ -54,20 +89,12 @@ def duplicate_boxes(flat: FlatAnnotations, *, iou: float, same_class: bool = Tru
         if len(found):
             pair = np.sort(np.stack([rows[at[found]], rows[at[found] + step]]), axis=0)
             _keep_best(best, partner, pair[1], pair[0], overlap[found])
-    found = np.flatnonzero(partner >= 0)
-    return Duplicates(found, partner[found], best[found])
 
 
-def _in_steps(group: Ints, low: Floats, high: Floats) -> tuple[Ints, Ints]:
-    """int64[k] twice: ``low`` and ``high`` in whole steps behind the number of the group: one key to sort by. Rounding
-    keeps the order, so that a box that begins before another's reach ends does so in steps as well."""
-    if not len(group):
-        return group, group
-    bits = min(31, 62 - int(group.max()).bit_length())
-    start, side = float(low.min()) / 2, max(float(high.max()) / 2 - float(low.min()) / 2, float(np.finfo(float).tiny))
-    key = group << bits
-    steps = [((one / 2 - start) / side * 2.0 ** (bits - 1)).astype(np.int64) for one in (low, high)]
-    return key + steps[0], key + steps[1]
+def _group_ends(group: Ints) -> Ints:
+    """int64[k]: where the group of each row ends; ``group`` is in order."""
+    last = np.flatnonzero(np.append(group[1:] != group[:-1], np.ones(min(len(group), 1), np.bool_))) + 1
+    return np.repeat(last, np.diff(last, prepend=0))
 
 
 def _keep_best(best: Floats, partner: Ints, later: Ints, earlier: Ints, overlap: Floats) -> None:
