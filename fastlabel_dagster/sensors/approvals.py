@@ -48,9 +48,9 @@ def build_approval_sensor(
     Two conditions; when both are given, a run is requested only when both hold:
 
     - ``every``: that many more tasks are approved than at the last request. **Net count**: the remembered number
-      follows the count down, so a task that is sent back and approved again counts again; a task approved and another
-      sent back between two ticks cancel out. All approvals known at a tick belong to that batch: 95 new ones with
-      ``every=40`` are one run, not two.
+      follows the count down when two counts one after the other say so, so a task that is sent back, and approved again
+      some ticks later, counts again; a task approved and another sent back between two ticks cancel out. All approvals
+      known at a tick belong to that batch: 95 new ones with ``every=40`` are one run, not two.
     - ``share``: that part of the tasks (0…1) is approved. Alone it fires when the share is reached, and again only
       after it was below. It needs the number of all tasks too, which is asked for in turn with the other, so that a
       project still costs one request a tick; the share must be reached in two looks one after the other, so that no
@@ -205,9 +205,10 @@ def _digest(visit: Visit, answer: int, rule: _Rule, target: Target) -> Findings:
         baseline = memory["baseline"] = 0 if visit.backfill else count
         follows = f"a run follows {rule.words}"
         return Findings(memory, note=f"{slug}: watching from {baseline} {rule.counted} tasks (now {count}); {follows}.")
-    memory["baseline"] = min(int(memory["baseline"]), count)
+    if not rule.asks_for_all(visit.memory):
+        _follow_down(memory, count)
     reached, said = _share_reached(memory, rule, visit)
-    new = count - memory["baseline"]
+    new = max(0, count - memory["baseline"])
     if rule.every is None:
         due = reached and memory.get("armed", False)
     else:
@@ -225,6 +226,16 @@ def _digest(visit: Visit, answer: int, rule: _Rule, target: Target) -> Findings:
     return Findings(memory, runs=[target.request(visit.context, slug, run_key, run_tags)])
 
 
+def _follow_down(memory: dict[str, Any], count: int) -> None:
+    """Let the remembered number go down as far as two counts one after the other say: a single one may be wrong, and
+    the right one after it would look like a batch."""
+    baseline, before = int(memory["baseline"]), memory.pop("lower", None)
+    if count < baseline:
+        memory["lower"] = count
+        if before is not None:
+            memory["baseline"] = min(baseline, max(int(before), count))
+
+
 def _share_reached(memory: dict[str, Any], rule: _Rule, visit: Visit) -> tuple[bool, str]:
     """Whether the share has been reached in this look and the one before, and in words. Arms itself when it has not."""
     if rule.share is None:
@@ -232,7 +243,8 @@ def _share_reached(memory: dict[str, Any], rule: _Rule, visit: Visit) -> tuple[b
     if "all" not in memory:
         return False, f"counting all tasks next, for a share of {rule.share:.0%}"
     everything = int(memory["all"])
-    now = everything > 0 and memory["count"] >= rule.share * everything
+    # as a quotient: 0.55 * 100 is a little more than 55
+    now = everything > 0 and memory["count"] / everything >= rule.share
     before, memory["reached"] = memory.get("reached"), now
     if before is None:  # the first share known
         memory["armed"] = not now or visit.first_tick == "backfill"

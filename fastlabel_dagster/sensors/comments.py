@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 PAGE: Final = 1000
 #: A message may appear this many seconds after one that is younger by its date.
 _LATE: Final = 600.0
+#: A date that lies further ahead of our clock than this is not looked at before its time has come: one wrong date would
+#: make every later message an old one.
+_AHEAD: Final = 600.0
 #: How many messages of that time are known by name; with more of them the time is shorter.
 _NAMED: Final = 8
 #: Characters of a message that a table shows.
@@ -106,13 +110,20 @@ class Reading:
             {} if self.open is None else {"open": self.open}
         )
 
-    def take(self, page: Sequence[Mapping[str, Any]]) -> tuple[list[Message], list[Message]]:
-        """Take in a page.
+    def take(
+        self, page: Sequence[Mapping[str, Any]], *, now: float | None = None
+    ) -> tuple[list[Message], list[Message]]:
+        """Take in a page, ``now`` (seconds since 1970; by default this moment).
 
         Returns:
             The messages of open comments on it, the youngest first, and those of them that are new.
         """
-        threads = [(thread, _date(thread.get("createdAt"))) for thread in page]
+        latest = (time.time() if now is None else now) + _AHEAD
+        if (
+            max(self.floor, self.high, self.low) > latest
+        ):  # of a release that believed every date, or our clock was wrong
+            self.floor, self.high, self.low = (min(date, latest) for date in (self.floor, self.high, self.low))
+        threads = [(thread, _date(thread.get("createdAt"), latest)) for thread in page]
         open_ = [(thread, date) for thread, date in threads if not (thread.get("comment") or {}).get("isResolved")]
         open_.sort(key=lambda one: one[1], reverse=True)
         new = [thread for thread, date in open_ if date > self.floor and short(str(thread.get("id"))) not in self.names]
@@ -132,9 +143,10 @@ class Reading:
         return [Message.of(thread) for thread, _ in open_], [Message.of(thread) for thread in new]
 
 
-def _date(text: object) -> float:
-    """Seconds since 1970; 0 for what is no date, so that it is never taken for new."""
+def _date(text: object, latest: float) -> float:
+    """Seconds since 1970; 0 for what is no date, so that it is never taken for new, or one after ``latest``."""
     try:
-        return datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp()
-    except ValueError:
+        date = datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
         return 0.0
+    return date if date <= latest else 0.0

@@ -214,7 +214,7 @@ def _from_v1(state: dict[str, Any], slugs: Sequence[str]) -> dict[str, Any]:
         "next": slugs[int(state.get("position", 0)) % len(slugs)],
         "projects": {
             slug: Settled(
-                known["floor"], {short(one) for one in known["settled"]}, [short(one) for one in known["running"]]
+                known["floor"], [short(one) for one in known["settled"]], [short(one) for one in known["running"]]
             ).dump()
             for slug, known in state.get("projects", {}).items()
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,8 +18,10 @@ UNDATED: Final = "~"
 class Settled:
     """Every entry up to ``floor`` (a date) is settled, and those named in ``names``; but not those in ``waiting``.
 
-    The newest settled entries are known by name, so one that appears a little late, below the newest date, is still
-    found; older ones are known by their date alone. Names are eight characters of hash.
+    The newest settled entries are known by name, the newest first, so one that appears a little late, below the newest
+    date, is still found; older ones are known by their date alone. An entry that an answer leaves out stays known for
+    as long as there is room: a server may answer with less than there is, and the entry is no new one when it is listed
+    again. Names are eight characters of hash.
 
     Attributes:
         keep: how many settled entries are known by name.
@@ -27,7 +29,7 @@ class Settled:
     """
 
     floor: str = ""
-    names: set[str] = field(default_factory=set)
+    names: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     keep: int = 200
     follow: int = 100
@@ -39,7 +41,7 @@ class Settled:
         room = _CHARACTERS // 9 // max(1, targets)
         return cls(
             floor=known.get("floor", ""),
-            names=set(known.get("settled", "").split()),
+            names=known.get("settled", "").split(),
             waiting=known.get("waiting", "").split(),
             keep=max(8, min(200, room)),
             follow=max(20, min(100, room)),
@@ -47,7 +49,7 @@ class Settled:
 
     def dump(self) -> dict[str, Any]:
         """JSON for a cursor; what is empty is left out."""
-        state = {"floor": self.floor, "settled": " ".join(sorted(self.names)), "waiting": " ".join(self.waiting)}
+        state = {"floor": self.floor, "settled": " ".join(self.names), "waiting": " ".join(self.waiting)}
         return {key: value for key, value in state.items() if value}
 
     def has(self, name: str, date: str) -> bool:
@@ -57,10 +59,13 @@ class Settled:
     def update(self, settled: Mapping[str, str], unsettled: Mapping[str, str]) -> None:
         """Take in what is listed now: name -> date of all entries that are settled, and of all that are not.
 
-        What is listed no more is forgotten: it was deleted, or lies below the floor.
+        What is not listed is kept behind what is, the longest unlisted last, while there is room.
         """
+        listed = {short(name) for name in (*settled, *unsettled)}
         waiting = sorted(unsettled, key=lambda name: unsettled[name])
-        self.waiting = [short(name) for name in waiting[: self.follow]]
+        self.waiting = _with_unlisted(
+            [short(name) for name in waiting[: self.follow]], self.waiting, listed, self.follow
+        )
         below = min((unsettled[name] for name in waiting[self.follow :]), default=None)
         newest_first: Sequence[str] = sorted(settled, key=lambda name: settled[name], reverse=True)
         covered = {
@@ -69,4 +74,10 @@ class Settled:
             if settled[name] != UNDATED and (below is None or settled[name] < below)
         }
         self.floor = max([self.floor, *(settled[name] for name in covered)])
-        self.names = {short(name) for name in newest_first if name not in covered and settled[name] > self.floor}
+        names = [short(name) for name in newest_first if name not in covered and settled[name] > self.floor]
+        self.names = _with_unlisted(names, self.names, listed, self.keep)
+
+
+def _with_unlisted(now: list[str], before: Sequence[str], listed: Set[str], most: int) -> list[str]:
+    """The names of now, and of those before the ones that are not listed, as far as there is room."""
+    return now + [name for name in before if name not in listed][: max(0, most - len(now))]

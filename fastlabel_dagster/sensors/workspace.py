@@ -24,6 +24,8 @@ _KIND = "workspace"
 _PAGE: Final = 1000
 #: Partitions a tick adds or deletes at most; the rest follows with the next.
 _PARTITIONS: Final = 100
+#: Projects that are gone are remembered, so many of them at most (nine characters each).
+_GONE: Final = 2000
 
 
 def build_workspace_sensor(
@@ -47,7 +49,8 @@ def build_workspace_sensor(
     """A sensor that keeps partitions in step with the projects of a workspace, at one request a tick.
 
     A project that appears gets a partition of its slug, and with ``job`` a run (once, by the project's id). A project
-    whose name, slug, type or status has changed, or that is gone, is told of as an observation of ``fastlabel/<slug>``.
+    whose name, slug, type or status has changed, that is gone, or is back, is told of as an observation of
+    ``fastlabel/<slug>``; one that is back is no new one and gets no run.
     With ``delete`` the partition of a project that is gone goes too, when two looks one after the other do not see it;
     without, it stays with its history: the token may just not see the project for a while.
 
@@ -117,7 +120,8 @@ def _projects(client: FastLabelClient, target: str, memory: Mapping[str, Any] | 
 
 
 class _Look:
-    """One look at the workspace. Memory: projects by id (short) -> slug and a mark of what is told of it."""
+    """One look at the workspace. Memory: projects by id (short) -> slug and a mark of what is told of it, and the ids
+    of those that are gone."""
 
     def __init__(
         self, visit: Visit, projects: Sequence[Project], translator: DagsterFastLabelTranslator | None
@@ -125,6 +129,7 @@ class _Look:
         memory = visit.memory or {}
         self.visit, self.projects, self.translator = visit, projects, translator
         self.known: dict[str, list[str]] = {key: list(value) for key, value in memory.get("known", {}).items()}
+        self.gone: list[str] = memory.get("gone", "").split()
         self.unseen: list[str] = list(memory.get("unseen", []))
         self.events: list[dg.AssetObservation] = []
         self.runs: list[dg.RunRequest] = []
@@ -161,10 +166,11 @@ class _Look:
             before = self.known.get(key)
             if before == now:
                 continue
-            if before is not None:
+            if before is not None or key in self.gone:
                 if len(self.events) < self.visit.events:
                     self.known[key] = now
-                    self._observe(project.slug, f"{project.slug} has changed.", _told_of(project))
+                    change = "has changed" if before is not None else "is among the projects again"
+                    self._observe(project.slug, f"{project.slug} {change}.", _told_of(project))
                 continue
             silent = target is None or (self.visit.memory is None and not self.visit.backfill)
             if silent:
@@ -173,9 +179,11 @@ class _Look:
                 self.known[key] = now
                 self._launch(target, project, partitioned=partitions is not None)
         seen = {short(project.id or project.slug) for project in self.projects}
+        self.gone = [key for key in self.gone if key not in self.known]
         for key in [key for key in self.known if key not in seen]:
             if len(self.events) < self.visit.events:
                 slug = self.known.pop(key)[0]
+                self.gone.append(key)
                 self._observe(slug, f"{slug} is no longer among the projects.", {"status": "gone"})
 
     def _observe(self, slug: str, description: str, metadata: Mapping[str, Any]) -> None:
@@ -193,6 +201,8 @@ class _Look:
     def findings(self) -> Findings:
         """What the look has found."""
         memory: dict[str, Any] = {"known": self.known}
+        if self.gone:
+            memory["gone"] = " ".join(self.gone[-_GONE:])
         if self.unseen:
             memory["unseen"] = self.unseen
         self.notes.insert(0, f"{len(self.projects)} project(s)")
