@@ -18,6 +18,9 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "tutorial.md"
 NOT_RUN = "<!-- not run by the test"
 STEP = "--- the next step ---"
+# A process for each step, as a run has by default, loads the same modules over and over: most of this test's time.
+# test_dagster_project.py launches a run as it is.
+ONE_PROCESS = """--config-json '{"execution": {"config": {"in_process": {}}}}'"""
 
 pytestmark = pytest.mark.skipif(
     not (Path(sys.executable).parent / "create-dagster").exists(), reason="create-dagster is not installed"
@@ -46,7 +49,8 @@ def script(page: list[Block], port: int) -> tuple[str, list[list[str]]]:
         if block.kind == "text":
             expected[-1] += [line for line in text.splitlines() if line.strip()]
         elif block.kind == "sh":
-            lines += [f"echo '{STEP}'", text.replace("sandbox --speed", f"sandbox --port {port} --speed")]
+            text = text.replace("sandbox --speed", f"sandbox --port {port} --speed")
+            lines += [f"echo '{STEP}'", text.replace("dg launch", f"dg launch {ONE_PROCESS}")]
             expected.append([])
         else:
             place = text.splitlines()[0].removeprefix("# ")
