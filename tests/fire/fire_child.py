@@ -14,6 +14,7 @@ import dagster as dg
 import pandas as pd  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
+from fire_location import defs
 
 import fastlabel_dagster.api.client
 import fastlabel_dagster.jobs.ledger
@@ -21,14 +22,18 @@ import fastlabel_dagster.project
 import fastlabel_dagster.sync
 
 HERE = str(Path(__file__).parent)
+for one in defs.jobs or []:
+    defs.resolve_job_def(one.name)  # Dagster keeps what it has made of them
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run_job(
     environment: Mapping[str, str], home: str, job: str, tags: Mapping[str, str], again: str | None = None
 ) -> None:
-    """Run ``job`` on the instance in ``home``; ``again`` re-executes that run from its failure."""
+    """Run ``job`` on the instance in ``home``, beside which the store lies; ``again`` re-executes that run from its
+    failure."""
     os.environ.update(environment)
+    os.chdir(Path(home).parent)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     if environment.get("FIRE_FORGETFUL"):  # for the test that shows that the others can fail

@@ -1,4 +1,8 @@
-"""A labeling loop as a code location, made from the environment: what the tests under fire run."""
+"""A labeling loop as a code location: what the tests under fire run.
+
+Where FastLabel is it learns from the environment as it runs, and its store lies where it is run unless the environment
+names another place: so one set of definitions serves every schedule, and a process that is forked has it already.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ EVERY = 2
 
 fastlabel = FastLabelResource(
     access_token="sandbox-token",
-    base_url=os.environ["FIRE_SANDBOX"],
+    base_url=dg.EnvVar("FIRE_SANDBOX"),
     read_timeout_seconds=float(os.environ.get("FIRE_TIMEOUT", "1.0")),
     request_attempts=3,
     step_retries=1,
@@ -24,7 +28,7 @@ fastlabel = FastLabelResource(
 defs = dg.Definitions.merge(
     build_fastlabel_project(
         PROJECT,
-        store=os.environ["FIRE_STORE"],
+        store=os.environ.get("FIRE_STORE", "store"),
         exports=[],
         nightly_at=None,
         loop={

@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
@@ -25,7 +24,9 @@ from typing import Any
 import cv2
 import dagster as dg
 import fire_child
+import fire_location
 import numpy as np
+import quick_storage  # noqa: F401
 from account import PROJECT, Account
 
 from fastlabel_dagster.sandbox import Sandbox
@@ -42,7 +43,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["quick_clock", "fire_child", "deltalake", "cv2"])
+        self._context.set_forkserver_preload(["quick_clock", "quick_storage", "fire_child", "deltalake", "cv2"])
         # up to Python 3.12 the server looks for what it preloads in the environment's path only, and says nothing
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), before)))
@@ -115,7 +116,6 @@ class World:
         self.home = folder / "dagster"
         shutil.copytree(home, self.home)
         self.sandbox = Sandbox(folder / "sandbox", speed=SPEED)
-        self.store = folder / "store"
         self.workers = workers
         self.story: list[str] = []
         self.met: Counter[str] = Counter()
@@ -126,9 +126,9 @@ class World:
     def __enter__(self) -> World:
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(self.sandbox)
-        self.environment |= {"FIRE_SANDBOX": self.sandbox.url, "FIRE_STORE": str(self.store)}
+        self.environment["FIRE_SANDBOX"] = os.environ["FIRE_SANDBOX"] = self.sandbox.url
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(self.home)))
-        self.daemon = Daemon(self.instance, definitions_for(self.environment))
+        self.daemon = Daemon(self.instance, fire_location.defs)
         self.sensors = [sensor.name for sensor in self.daemon.definitions.sensors or []]
         state = self.sandbox.state
         state.create_project(PROJECT, type="image_all")
@@ -305,15 +305,3 @@ _MISCHIEF = {
     "daemon dies": 2,
     "ticks": 2,
 }
-
-
-def definitions_for(environment: Mapping[str, str]) -> dg.Definitions:
-    """The location's definitions for this environment, without the module's being loaded twice."""
-    import importlib
-    import os
-    import sys
-
-    os.environ.update(environment)
-    sys.modules.pop("fire_location", None)
-    definitions: dg.Definitions = importlib.import_module("fire_location").defs
-    return definitions
