@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ _KIND = "jobs"
 _LOOKS_FOR_A_MISSING_JOB = 2
 #: What is older than this starts no run any more: the runs that show whether it has may be deleted by then.
 _NEW = timedelta(days=3)
+#: So many of the newest materializations of an asset are looked at for one that no run has followed.
+_FOLLOWED = 50
 
 
 def build_jobs_sensor(
@@ -54,6 +56,7 @@ def build_jobs_sensor(
     owners: Sequence[str] | None = None,
     tags: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dg.SensorDefinition:
     """A sensor that follows the jobs of one or several projects to their end.
 
@@ -85,7 +88,9 @@ def build_jobs_sensor(
         kinds: the kinds of jobs to follow, of ``training``, ``evaluation``, ``auto_annotation``, ``s3_import``,
             ``dicom_import``.
         previews: pictures in the metadata of evaluations.
-        time_budget_seconds: a tick ends within this time; the next one goes on where it stopped.
+        time_budget_seconds: a tick ends within this time, what it looks up on the Dagster instance included; the next
+            one goes on where it stopped.
+        clock: monotonic seconds; replaced in tests.
 
     Raises:
         ValueError: no project or an unknown kind is named, ``stuck_after`` is not positive, or two jobs are given and
@@ -96,24 +101,26 @@ def build_jobs_sensor(
     longest = stuck_after if isinstance(stuck_after, timedelta) else timedelta(hours=stuck_after)
     if longest <= timedelta(0):
         raise ValueError(f"stuck_after is longer than nothing, not {stuck_after}")
+    called = name or sensor_name(slugs, _KIND)
     followers = _Followers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
-    polling = Polling(_KIND, time_budget_seconds=time_budget_seconds)
+    polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, clock=clock)
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
-        started = time.monotonic()
+        started = clock()
         jobs: dict[str, _OpenJob] = {}
         requests: list[dg.RunRequest] = []
         # the instance answers at once as a rule; when it does not, the next tick begins with another project
         first = int(time.time() // max(minimum_interval_seconds, 1)) % len(slugs)
         for slug in [*slugs[first:], *slugs[:first]]:
-            if time.monotonic() - started > time_budget_seconds / 3:
+            if clock() - started > time_budget_seconds / 3:
                 context.log.warning("The Dagster instance is slow: not every project was looked at in this tick.")
                 break
             for kind in followed:
                 jobs |= {job.target: job for job in _open_jobs(context.instance, slug, kind, translator, longest)}
             for kind, part in ((TRAINING, "model"), (EVALUATION, "evaluation")):
                 if followers.follow(kind):
-                    requests += _missed(context, followers, slug, kind, asset_key(slug, part, translator))
+                    key = asset_key(slug, part, translator)
+                    requests += _missed(context, followers, slug, kind, key, sensor=called)
 
         def ask(client: FastLabelClient, name: str, memory: Mapping[str, Any] | None) -> Job | None:
             job = jobs[name]
@@ -137,6 +144,7 @@ def build_jobs_sensor(
             ask=ask,
             digest=digest,
             health_key=lambda name: asset_key(jobs[name].project, "project", translator),
+            started=started,
         )
         keys = {slug: asset_key(slug, "project", translator) for slug in slugs}
         before, after = (_unreadable(slugs, cursor, context) for cursor in (context.cursor, result.cursor))
@@ -152,7 +160,7 @@ def build_jobs_sensor(
 
     return sensor_of(
         evaluate,
-        name=name or sensor_name(slugs, _KIND),
+        name=called,
         description=f"Reports finished, failed and stuck jobs of {listed(slugs)}.",
         resource_key=resource_key,
         target=followers,
@@ -307,14 +315,22 @@ class _Followers(Target):
         objects = [one for job in self._jobs.values() for one in (job.values() if isinstance(job, Mapping) else [job])]
         return {"jobs": list({one.name: one for one in objects}.values())}
 
+    def _chosen(self, project: str, kind: JobKind) -> JobLike:
+        job = self._jobs[kind.name]
+        return job[project] if isinstance(job, Mapping) else job
+
+    def job_name(self, project: str, kind: JobKind) -> str:
+        """What the job is called that is run for this project."""
+        chosen = self._chosen(project, kind)
+        return chosen if isinstance(chosen, str) else str(chosen.name)
+
     def requests(self, project: str, kind: JobKind, told: Mapping[str, Any]) -> list[dg.RunRequest]:
         """The run that follows a materialization with this metadata, if one does."""
         job_id = named_job(told, kind)
         waits_elsewhere = kind is EVALUATION and told.get("wait") != "sensor"
         if not job_id or waits_elsewhere or told.get("gate_passed") is False:
             return []
-        job = self._jobs[kind.name]
-        chosen = job[project] if isinstance(job, Mapping) else job
+        chosen = self._chosen(project, kind)
         trigger = "a new model" if kind is TRAINING else "a model passed its gate"
         named = {} if isinstance(chosen, str) else {"job_name": chosen.name}
         return [
@@ -323,14 +339,31 @@ class _Followers(Target):
 
 
 def _missed(
-    context: dg.SensorEvaluationContext, followers: _Followers, project: str, kind: JobKind, key: dg.AssetKey
+    context: dg.SensorEvaluationContext,
+    followers: _Followers,
+    project: str,
+    kind: JobKind,
+    key: dg.AssetKey,
+    *,
+    sensor: str,
 ) -> list[dg.RunRequest]:
-    """The run for the newest materialization, when a tick has reported it and died before the run was launched, or when
-    a run that waited for the job has made it."""
-    event = context.instance.get_latest_materialization_event(key)
-    materialization = event.asset_materialization if event is not None else None
-    if event is None or materialization is None or time.time() - event.timestamp > _NEW.total_seconds():
+    """The runs for new materializations that none has followed: a tick has reported one and died before the run was
+    launched, or a run that waited for the job has made it. The oldest first.
+
+    A run has followed when this sensor has launched it, or when it is of the same job: the run key alone is the id of
+    what has finished, and another sensor may run another job for that.
+    """
+    since = dg.AssetRecordsFilter(asset_key=key, after_timestamp=time.time() - _NEW.total_seconds())
+    wanted: dict[str, dg.RunRequest] = {}
+    for record in reversed(context.instance.fetch_materializations(since, limit=_FOLLOWED).records):
+        if record.asset_materialization is not None:
+            told = plain(record.asset_materialization.metadata)
+            wanted.pop(named_job(told, kind), None)  # the newest word on a job counts
+            wanted |= {str(one.run_key): one for one in followers.requests(project, kind, told)}
+    if not wanted:
         return []
-    requests = followers.requests(project, kind, plain(materialization.metadata))
-    tags = {"dagster/run_key": str(requests[0].run_key)} if requests else {}
-    return requests if tags and not context.instance.get_runs(filters=dg.RunsFilter(tags=tags), limit=1) else []
+    job = followers.job_name(project, kind)
+    for run in context.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/run_key": list(wanted)})):
+        if run.job_name == job or run.tags.get("dagster/sensor_name") == sensor:
+            wanted.pop(run.tags["dagster/run_key"], None)
+    return list(wanted.values())

@@ -43,6 +43,7 @@ def poll(
     ask: Ask,
     digest: Digest,
     health_key: Callable[[str], dg.AssetKey] | None = None,
+    started: float | None = None,
 ) -> dg.SensorResult:
     """One tick: ask as many targets as time and room allow, in turn.
 
@@ -61,9 +62,11 @@ def poll(
         targets: what to poll, each once. They may change from tick to tick; a new one comes when its turn comes, and
             what is remembered of one that is gone is forgotten.
         health_key: the asset of a target on which ``polling_healthy`` is reported; None reports it nowhere.
+        started: when the tick began by the clock of ``polling``, for a sensor that had something to do before it polls;
+            None: now.
 
     Returns:
         Run requests, events, the new cursor, and, when no run is requested, what happened as the skip reason. API
         errors are never raised.
     """
-    return Tick(context, fastlabel, targets, polling, ask=ask, digest=digest, health_key=health_key).run()
+    return Tick(context, fastlabel, targets, polling, ask=ask, digest=digest, health_key=health_key).run(started)

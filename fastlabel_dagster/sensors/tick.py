@@ -109,8 +109,9 @@ class Tick:
         #: Seconds the slowest answer of this tick took; who has not answered in time does not count.
         self.slowest = 0.0
 
-    def run(self) -> dg.SensorResult:
-        started = self.polling.clock()
+    def run(self, started: float | None = None) -> dg.SensorResult:
+        """The tick, which began at ``started``."""
+        started = self.polling.clock() if started is None else started
         self.deadline = started + self.polling.time_budget_seconds
         left = self.wait_until - self.polling.wall()
         if 0 < left <= _LONGEST_WAIT:  # more than that is a clock that was set back
@@ -139,7 +140,8 @@ class Tick:
         try:
             while waiting:
                 left = self.deadline - self.polling.clock()
-                if self.asked and left < max(self.slowest, _TOO_SHORT):  # an answer would hardly be back in time
+                # an answer would hardly be back in time
+                if left <= 0 or (self.asked and left < max(self.slowest, _TOO_SHORT)):
                     self.notes.append(f"the time is used up, {len(waiting)} wait for the next tick")
                     break
                 wave = waiting[: self.polling.in_flight]

@@ -12,6 +12,7 @@ import pytest
 
 from fastlabel_dagster.api import FastLabelClient
 from fastlabel_dagster.sensors import build_jobs_sensor
+from fastlabel_dagster.sensors import jobs as jobs_module
 
 TRAINING = dg.AssetKey(["street-scenes", "training"])
 MODEL = dg.AssetKey(["street-scenes", "model"])
@@ -330,6 +331,62 @@ def test_an_evaluation_that_a_run_has_waited_for_starts_no_other_run(daemon, ins
     assert not daemon.tick(watch).run_requests
     instance.report_runless_asset_event(dg.AssetMaterialization(EVALUATION, metadata={**metadata, "wait": "sensor"}))
     assert [one.run_key for one in daemon.tick(watch).run_requests] == ["e-1"]
+
+
+def trained_by_a_run(instance, *ids):
+    for id in ids:
+        metadata = {"job_kind": "training", "job_id": id, "wait": "run"}
+        instance.report_runless_asset_event(dg.AssetMaterialization(MODEL, metadata=metadata))
+
+
+def launched(daemon, watch, job):
+    """One tick, and the runs it asks for, as the daemon launches them."""
+    requests = daemon.tick(watch).run_requests
+    for one in requests:
+        tags = {"dagster/run_key": one.run_key, "dagster/sensor_name": watch.name}
+        assert job.execute_in_process(instance=daemon.instance, tags=tags).success
+    return [one.run_key for one in requests]
+
+
+def test_each_of_several_models_that_runs_have_made_between_two_ticks_starts_a_run(daemon, instance):
+    watch = build_jobs_sensor("street-scenes", on_model=evaluate_it)
+    trained_by_a_run(instance, "t-1", "t-2", "t-3")
+    assert launched(daemon, watch, evaluate_it) == ["t-1", "t-2", "t-3"]
+    trained_by_a_run(instance, "t-2", "t-4")
+    assert launched(daemon, watch, evaluate_it) == ["t-4"]
+    assert launched(daemon, watch, evaluate_it) == []
+
+
+def test_two_sensors_may_run_two_jobs_for_one_model(make_daemon, instance):
+    trained_by_a_run(instance, "t-1")
+    first = build_jobs_sensor("street-scenes", on_model=evaluate_it, name="first")
+    second = build_jobs_sensor("street-scenes", on_model=annotate_it, name="second")
+    renamed = build_jobs_sensor("street-scenes", on_model=evaluate_it, name="first_with_another_name")
+    daemon = make_daemon()
+    assert launched(daemon, first, evaluate_it) == ["t-1"]
+    assert launched(daemon, second, annotate_it) == ["t-1"]
+    assert [launched(daemon, one, evaluate_it) for one in (first, second, renamed)] == [[], [], []]
+
+
+def test_time_the_instance_has_taken_is_gone_for_polling(make_vendor, make_daemon, instance, monkeypatch):
+    """By a clock that only looks at the instance and answers of the server move."""
+    slugs = [f"p{number}" for number in range(60)]
+    for slug in slugs:
+        metadata = {"job_kind": "training", "job_id": f"t-{slug}", "submitted": True}
+        instance.report_runless_asset_event(dg.AssetObservation(dg.AssetKey([slug, "training"]), metadata=metadata))
+    vendor = make_vendor(lambda path, query: [], lambda path, query: 0.3)
+    look = jobs_module.submitted_jobs
+
+    def slow(*given):
+        vendor.now += 0.05
+        return look(*given)
+
+    monkeypatch.setattr(jobs_module, "submitted_jobs", slow)
+    watch = build_jobs_sensor(slugs, kinds=["training"], time_budget_seconds=3, clock=vendor.clock)
+    for _ in range(3):
+        before = vendor.now
+        make_daemon(resource=vendor.resource()).tick(watch)
+        assert 2.0 < vendor.now - before <= 3.0
 
 
 def test_several_projects_are_followed_by_one_sensor(daemon, sandbox, client, instance):
