@@ -10,6 +10,7 @@ from fastlabel_dagster.assets.enrichment import change_picture, enrichment, prog
 from fastlabel_dagster.assets.observation import project_event, tags_of_sync
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import freshness_policy, mirror_results
+from fastlabel_dagster.job_reports.submissions import newest
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -25,7 +26,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     def labels(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster.labels.schema import TASKS
         from fastlabel_dagster.labels.summary import status_counts
-        from fastlabel_dagster.metadata.changes import changes_since
+        from fastlabel_dagster.metadata.changes import changes_since, since_trained
         from fastlabel_dagster.store import ImageFolder
         from fastlabel_dagster.sync import LabelMirror, sync_project
         from fastlabel_dagster.sync.project_kind import is_of_pictures
@@ -68,6 +69,10 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         if earlier is not None:
             with enrichment(context.log, "The list of changes"):
                 metadata.update(changes_since(mirror, earlier, report.version))
+        if plan.training is not None:
+            with enrichment(context.log, "What changed since the model was trained"):
+                model = newest(context.instance, plan.key("model"))
+                metadata.update(since_trained(mirror, model, report.version))
         if plan.previews and statuses:
             statuses_before = None if earlier is None else status_counts(mirror.read(earlier))
             metadata.update(progress_picture(context.log, statuses, statuses_before))

@@ -6,8 +6,9 @@ As all pictures here they stand on a white card of their own, so they read the s
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import dagster as dg
 
@@ -105,10 +106,10 @@ def confusion_svg(names: Sequence[str], counts: Sequence[Sequence[float]]) -> st
             share = number / total
             fill = "#2da44e" if row == column else "#e5534b"
             x = left + column * _CELL
+            said = f"{shortened(name, 40)} found as {shortened(names[column], 40)}: {number:g} ({share:.0%})"
             cells.append(
                 f'<rect x="{x + 1}" y="{y + 1}" width="{_CELL - 2}" height="{_CELL - 2}" rx="3" fill="{fill}" '
-                f'fill-opacity="{0.06 + 0.62 * share:.2f}"><title>{shortened(name, 40)} found as '
-                f"{shortened(names[column], 40)}: {number:g} ({share:.0%})</title></rect>"
+                f'fill-opacity="{0.06 + 0.62 * share:.2f}">{f"<title>{said}</title>" if number else ""}</rect>'
                 f'<text x="{x + _CELL / 2}" y="{y + 25}" text-anchor="middle" font-size="12">{_count(number)}</text>'
             )
     for column, name in enumerate(names):
@@ -130,17 +131,18 @@ def history_svg(models: Sequence[Mapping[str, Any]]) -> str:
     """mAP of the models, oldest first, as a line with points; an SVG document. A model without mAP leaves a gap."""
     width, height, left, right, top, bottom = 640, 240, 46, 24, 40, 44
     values = [one.get("mAP") for one in models]
-    numbers = [float(one) for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
+    values = [float(one) if _is_measure(one) else None for one in values]
+    numbers = [one for one in values if one is not None]
     low, high = (min(numbers, default=0.0), max(numbers, default=1.0))
     low, high = max(0.0, low - 0.05), min(1.0, high + 0.05)
     spread = (high - low) or 1.0
     step = (width - left - right) / max(len(models) - 1, 1)
     points: list[tuple[float, float, float, str]] = []
     for number, (one, value) in enumerate(zip(models, values, strict=True)):
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if value is not None:
             x = left + number * step if len(models) > 1 else (left + width - right) / 2
             y = top + (height - top - bottom) * (1 - (float(value) - low) / spread)
-            points.append((x, y, float(value), str(one.get("model_name") or one.get("model_id") or "")))
+            points.append((x, y, value, str(one.get("model_name") or one.get("model_id") or "")))
     grid = []
     for part in range(5):
         value = low + spread * part / 4
@@ -173,6 +175,10 @@ def history_svg(models: Sequence[Mapping[str, Any]]) -> str:
         f"{''.join(grid)}"
         f'<polyline points="{line}" fill="none" stroke="{_LINE}" stroke-width="2"/>{"".join(marks)}</svg>'
     )
+
+
+def _is_measure(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _head(width: int, height: int) -> str:

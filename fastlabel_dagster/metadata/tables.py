@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Metadata lives in Dagster's database: a table shows this many rows and says how many there are.
 MOST_ROWS = 50
+#: What people wrote may be long; a cell of a table shows this many characters of it.
+_LONGEST_CELL = 300
 
 
 def without_query(url: str) -> str:
@@ -132,4 +134,7 @@ def labels_origin(labels: Labels) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+    if value is None or isinstance(value, (int, float, bool)):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"

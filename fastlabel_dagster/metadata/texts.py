@@ -42,7 +42,8 @@ def _marked(text: str, spans: list[tuple[int, int, str]]) -> str:
     for start, end, value in sorted(spans):
         if not at <= start < end <= len(text) or start >= _LONGEST:
             continue
-        parts += [_plain(text[at:start]), f"**{_plain(text[start:end])}** `{_code(value)}`"]
+        shown = text[start:end] if end - start <= _LONGEST else text[start : start + _LONGEST] + " …"
+        parts += [_plain(text[at:start]), f"**{_plain(shown)}** `{_code(value)}`"]
         at = end
     parts.append(_plain(text[at : max(at, _LONGEST)]) + (" …" if len(text) > max(at, _LONGEST) else ""))
     return " ".join(" ".join(parts).split())

@@ -66,3 +66,18 @@ def test_a_changed_task_is_drawn_as_it_was_beside_what_it_is(versions):
     assert next(text for text in said if text.startswith(("before: ", "after: "))).startswith("before: ")
     assert sum(text.startswith(("before: ", "after: ")) for text in said) == 2
     assert changes_picture(mirror, 1, 1, classes=[], read_image=read) is None
+
+
+def test_tasks_that_only_moved_on_are_looked_at_in_linear_work(
+    fastlabel_sandbox, fastlabel_client, tmp_path, monkeypatch
+):
+    slug = fastlabel_sandbox.seed(tasks=30).project
+    store = open_store(tmp_path)
+    sync_project(fastlabel_client, slug, store)
+    fastlabel_sandbox.state.approve(slug, 20)
+    sync_project(fastlabel_client, slug, store)
+    mirror = LabelMirror(store.at("labels"))
+    picture = changes_picture(mirror, 0, 1, classes=[], read_image=lambda *_: pytest.fail("nothing is drawn"))
+    assert picture is None
+    monkeypatch.setattr("fastlabel_dagster.metadata.changes.MOST_TASKS", 5)
+    assert "more than 5 tasks differ" in changes_since(mirror, 0, 1)["changes"]

@@ -82,3 +82,11 @@ def test_everything_together_stays_small():
     table = models_table(models[0], models[1:])
     assert len(table.records) == 30 and table.records[1].data["model"] == "street-1"
     assert "confusion_matrix" not in evaluation_pictures({"confusionMatrix": None}, models[0], [])
+
+
+def test_hostile_names_of_many_classes_stay_small_and_measures_that_are_none_leave_gaps():
+    names = ["<&>'\"" * 30 + str(n) for n in range(60)]
+    counts = [[float(row == column) for column in range(60)] for row in range(60)]
+    assert len(confusion_svg(names, counts)) < 150_000
+    drawn = history_svg([{"mAP": 0.4}, {"mAP": float("nan")}, {"mAP": 0.6}])
+    assert "nan" not in drawn and drawn.count("<circle") == 2

@@ -35,3 +35,8 @@ def test_a_text_that_is_missing_is_told():
     tasks = from_fastlabel([{"id": "1", "name": "a.txt", "annotations": []}], []).tasks
     problems = []
     assert text_preview(tasks, lambda *_: None, problems.append) == "" and problems == ["a.txt: no text"]
+
+
+def test_an_entity_over_a_whole_book_is_cut():
+    said = preview("a" * 2_000_000, [ner("x", 0, 2_000_000, "")])
+    assert len(said) < 1_000 and "`x`" in said
