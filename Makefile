@@ -88,11 +88,13 @@ $(VENV)/peers/.done: benchmarks/peers.txt | $(VENV)/bin/python
 	@touch $@
 
 # The lowest Dagster declared in pyproject.toml, in an environment of its own. What lies below the Dagster floors imports
-# none of it (import-linter holds that), so only the tests above them are repeated.
+# none of it (import-linter holds that), so only the tests above them are repeated. Left out are those that go the same
+# ways once more and cost minutes: tests/fire (kills and restarts), tests/ui (a browser), test_demo, test_load_cost.
 LOWEST := 1.13.0
 WITH_DAGSTER := tests/assets tests/checks tests/components tests/jobs tests/metadata tests/ops tests/sensors \
-  tests/test_dagster_project.py tests/test_partitions.py tests/test_public_dagster.py tests/test_resource.py \
-  tests/test_secrets_in_dagster.py tests/test_translator.py tests/workspace
+  tests/test_compat.py tests/test_dagster_project.py tests/test_loop.py tests/test_partitions.py \
+  tests/test_public_dagster.py tests/test_resource.py tests/test_secrets_in_dagster.py tests/test_translator.py \
+  tests/test_tutorial.py tests/workspace
 $(VENV)/lowest/.done: pyproject.toml | $(VENV)/bin/python
 	@echo "installing the lowest Dagster to test with (a minute or two, once)"
 	@$(PYTHON) -m venv $(VENV)/lowest
