@@ -26,6 +26,7 @@ __all__ = [
     "function_of_step",
     "input_pointer_tag",
     "input_version_tag",
+    "last_check_evaluation",
     "materialized_in_run",
     "provenance_tags",
 ]
@@ -65,6 +66,22 @@ def materialized_in_run(instance: dg.DagsterInstance, run_id: str) -> frozenset[
     return frozenset(
         (event.asset_key, event.partition) for event in found if event is not None and event.asset_key is not None
     )
+
+
+def last_check_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """The newest evaluation of a check; None when it was never evaluated. A run that is going on has planned one, which
+    is no evaluation yet.
+
+    The look-up of ``DagsterInstance`` gives the planned one, so its storage is asked; neither is marked public.
+    """
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+    found = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status={Status.SUCCEEDED, Status.FAILED}
+    )
+    entry = found[0].event if found else None
+    event = entry.dagster_event if entry is not None else None
+    return event.asset_check_evaluation_data if event is not None else None
 
 
 def function_of_step(definition: dg.AssetsDefinition) -> Callable[..., Any]:

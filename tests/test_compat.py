@@ -2,7 +2,13 @@
 
 import dagster as dg
 
-from fastlabel_dagster._compat import function_of_step, input_pointer_tag, materialized_in_run, provenance_tags
+from fastlabel_dagster._compat import (
+    function_of_step,
+    input_pointer_tag,
+    last_check_evaluation,
+    materialized_in_run,
+    provenance_tags,
+)
 
 PARTS = dg.StaticPartitionsDefinition(["a", "b"])
 
@@ -37,6 +43,22 @@ def test_what_a_run_has_materialized_is_known_while_it_goes_on():
         assert dg.materialize([both], instance=instance, partition_key="a").success
         assert set(seen) == {(dg.AssetKey("one"), None), (dg.AssetKey("two"), "b")}
         assert not materialized_in_run(instance, "another run")
+
+
+def test_the_last_evaluation_of_a_check_is_that_of_the_run_before():
+    seen = []
+
+    @dg.multi_asset(specs=[dg.AssetSpec("one")], check_specs=[dg.AssetCheckSpec("good", asset="one")])
+    def checked(context: dg.AssetExecutionContext):
+        last = last_check_evaluation(context.instance, dg.AssetCheckKey(dg.AssetKey("one"), "good"))
+        seen.append(None if last is None else (last.passed, last.metadata["number"].value))
+        result = dg.AssetCheckResult(passed=len(seen) == 2, metadata={"number": len(seen)})
+        yield dg.MaterializeResult(check_results=[result])
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(3):
+            assert dg.materialize([checked], instance=instance).success
+    assert seen == [None, (False, 1), (True, 2)]
 
 
 def test_noted_provenance_is_what_dagster_notes_itself():

@@ -9,7 +9,7 @@ import dagster as dg
 
 from fastlabel_dagster.assets.enrichment import enrichment, label_pictures
 from fastlabel_dagster.assets.plan import ProjectPlan
-from fastlabel_dagster.checks import LabelFindings
+from fastlabel_dagster.checks import CheckSetting, LabelFindings
 from fastlabel_dagster.metadata.lineage import column_lineage
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
 from fastlabel_dagster.resource import FastLabelResource
@@ -22,8 +22,12 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     """One step that writes the three tables as one snapshot folder, which appears whole or not at all."""
     labels_key = plan.key("labels")
 
+    def check_key(setting: CheckSetting) -> dg.AssetCheckKey:
+        return dg.AssetCheckKey(plan.key(setting.kind.part), setting.name)
+
     def tables(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> Iterator[dg.MaterializeResult[Any]]:
         from fastlabel_dagster import formats
+        from fastlabel_dagster.checks.versions import remembered
         from fastlabel_dagster.metadata.spread import LabelSpread
         from fastlabel_dagster.metadata.summary import LabelSummary
         from fastlabel_dagster.store import ImageFolder
@@ -42,6 +46,7 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             mirror=LabelMirror(store.at("labels")),
             images=images if pictured else None,
             pictures=plan.previews,
+            last=None if context.has_partition_key else lambda one: remembered(context.instance, check_key(one)),
         )
         for batch in labels.batches():
             summary.add(batch)

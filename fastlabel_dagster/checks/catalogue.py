@@ -116,6 +116,8 @@ def _sample(default: int, meaning: str) -> Option:
     return Option(default, meaning, takes, 'a whole number from 1 on, or "all"')
 
 
+_ACCEPTED = _count(0, "Version of the mirror that is as it is meant: compare with it, or with a later one.")
+
 _ALL = (
     CheckKind(
         CONNECTION_CHECK,
@@ -177,13 +179,14 @@ _ALL = (
         "classes",
         True,
         "warn",
-        "The annotation classes mean what they meant in the version before.",
+        "The annotation classes mean what they meant in the version before; where this blocks, in the one that passed.",
         {
             "fails_on": _some_of(
                 CLASS_CHANGES,
                 ("removed", "renamed", "retyped", "attributes", "keypoints"),
                 "Changes since the version before that fail the check; the others are only shown.",
-            )
+            ),
+            "accepted": _ACCEPTED,
         },
     ),
     CheckKind(
@@ -200,7 +203,7 @@ _ALL = (
             ),
             "tolerance_pixels": _length(0.5, "Pixels a vertex may lie outside the picture: annotation tools round."),
             "smallest_area": _length(0.0, "Square pixels; what encloses no more has `zero_area`."),
-            "at_most": _share(0.0, "Share of all annotations that may have a problem."),
+            "at_most": _share(0.0, "Share of the annotations looked at that may have a problem."),
         },
     ),
     CheckKind(
@@ -255,10 +258,12 @@ _ALL = (
         "annotations",
         False,
         "warn",
-        "The classes are used in about the same shares as in the version before.",
+        "The classes are used in about the same shares as in the version before; where this blocks, in the one that "
+        "passed.",
         {
             "threshold": _share(0.2, "Largest total variation distance: half the sum of the changes of all shares."),
             "fewest": _count(50, "With fewer annotations in either version, shares say nothing, and the check passes."),
+            "accepted": _ACCEPTED,
         },
     ),
     CheckKind(

@@ -11,7 +11,7 @@ import pyarrow as pa
 from fastlabel_dagster.checks.batch import LabelBatch
 from fastlabel_dagster.checks.outcome import offenders_table, outcome, shortened_words
 from fastlabel_dagster.checks.plan import CheckSetting
-from fastlabel_dagster.checks.versions import Before
+from fastlabel_dagster.checks.versions import Before, how_to_open
 
 
 class ClassChange(NamedTuple):
@@ -109,7 +109,7 @@ def _keypoints(keypoints: list[Mapping[str, Any]]) -> dict[str, str]:
 
 
 class ClassChanges:
-    """Compares the classes with those of the version before."""
+    """Compares the classes with those of an earlier version."""
 
     def __init__(self, classes: pa.Table, before: Before) -> None:
         self._classes, self._before = classes, before
@@ -118,14 +118,21 @@ class ClassChanges:
         """Nothing: the classes are not in the batches."""
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
-        classes, version = self._before.classes(), self._before.version
-        if classes is None or version is None:
-            return outcome(setting, key, passed=True, description="There is no earlier version to compare with.")
-        changes = class_changes(classes, self._classes)
+        version = self._before.version(setting)
+        if version is None:
+            return outcome(
+                setting,
+                key,
+                passed=True,
+                description="There is no earlier version to compare with.",
+                metadata=self._before.next_with(passed=True, version=None),
+            )
+        changes = class_changes(self._before.classes(version), self._classes)
         bad = [change for change in changes if change.kind in setting["fails_on"]]
         kinds = {change.kind: sum(one.kind == change.kind for one in changes) for change in changes}
         said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
         metadata: dict[str, Any] = {"version_before": version.version, "changes": len(changes), "failing": len(bad)}
+        metadata |= self._before.next_with(passed=not bad, version=version)
         if changes:
             rows = [
                 {
@@ -143,6 +150,7 @@ class ClassChanges:
             key,
             passed=not bad,
             description=f"Since version {version.version}: {said}."
+            + (how_to_open(setting, self._before.present) if bad else "")
             if changes
             else f"The classes are those of version {version.version}.",
             metadata=metadata,

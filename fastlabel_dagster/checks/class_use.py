@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.checks.batch import LabelBatch, columns_of
 from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, offenders_table, outcome, percent
 from fastlabel_dagster.checks.plan import CheckSetting
-from fastlabel_dagster.checks.versions import Before
+from fastlabel_dagster.checks.versions import Before, how_to_open
 from fastlabel_dagster.labels.ragged import one_array
 
 _CLASSIFICATION = "classification"
@@ -112,7 +112,7 @@ def total_variation(before: Mapping[str, int], after: Mapping[str, int]) -> floa
 
 
 class ClassDrift:
-    """Compares the shares of the classes with those in the version before."""
+    """Compares the shares of the classes with those in an earlier version."""
 
     def __init__(self, before: Before) -> None:
         self._before = before
@@ -122,9 +122,18 @@ class ClassDrift:
         self._counts.update(batch.class_counts)
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
-        before, version = self._before.class_counts(self._counts), self._before.version
+        version = self._before.version(setting)
+        before = None if version is None else self._before.class_counts(version, self._counts)
         if before is None or version is None:
-            return outcome(setting, key, passed=True, description="There is no earlier version to compare with.")
+            return outcome(
+                setting,
+                key,
+                passed=True,
+                description="There is no earlier version to compare with."
+                if version is None
+                else f"The files of version {version.version} were given up; there is nothing to compare with.",
+                metadata=self._before.next_with(passed=True, version=None),
+            )
         was, is_now = sum(before.values()), sum(self._counts.values())
         metadata: dict[str, Any] = {
             "version_before": version.version,
@@ -138,7 +147,8 @@ class ClassDrift:
                 passed=True,
                 description=f"{was:,} annotations before and {is_now:,} now are too few to compare shares "
                 f"(from {setting['fewest']:,} on).",
-                metadata=metadata,
+                # What was enough is kept for when there is enough again.
+                metadata=metadata | self._before.next_with(passed=was < max(setting["fewest"], 1), version=version),
             )
         distance = total_variation(before, self._counts)
         rows: list[dict[str, Any]] = [
@@ -156,13 +166,16 @@ class ClassDrift:
         columns = [("class", "string"), ("before", "int"), ("now", "int")]
         columns += [(name, "float") for name in ("share_before", "share", "change")]
         most = rows[0]
+        passed = distance <= setting["threshold"]
+        metadata |= self._before.next_with(passed=passed, version=version)
         return outcome(
             setting,
             key,
-            passed=distance <= setting["threshold"],
+            passed=passed,
             description=f"{percent(distance)} of the annotations are of other classes than in version "
             f"{version.version}, by shares (up to {percent(setting['threshold'])} is fine); most of all "
             f"{most['class']}: {percent(most['share_before'])} → {percent(most['share'])}."
+            + ("" if passed else how_to_open(setting, self._before.present))
             if distance
             else f"The classes have the shares they had in version {version.version}.",
             metadata={**metadata, "distance": round(distance, 6), "shares": offenders_table(rows, columns)},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fastlabel_dagster.checks.batch import LabelBatch
+    from fastlabel_dagster.checks.versions import Remembered
     from fastlabel_dagster.labels import Labels
     from fastlabel_dagster.store import ImageFolder
     from fastlabel_dagster.sync import LabelMirror
@@ -57,6 +58,8 @@ class LabelFindings:
         images: where the photographs lie, for the pictures of what is wrong; those it does not hold yet, and all
             without it, are outlines only.
         pictures: whether to draw what is wrong at all; the tables are there in any case.
+        last: which version a check that blocks has to compare with, by its last evaluation
+            (:func:`~fastlabel_dagster.checks.versions.remembered`); without it, with the version before.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class LabelFindings:
         mirror: LabelMirror | None = None,
         images: ImageFolder | None = None,
         pictures: bool = True,
+        last: Remembered | None = None,
     ) -> None:
         from fastlabel_dagster.checks import class_use, geometry, versions
         from fastlabel_dagster.checks.class_changes import ClassChanges
@@ -75,7 +79,7 @@ class LabelFindings:
 
         read_image: ReadImage | None = no_photographs if images is None else FolderPictures(images)
         read_image = read_image if pictures else None
-        before = versions.Before(mirror, labels)
+        before = versions.Before(mirror, labels, last)
         make: dict[str, Callable[[CheckSetting], Finding]] = {
             CLASS_CHANGES_CHECK: lambda setting: ClassChanges(labels.classes, before),
             GEOMETRY_CHECK: lambda setting: geometry.Geometry(setting, labels.classes, read_image),

@@ -11,7 +11,7 @@ import dagster as dg
 from fastlabel_dagster.checks.label_findings import LABEL_CHECKS, LabelFindings
 from fastlabel_dagster.checks.mirror import approval_share_result, freshness_result, newest_change, statuses_of
 from fastlabel_dagster.checks.names import APPROVAL_SHARE_CHECK, FRESHNESS_CHECK
-from fastlabel_dagster.checks.plan import CheckPlan
+from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting
 from fastlabel_dagster.resource import resource_named
 from fastlabel_dagster.translator import safe_name
 
@@ -67,14 +67,18 @@ def build_label_checks(
     key = dg.AssetKey.from_coercible(asset)
 
     def label_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        from fastlabel_dagster.checks.versions import remembered
         from fastlabel_dagster.store import open_store
         from fastlabel_dagster.sync import LabelMirror
+
+        def last(setting: CheckSetting) -> int | None:
+            return remembered(context.instance, dg.AssetCheckKey(key, setting.name))
 
         chosen = {one.name for one in context.selected_asset_check_keys}
         wanted = CheckPlan({setting.name: setting for setting in plan if setting.name in chosen})
         opened = None if mirror is None else LabelMirror(open_store(mirror, s3))
         found = _read(opened, labels)
-        findings = LabelFindings(wanted, found, mirror=opened)
+        findings = LabelFindings(wanted, found, mirror=opened, last=last)
         for batch in found.batches():
             findings.add(batch)
         yield from findings.results("", key)

@@ -69,7 +69,8 @@ def test_a_picture_in_two_parts_of_an_export_is_found(street, said, values):
 
 def test_an_export_without_copies_is_clean(street, said):
     fill(street, {})
-    result = street.run({"leakage": True}, only=["labels", "images", "yolo"], exports=["yolo"])
+    export = {"format": "yolo", "split": {"train": 0.5, "val": 0.5}}
+    result = street.run({"leakage": True}, only=["labels", "images", "yolo"], exports=[export])
     assert said(result, "leakage").passed
     assert on_disk(street) == set()
 
