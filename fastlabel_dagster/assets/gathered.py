@@ -12,6 +12,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -19,7 +20,7 @@ from pydantic import Field
 
 from fastlabel_dagster._compat import materialized_in_run
 from fastlabel_dagster.assets.steps import StepOptions, executed, results_of
-from fastlabel_dagster.resource import resource_named
+from fastlabel_dagster.resource import FastLabelResource, resource_named
 from fastlabel_dagster.translator import safe_name
 
 #: Parts whose steps are gathered. What starts something at FastLabel (imports, trainings, evaluations …) keeps a step
@@ -99,10 +100,10 @@ def gathered_step(
 ) -> dg.AssetsDefinition:
     """One step called ``name`` that makes the assets of all ``parts``, or those of them that a run selects."""
 
-    def run(context: dg.AssetExecutionContext, config: GatheredConfig, fastlabel: Any) -> Iterator[Any]:
+    def run(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> Iterator[Any]:
+        config = GatheredConfig(**context.op_execution_context.op_config)
         yield from run_parts(context, fastlabel, parts, options=config.options)
 
-    run.__annotations__ = {"context": dg.AssetExecutionContext, "config": GatheredConfig, "fastlabel": _resource()}
     specs = [spec for part in parts for spec in part.specs]
     partitioned = any(spec.partitions_def is not None for spec in specs)
     return dg.multi_asset(
@@ -110,6 +111,7 @@ def gathered_step(
         specs=specs,
         check_specs=[check for part in parts for check in part.checks],
         can_subset=True,
+        config_schema=_config_fields(),
         pool=next((part.pool for part in parts if part.pool), None),
         op_tags=dict(steps.tags) or None,
         retry_policy=retry_policy,
@@ -142,10 +144,10 @@ def folder_of(slug: str) -> str:
     return slug if re.fullmatch(r"\w([\w.-]*\w)?", slug) and ".." not in slug else safe_name(slug)
 
 
-def _resource() -> Any:
-    from fastlabel_dagster.resource import FastLabelResource
-
-    return FastLabelResource
+@lru_cache(maxsize=1)
+def _config_fields() -> Mapping[str, Any]:
+    """The fields of :class:`GatheredConfig`, made once: as a parameter of the step they would be made for each step."""
+    return GatheredConfig.to_fields_dict()
 
 
 def run_parts(

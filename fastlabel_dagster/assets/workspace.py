@@ -135,7 +135,8 @@ def build_fastlabel_assets_definitions(
             :func:`~fastlabel_dagster.partitions.partition_changes`.
         projects: by slug, what is different for a project: any argument of ``build_fastlabel_project_assets``.
         gather: False gives every project the separate steps it would have alone.
-        name: part of the names of the steps that serve all projects; two workspaces need two.
+        name: part of the names of the steps that serve all projects, and of the set of partitions
+            (``<name>_projects``); two workspaces need two.
         pool, steps, retry_policy: of the steps. ``steps.name``, when given, begins the name of every project's steps.
         options: further arguments of ``build_fastlabel_project_assets``, the same for every project: ``training``,
             ``checks``, ``group_name``, ``s3`` …
@@ -152,6 +153,7 @@ def build_fastlabel_assets_definitions(
         partitioned = build_partitioned_workspace_assets(
             store=store,
             exports=exports,
+            name=f"{name}_projects",
             translator=translator,
             resource_key=resource_key,
             pool=pool,

@@ -44,5 +44,21 @@ class SensorAttributes(dg.Model, dg.Resolvable):
 class WorkspaceSensorAttributes(dg.Model, dg.Resolvable):
     """Which sensors a workspace has, and how often each looks."""
 
-    imports: bool = Field(default=True, description="Finished imports start a sync of their project; needs `store`.")
+    imports: bool = Field(
+        default=True,
+        description="Finished imports start a sync of their project; needs `store`, and no `partitions`.",
+    )
+    approvals: int | None = Field(
+        default=None,
+        description="So many newly approved tasks of a project publish its dataset anew; needs `dataset`.",
+        examples=[200],
+    )
+    projects: bool | None = Field(
+        default=None,
+        description="New projects become partitions and are synced; changed ones, and ones that are gone, are told of. "
+        "Default: where there are `partitions`. Elsewhere it only tells.",
+    )
+    delete_partitions: bool = Field(
+        default=False, description="Also delete the partitions of projects that are gone. Their history stays."
+    )
     interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")

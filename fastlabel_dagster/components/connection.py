@@ -7,12 +7,13 @@ resource is the variable's name. A token typed into the YAML is refused, in word
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache, lru_cache
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from fastlabel_dagster.resource import FastLabelResource
@@ -55,6 +56,8 @@ def _as_in_the_resource(name: str) -> Any:
 class FastLabelConnection(dg.Model, dg.Resolvable):
     """The attributes of ``fastlabel:``; all but the token are those of ``FastLabelResource``."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     access_token_env: str = Field(
         default=DEFAULT_VARIABLE,
         description="NAME of the environment variable that holds the access token. Never the token itself.",
@@ -70,6 +73,12 @@ class FastLabelConnection(dg.Model, dg.Resolvable):
     requests_per_10_minutes: int = _as_in_the_resource("requests_per_10_minutes")
     step_retries: int = _as_in_the_resource("step_retries")
     step_retry_seconds: float = _as_in_the_resource("step_retry_seconds")
+
+    @classmethod
+    def model(cls) -> type[BaseModel]:
+        """What Dagster reads the YAML with. It lets unknown names pass, for Dagster's words about one would repeat its
+        value, which is the token when somebody has misspelt ``access_token``; :func:`refuse_tokens` refuses them."""
+        return _open_model(cls)
 
     def resource(self) -> FastLabelResource:
         """The resource for this connection: the same object for the same settings.
@@ -90,6 +99,15 @@ class FastLabelConnection(dg.Model, dg.Resolvable):
         return _resource(self.access_token_env, tuple(settings.items()))
 
 
+@cache
+def _open_model(connection: type[FastLabelConnection]) -> type[BaseModel]:
+    derived: Any = super(FastLabelConnection, connection).model()
+    made: type[BaseModel] = create_model(derived.__name__, __base__=derived)
+    made.model_config["extra"] = "allow"
+    made.model_rebuild(force=True)
+    return made
+
+
 @lru_cache(maxsize=256)
 def _resource(variable: str, settings: tuple[tuple[str, Any], ...]) -> FastLabelResource:
     return FastLabelResource(access_token=dg.EnvVar(variable), **dict(settings))
@@ -104,20 +122,44 @@ def no_token_here() -> str:
     )
 
 
+def unknown_names(names: Iterable[object]) -> str | None:
+    """What is wrong with ``fastlabel:`` when it has other names than its attributes; None when it has not.
+
+    Only a name that could be a misspelt attribute is repeated: whoever has pasted a token may have pasted it anywhere.
+    """
+    wrong = [str(name) for name in names if str(name) not in FastLabelConnection.model_fields]
+    if not wrong:
+        return None
+    told = sorted(name for name in wrong if get_close_matches(name, FastLabelConnection.model_fields))
+    if len(told) < len(wrong):
+        told.append(f"{len(wrong) - len(told)} name(s) unlike any of its own")
+    known = ", ".join(name for name in FastLabelConnection.model_fields if name != "access_token")
+    return (
+        f"fastlabel does not take {', '.join(told)}. It takes {known}. What was written there is not repeated here: "
+        "if it was a token that others can read now, have it replaced in FastLabel."
+    )
+
+
 def refuse_tokens(attributes: BaseModel | Mapping[str, Any] | None) -> None:
     """Look at a component's raw attributes before anything is made of them.
 
     Dagster quotes the lines of the YAML in the errors of what it resolves; a token has to be refused before that.
 
     Raises:
-        ValueError: ``fastlabel.access_token`` is there, or ``access_token_env`` does not look like a variable's name.
+        ValueError: ``fastlabel.access_token`` is there, ``access_token_env`` does not look like a variable's name, or
+            ``fastlabel`` is given an attribute that it does not have.
     """
     said = attributes.model_dump(exclude_unset=True) if isinstance(attributes, BaseModel) else dict(attributes or {})
     connection = said.get("fastlabel")
+    if isinstance(connection, str) and "{{" not in connection:
+        raise ValueError("fastlabel takes a mapping, such as {access_token_env: " + DEFAULT_VARIABLE + "}, not a text.")
     if not isinstance(connection, Mapping):
         return
     if connection.get("access_token") is not None:
         raise ValueError(no_token_here())
+    unknown = unknown_names(connection)
+    if unknown is not None:
+        raise ValueError(unknown)
     name = connection.get("access_token_env", DEFAULT_VARIABLE)
     if isinstance(name, str) and "{{" in name:
         return  # a template; what comes out of it is looked at when it is resolved

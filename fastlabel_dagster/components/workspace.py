@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
@@ -22,7 +22,8 @@ from fastlabel_dagster.components.attributes import S3Attributes, WorkspaceSenso
 from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
-from fastlabel_dagster.sensors import build_import_sensor
+from fastlabel_dagster.partitions import project_partitions
+from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_workspace_sensor
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
 from fastlabel_dagster.workspace import DEFAULT_PARTS, FastLabelWorkspace, ProjectSelector, fetch_workspace
 
@@ -55,7 +56,10 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
           store: s3://acme-labels
           exports: [coco]
 
-    Without ``store`` the assets are external: shown and observed, but made by nobody here.
+    Without ``store`` the assets are external: what FastLabel holds is shown, and made by nobody here.
+
+    With thousands of projects, ``partitions: project`` mirrors and exports them as one set of assets with a partition
+    for each project, which loads at once; a sensor keeps the partitions in step with the workspace.
     """
 
     fastlabel: FastLabelConnection = Field(
@@ -89,6 +93,11 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         default=None,
         description="Dataset that the approved tasks of each project are published to; {slug} stands for its slug.",
         examples=["train-{slug}"],
+    )
+    partitions: Literal["project"] | None = Field(
+        default=None,
+        description="`project`: one set of assets for all projects, with a partition for each; needs `store`. There is "
+        "no `dataset` then, and nothing of single `projects`.",
     )
     projects: Mapping[str, Mapping[str, Any]] | None = Field(
         default=None,
@@ -130,7 +139,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         return component_spec(
             description="A FastLabel workspace: its projects, datasets, jobs and models, from a refreshed state file.",
             tags=["fastlabel", "annotation", "machine-learning"],
-            produces=["asset", "asset_check", "resource", "sensor"],
+            produces=["asset", "asset_check", "job", "resource", "sensor"],
         )
 
     @classmethod
@@ -200,7 +209,10 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     def _defs(self, workspace: FastLabelWorkspace, resources: Mapping[str, Any]) -> dg.Definitions:
         translator = ComponentTranslator(self.get_asset_spec)
         if self.store is None:
-            return dg.Definitions(assets=load_fastlabel_asset_specs(workspace, translator), resources=resources)
+            if self.partitions is not None:
+                raise ValueError("partitions are of what is made of the projects: give store too")
+            specs = load_fastlabel_asset_specs(workspace, translator)
+            return dg.Definitions(assets=specs, sensors=self._sensors(workspace, translator), resources=resources)
         op = self.op or OpSpec()
         assets = build_fastlabel_assets_definitions(
             workspace,
@@ -209,6 +221,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             dataset=self.dataset,
             projects=self.projects,
             translator=translator,
+            partitions=self.partitions,
             name=self.name,
             resource_key=self.resource_key,
             pool=op.pool or "fastlabel",
@@ -216,7 +229,27 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             checks=self.checks,
             s3=self.s3.options() if self.s3 else None,
         )
-        return dg.Definitions(assets=assets, sensors=self._sensors(workspace, translator), resources=resources)
+        sync = self._sync_of_a_project(assets) if self.partitions is not None else None
+        return dg.Definitions(
+            assets=assets,
+            jobs=[] if sync is None else [sync],
+            sensors=self._sensors(workspace, translator, sync),
+            resources=resources,
+        )
+
+    @property
+    def _projects_name(self) -> str:
+        """Of the set of partitions, and what its assets are named after."""
+        return f"{self.name}_projects"
+
+    def _sync_of_a_project(self, assets: Sequence[dg.AssetsDefinition | dg.AssetSpec]) -> Any:
+        """The job that makes everything of one partition."""
+        keys = [key for one in assets if isinstance(one, dg.AssetsDefinition) for key in one.keys]
+        return dg.define_asset_job(
+            f"{self.name}_sync_project",
+            selection=dg.AssetSelection.assets(*keys).materializable(),
+            description="Mirrors the project of the partition and writes its tables, images and exports.",
+        )
 
     def execute(self, context: dg.AssetExecutionContext, step: FastLabelStep) -> Iterator[Any]:
         """Runs one step; override it to do something before, after or with the results of every step."""
@@ -229,20 +262,40 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             spec = spec.replace_attributes(key=dg.AssetKey([f"{self.name}_workspace", *spec.key.path[1:]]))
         return spec if self.translation is None else self.translation(spec, props)
 
-    def _sensors(self, workspace: FastLabelWorkspace, translator: ComponentTranslator) -> list[dg.SensorDefinition]:
-        if not self.sensors.imports or not workspace.slugs:
-            return []
-        status = dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED
-        return [
-            build_import_sensor(
-                workspace.slugs,
-                name=f"{self.name}_imports",
-                resource_key=self.resource_key,
-                translator=translator,
-                minimum_interval_seconds=self.sensors.interval_seconds,
-                default_status=status,
+    def _sensors(
+        self, workspace: FastLabelWorkspace, translator: ComponentTranslator, sync: Any = None
+    ) -> list[dg.SensorDefinition]:
+        """``sync`` is the job of a partition, where there are partitions."""
+        wanted, partitioned = self.sensors, self.partitions is not None
+        common: dict[str, Any] = {
+            "resource_key": self.resource_key,
+            "translator": translator,
+            "minimum_interval_seconds": wanted.interval_seconds,
+            "default_status": dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
+        }
+        sensors = []
+        if wanted.projects or (wanted.projects is None and partitioned):
+            sensors.append(
+                build_workspace_sensor(
+                    project_partitions(self._projects_name) if partitioned else None,
+                    selector=ProjectSelector.of(self.selector),
+                    delete=wanted.delete_partitions,
+                    job=sync,
+                    name=f"{self.name}_workspace",
+                    **common,
+                )
             )
-        ]
+        if self.store is None or partitioned:
+            return sensors
+        if wanted.imports and workspace.slugs:
+            sensors.append(build_import_sensor(workspace.slugs, name=f"{self.name}_imports", **common))
+        own = self.projects or {}
+        published = [slug for slug in workspace.slugs if (own.get(slug) or {}).get("dataset", self.dataset)]
+        if wanted.approvals is not None and published:
+            sensors.append(
+                build_approval_sensor(published, every=wanted.approvals, name=f"{self.name}_approvals", **common)
+            )
+        return sensors
 
     def _nothing_yet(self, why: str, resources: Mapping[str, Any]) -> dg.Definitions:
         """An asset that says what to run, and a warning: an empty code location would say nothing."""

@@ -187,3 +187,135 @@ def test_one_broken_project_does_not_take_the_others_down(many, tmp_path):
     assert [bool(project["errors"]) for project in told["projects"]].count(True) == 1
     defs = component.build_defs_from_state(None, state)  # type: ignore[arg-type]
     assert {"street-day/labels", "street-night/labels"} <= keys(defs)
+
+
+def test_without_a_store_the_workspace_is_shown_and_nothing_can_be_made(many, tmp_path):
+    component = workspace_component(selector="street-*")
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    repository = defs.get_repository_def()
+    repository.load_all_definitions()
+    graph = repository.asset_graph
+    shown = {key.to_user_string() for key in graph.external_asset_keys}
+    assert {"fastlabel/street-day", "fastlabel/street-day/annotation_classes"} <= shown
+    assert "fastlabel_workspace/training_jobs" in shown
+    assert shown == keys(defs)
+    assert not graph.materializable_asset_keys
+    assert not defs.sensors
+
+
+PARTITIONED = {"selector": "street-*", "exports": ["coco"], "partitions": "project"}
+
+
+def partitioned(tmp_path: Path, **more: Any) -> dg.Definitions:
+    component = workspace_component(**{**PARTITIONED, "store": str(tmp_path / "store"), **more})
+    return component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Any:
+    """An instance on disk: Dagster checks the partitions of run requests against no other."""
+    (tmp_path / "instance").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+        yield instance
+
+
+def tick(defs: dg.Definitions, name: str, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+    """One evaluation of a sensor, its requests for partitions granted as the daemon grants them."""
+    with dg.build_sensor_context(
+        instance=instance,
+        instance_ref=instance.get_ref(),
+        cursor=cursor,
+        definitions=defs,
+        resources=dict(defs.resources or {}),
+    ) as context:
+        result = defs.resolve_sensor_def(name).evaluate_tick(context)
+    for request in result.dynamic_partitions_requests or ():
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        else:
+            for key in request.partition_keys:
+                instance.delete_dynamic_partition(request.partitions_def_name, key)
+    return result
+
+
+def test_partitions_by_project_are_one_set_of_assets_that_a_sensor_keeps_in_step(many, tmp_path, on_disk):
+    defs = partitioned(tmp_path)
+    assert {"fastlabel/fastlabel_projects", "fastlabel_projects/labels", "fastlabel_projects/coco"} <= keys(defs)
+    assert not any("street" in key for key in keys(defs))
+    assert [sensor.name for sensor in defs.sensors or ()] == ["fastlabel_workspace"]
+
+    first = tick(defs, "fastlabel_workspace", on_disk)
+    assert set(on_disk.get_dynamic_partitions("fastlabel_projects")) == {"street-day", "street-night"}
+    assert not first.run_requests, "the projects there are get partitions; they are synced by a backfill"
+
+    many.seed(tasks=2, project="street-dawn")
+    second = tick(defs, "fastlabel_workspace", on_disk, first.cursor)
+    (request,) = second.run_requests
+    assert request.partition_key == "street-dawn"
+    job = defs.resolve_job_def("fastlabel_sync_project")
+    assert job.execute_in_process(instance=on_disk, partition_key="street-dawn").success
+    assert (tmp_path / "store" / "street-dawn" / "coco" / "annotations.json").is_file()
+    assert not (tmp_path / "store" / "street-day").exists()
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_partitions_are_deleted_only_when_that_is_asked_for(many, tmp_path, on_disk, wanted):
+    defs = partitioned(tmp_path, sensors={"delete_partitions": wanted})
+    on_disk.add_dynamic_partitions("fastlabel_projects", ["street-gone"])
+    cursor = None
+    for _ in range(3):
+        cursor = tick(defs, "fastlabel_workspace", on_disk, cursor).cursor
+    assert ("street-gone" in on_disk.get_dynamic_partitions("fastlabel_projects")) is not wanted
+
+
+def test_two_partitioned_workspaces_have_partitions_of_their_own(many, tmp_path):
+    one, two = partitioned(tmp_path), partitioned(tmp_path, op={"name": "second"}, resource_key="second")
+    both = dg.Definitions.merge(one, two)
+    both.get_repository_def().load_all_definitions()
+    assert {"fastlabel_projects/labels", "second_projects/labels"} <= keys(both)
+    assert {sensor.name for sensor in both.sensors or ()} == {"fastlabel_workspace", "second_workspace"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"store": None}, "store"),
+        ({"dataset": "{slug}"}, "dataset"),
+        ({"projects": {"street-day": {"exports": ["yolo"]}}}, "single projects"),
+    ],
+)
+def test_what_partitions_cannot_have_is_refused(many, tmp_path, attributes, words):
+    with pytest.raises(ValueError, match=words):
+        partitioned(tmp_path, **attributes)
+
+
+def test_the_sensors_of_a_workspace_are_those_asked_for(many, tmp_path):
+    def names(**more: Any) -> set[str]:
+        component = workspace_component(**{"selector": "street-*", **more})
+        defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+        defs.get_repository_def().load_all_definitions()
+        return {sensor.name for sensor in defs.sensors or ()}
+
+    store = str(tmp_path / "store")
+    assert names(sensors={"projects": True}) == {"fastlabel_workspace"}
+    assert names(store=store, sensors={"imports": False, "projects": True}) == {"fastlabel_workspace"}
+    assert names(store=store, sensors={"approvals": 5}) == {"fastlabel_imports"}, "there is no dataset to publish"
+    assert names(store=store, dataset="{slug}", sensors={"approvals": 5}) == {
+        "fastlabel_imports",
+        "fastlabel_approvals",
+    }
+    assert names(store=store, partitions="project", sensors={"projects": False}) == set()
+
+
+def test_enough_approvals_publish_the_dataset_of_their_project_only(many, tmp_path, on_disk):
+    many.seed(tasks=8, project="street-long")
+    component = workspace_component(
+        selector="street-*", store=str(tmp_path / "store"), dataset="{slug}", sensors={"approvals": 2}
+    )
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    first = tick(defs, "fastlabel_approvals", on_disk)
+    many.state.approve("street-long", 2)
+    second = tick(defs, "fastlabel_approvals", on_disk, first.cursor)
+    (request,) = second.run_requests
+    assert {key.path[0] for key in request.asset_selection} == {"street-long"}
+    assert dg.AssetKey(["street-long", "dataset"]) in request.asset_selection
