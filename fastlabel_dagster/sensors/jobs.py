@@ -22,9 +22,10 @@ from fastlabel_dagster.job_reports.submissions import (
 )
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors.cursor import load_cursor
+from fastlabel_dagster.sensors.cursor import CursorState, load_cursor
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
+from fastlabel_dagster.sensors.tick import says_healthy
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def build_jobs_sensor(
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else quiet or result.skip_reason,
-            asset_events=_told_by_project(result.asset_events, keys, before, after),
+            asset_events=_told_by_project(context, result.asset_events, keys, before, after),
             cursor=result.cursor,
         )
 
@@ -212,13 +213,18 @@ def _open_jobs(
     if not submitted:
         return []
     key = asset_key(project, "model" if kind is TRAINING else kind.name, translator)
-    completed, failed, stuck = reported_jobs(instance, key, kind)
-    return [
-        _OpenJob(project, kind, key, job, id in stuck)
+    since = min(job.timestamp for job in submitted.values())
+    completed, failed, stuck = reported_jobs(instance, key, kind, since=since)
+    free = [
+        (id, job)
         for id, job in reversed(submitted.items())
-        if id not in completed
-        and id not in failed
-        and not (_age(job) <= longest.total_seconds() and job.polled_by(instance))
+        if id not in completed | failed and not (_age(job) <= longest.total_seconds() and job.polled_by(instance))
+    ]
+    if any(job.metadata.get("wait") == "run" for _, job in free):
+        # a run may have reported its job and ended between the two looks: what it has reported is there now
+        completed, failed, stuck = reported_jobs(instance, key, kind, since=since)
+    return [
+        _OpenJob(project, kind, key, job, id in stuck) for id, job in free if id not in completed and id not in failed
     ]
 
 
@@ -259,25 +265,31 @@ def _findings(
 
 def _unreadable(slugs: Sequence[str], cursor: str | None, context: dg.SensorEvaluationContext) -> set[str]:
     """The projects of which a cursor says that a job could not be read for long enough to be told."""
-    failing = (load_cursor(cursor, _KIND, context.log) or {}).get("failing", {})
+    failing = CursorState(load_cursor(cursor, _KIND, context.log), context.log).failing()
     told = [target for target, (_, _, reported) in failing.items() if reported]
     return {slug for slug in slugs if any(target.startswith(f"{slug} ") for target in told)}
 
 
 def _told_by_project(
-    events: Iterable[Any], keys: Mapping[str, dg.AssetKey], before: set[str], after: set[str]
+    context: dg.SensorEvaluationContext,
+    events: Iterable[Any],
+    keys: Mapping[str, dg.AssetKey],
+    before: set[str],
+    after: set[str],
 ) -> list[Any]:
     """The events, with what the engine says of the health of each job put together: one evaluation of a project's check
-    when its first job cannot be read, and one when the last of them can be, or is none to be read any more."""
+    when its first job cannot be read (again when another sensor has turned the check), and one when the last of them
+    can be, or is none to be read any more."""
     told: list[Any] = []
     slugs = {key: slug for slug, key in keys.items()}
-    failed = set(before)
+    failed: set[str] = set()
     for event in events:
         if not isinstance(event, dg.AssetCheckEvaluation) or event.check_name != POLLING_CHECK:
             told.append(event)
         elif not event.passed and (slug := slugs[event.asset_key]) not in failed:
             failed.add(slug)
-            told.append(event)
+            if slug not in before or says_healthy(context, event.asset_key):
+                told.append(event)
     return told + [
         dg.AssetCheckEvaluation(
             asset_key=keys[slug],

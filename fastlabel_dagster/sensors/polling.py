@@ -13,9 +13,13 @@ what to remember, which runs to request, which events to report. :func:`poll` do
   and is found again: ``digest`` remembers only what it has acted on.
 - **Errors** belong to the target they came from. It keeps its memory and waits one, two, four, at most eight ticks
   before it is asked again. A refused token (401) and a spent request budget (429) end the tick for everybody and count
-  against nobody.
-- **Health.** The check ``polling_healthy`` of a target's asset fails when it cannot be read, and passes when it can be
-  again; it is reported when that changes, not at every tick.
+  against nobody; when it was the first answer of a tick, the next one begins behind that target, which may be the only
+  one that is refused.
+- **Health.** The check ``polling_healthy`` of a target's asset fails when it cannot be read, or is only told to wait
+  for an hour, and passes when it can be again; it is reported when that changes, not at every tick, and once more when
+  another sensor has turned the check of a target that still fails.
+- **Damage.** A part of the cursor that cannot be read is left out and the rest is kept; what is remembered of a target
+  and cannot be understood is forgotten, and the target begins anew. Both are told in the log.
 
 With the same cursor and the same remote state, ``digest`` gives the same run keys: evaluating a tick twice launches
 nothing twice, as long as a run key is made of a remote id and its state, or of what the cursor remembers.

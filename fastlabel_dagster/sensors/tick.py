@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from fastlabel_dagster._compat import last_check_evaluation
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
 from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata
-from fastlabel_dagster.sensors.cursor import MAX_CURSOR_CHARACTERS, dump_cursor, load_cursor
+from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ FAILURES_FORGIVEN: Final = 2
 _LONGEST_WAIT = 600.0
 #: A visit is promised room for this many events and runs.
 _FEWEST = 2
+#: Seconds without an answer after which a target counts as unhealthy, though it is only told to wait.
+LONGEST_SILENCE: Final = 3600
 #: Seconds in which nobody answers.
 _TOO_SHORT = 0.05
 #: How many notes of a tick its skip reason shows.
@@ -86,19 +89,15 @@ class Tick:
         self.context, self.fastlabel, self.polling = context, fastlabel, polling
         self.targets = list(dict.fromkeys(targets))
         self.ask, self.digest, self.health_key = ask, digest, health_key
-        state = load_cursor(context.cursor, polling.kind, context.log, polling.migrations) or {}
+        state = CursorState(load_cursor(context.cursor, polling.kind, context.log, polling.migrations), context.log)
         known = set(self.targets)
-        self.number = int(state.get("tick", 0)) + 1
-        self.following: str = state.get("next", "")
-        self.wait_until = float(state.get("wait", 0))
-        self.memory: dict[str, dict[str, Any]] = {
-            target: dict(memory) for target, memory in state.get("projects", {}).items() if target in known
-        }
-        self.trouble: dict[str, _Trouble] = {
-            target: _Trouble(int(of[0]), int(of[1]), bool(of[2]))
-            for target, of in state.get("failing", {}).items()
-            if target in known
-        }
+        self.number = int(state.number("tick")) + 1
+        self.following = state.text("next")
+        self.wait_until = state.number("wait")
+        self.memory = {target: memory for target, memory in state.memories().items() if target in known}
+        self.trouble = {target: _Trouble(*of) for target, of in state.failing().items() if target in known}
+        #: Since when targets that were never read are told to wait.
+        self.unread = {target: since for target, since in state.numbers("unread").items() if target in known}
         self.runs: list[dg.RunRequest] = []
         self.events: list[Event] = []
         self.partitions: list[PartitionsRequest] = []
@@ -172,6 +171,7 @@ class Tick:
         self.asked += len(questions)
         done, stopped = 0, False
         refusal: FastLabelError | None = None
+        refused_first = False
         for question in questions:
             question.join(max(0.0, until - self.polling.clock()))
             if question.is_alive():  # asked first: it may come to its end while we look
@@ -184,6 +184,7 @@ class Tick:
                 self.notes.append(f"{question.target}: there was no time left for its answer")
                 stopped = True
             elif isinstance(error, FastLabelError) and _concerns_all(error):
+                refused_first = refused_first or question.target == wave[0]
                 refusal = refusal or error
                 stopped = True
             elif not self._has_room():
@@ -195,9 +196,14 @@ class Tick:
                 self._take(question.target, question.answer)
             done += not stopped
         if refusal is not None:
-            self.following = wave[done]
+            # who is refused as the first of a tick may be refused for ever: then the next tick begins behind it
+            self.following = self._behind(wave[0]) if refused_first and self.asked == len(wave) else wave[done]
             raise _Refused(refusal)
         return done
+
+    def _behind(self, target: str) -> str:
+        """Who stands behind this one in the ring."""
+        return self.targets[(self.targets.index(target) + 1) % len(self.targets)]
 
     def _memory_of(self, target: str) -> dict[str, Any] | None:
         known = self.memory.get(target)
@@ -227,9 +233,11 @@ class Tick:
             findings = self.digest(visit, answer)
         except Exception as error:  # noqa: BLE001 - an answer nobody foresaw must not stop the other targets
             self._fail(target, error)
+            self._forget_what_is_damaged(visit, answer)
             return
         new = target not in self.memory or "at" not in self.memory[target]
         self.memory[target] = {**findings.memory, "at": int(self.polling.wall())}
+        self.unread.pop(target, None)
         self.runs += findings.runs
         self.events += findings.events
         self.partitions += findings.partitions
@@ -238,6 +246,21 @@ class Tick:
         trouble = self.trouble.pop(target, None)
         if (new or (trouble is not None and trouble.reported)) and not self._report(target, None):
             self.trouble[target] = _Trouble(reported=True)  # said when there is room
+
+    def _forget_what_is_damaged(self, visit: Visit, answer: Any) -> None:
+        """Drop what is remembered of a target when its answer is understood without: it would never be understood with
+        it. When it is not understood either way, the answer is to blame, and what is remembered is kept."""
+        if visit.memory is None:
+            return
+        try:
+            self.digest(replace(visit, memory=None), answer)
+        except Exception:  # noqa: BLE001 - the tick has told of it
+            return
+        self.context.log.error(
+            "%s: what the cursor remembers of it is damaged and forgotten; it begins anew with its next visit.",
+            visit.target,
+        )
+        self.memory.pop(visit.target, None)
 
     def _fail(self, target: str, error: Exception) -> None:
         trouble = self.trouble.setdefault(target, _Trouble())
@@ -253,8 +276,8 @@ class Tick:
                 "%s: its answer was not understood (%d in a row)", target, trouble.failures, exc_info=error
             )
         lasting = not isinstance(error, FastLabelError) or isinstance(error, (NotFound, Unauthorized, Invalid))
-        if not trouble.reported and (lasting or trouble.failures > FAILURES_FORGIVEN):
-            trouble.reported = self._report(target, error)
+        if lasting or trouble.failures > FAILURES_FORGIVEN:
+            self._tell_of(target, trouble, error)
 
     def _note_refusal(self, error: FastLabelError) -> None:
         """The server refuses everybody. Nothing is counted against a target; their places are kept."""
@@ -262,12 +285,31 @@ class Tick:
         self.context.log.error("Nothing can be polled: %s", _said(error))
         if isinstance(error, RateLimited):
             self.wait_until = self.polling.wall() + min(error.retry_after or 0.0, _LONGEST_WAIT)
-            return
-        for target in self.targets:
+            silent = [target for target in self.targets if self._silence(target) > LONGEST_SILENCE]
+        else:
+            silent = self.targets
+        # one a tick is told again if need be: to ask Dagster for the checks of all would take too long
+        again = self.targets[self.number % len(self.targets)]
+        for target in silent:
             trouble = self.trouble.setdefault(target, _Trouble())
-            trouble.reported = trouble.reported or self._report(target, error)
+            if target == again or not trouble.reported:
+                self._tell_of(target, trouble, error)
+
+    def _silence(self, target: str) -> float:
+        """Seconds since a target was read; of one that never was, since it was first told to wait."""
+        now = self.polling.wall()
+        last = self.memory.get(target, {}).get("at")
+        return now - float(self.unread.setdefault(target, int(now)) if last is None else last)
 
     # -- health ------------------------------------------------------------------------------------------------------
+
+    def _tell_of(self, target: str, trouble: _Trouble, error: Exception) -> None:
+        """Report that a target cannot be read, unless its check says so already. Several sensors report to one check:
+        what another one has said of its own questions does not make this one's answers come."""
+        if not trouble.reported:
+            trouble.reported = self._report(target, error)
+        elif self.health_key is not None and says_healthy(self.context, self.health_key(target)):
+            self._report(target, error)
 
     def _report(self, target: str, error: Exception | None) -> bool:
         """Report ``polling_healthy`` of a target, failed with the error or passed; False when there is no room."""
@@ -323,14 +365,17 @@ class Tick:
         }
         if failing:
             state["failing"] = failing
+        if self.unread:
+            state["unread"] = self.unread
         if self.wait_until:
             state["wait"] = int(self.wait_until)
         cursor = dump_cursor(self.polling.kind, state)
-        if len(cursor) > MAX_CURSOR_CHARACTERS:
+        size = len(cursor.encode("utf-8", "surrogatepass"))
+        if size > MAX_CURSOR_BYTES:
             self.context.log.warning(
-                "The cursor has %d characters; some databases keep no more than 65,535. "
+                "The cursor has %d bytes; some databases keep no more than 65,535. "
                 "Poll fewer projects with one sensor.",
-                len(cursor),
+                size,
             )
         shown = self.notes[:_NOTES_SHOWN]
         if len(self.notes) > len(shown):
@@ -342,6 +387,15 @@ class Tick:
             cursor=cursor,
             skip_reason=None if self.runs else "; ".join(shown) or "nothing new",
         )
+
+
+def says_healthy(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> bool:
+    """Whether the newest evaluation of ``polling_healthy`` of this asset that the instance knows is a passed one."""
+    try:
+        newest = last_check_evaluation(context.instance, dg.AssetCheckKey(key, POLLING_CHECK))
+    except dg.DagsterInvariantViolationError:  # a context built by hand, which has no instance
+        return False
+    return newest is not None and newest.passed
 
 
 def _concerns_all(error: FastLabelError) -> bool:

@@ -64,8 +64,7 @@ class Daemon:
         if not crash:
             for event in result.asset_events:
                 self.events.append(event)
-                if isinstance(event, dg.AssetMaterialization | dg.AssetObservation):
-                    self.instance.report_runless_asset_event(event)
+                self.instance.report_runless_asset_event(event)
             if result.cursor is not None:
                 self.cursor = result.cursor
         return result

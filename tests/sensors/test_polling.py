@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from math import ceil
+from unittest.mock import ANY
 
 import dagster as dg
 import pytest
 
+from fastlabel_dagster._compat import last_check_evaluation
+from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor
 from fastlabel_dagster.sensors.polling import Findings, Polling, poll
 from fastlabel_dagster.sensors.tick import LONGEST_PAUSE
 
@@ -179,7 +182,7 @@ def test_a_refused_token_ends_the_tick_for_all_once_and_keeps_what_is_known(make
     assert watch.health[10:] == [(target, False) for target in PROJECTS[:10]]
     refuse = False
     assert len(watch.tick()) == 10
-    assert watch.health[20:] == [(target, True) for target in PROJECTS[:10]]
+    assert sorted(watch.health[20:]) == [(target, True) for target in PROJECTS[:10]]
 
 
 def test_a_forbidden_project_is_its_own_trouble(make_vendor):
@@ -249,6 +252,146 @@ def test_projects_may_come_and_go_and_the_turn_is_kept(make_vendor):
     assert set(watch.tick()) == {"d", "e", "f"}
     assert set(watch.tick()) == {"y", "x", "a"}
     assert "c" not in json.loads(watch.cursor)["projects"]
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_project_whose_answer_ends_every_tick_starves_nobody(make_vendor, status):
+    bad = PROJECTS[10]
+    watch = Watch(make_vendor(lambda path, query: (status, {}) if query["project"] == bad else 7), PROJECTS[:50])
+    for _ in range(4):
+        watch.tick()
+    assert set(json.loads(watch.cursor)["projects"]) == set(PROJECTS[:50]) - {bad}
+
+
+def test_a_budget_that_ends_every_tick_at_the_same_place_starves_nobody(make_vendor):
+    left = [0]
+
+    def answer(path, query):
+        left[0] -= 1
+        return 7 if left[0] >= 0 else (429, {})
+
+    watch = Watch(make_vendor(answer), PROJECTS[:10])
+    for _ in range(6):
+        left[0] = 4  # so that the fifth is refused, and would be again if it were put last
+        watch.tick()
+    assert set(json.loads(watch.cursor)["projects"]) == set(PROJECTS[:10])
+
+
+def test_who_is_told_to_wait_for_an_hour_counts_as_unhealthy_once(make_vendor):
+    limited = True
+    watch = Watch(make_vendor(lambda path, query: (429, {}) if limited else 7), ["a", "b"])
+    for _ in range(60):
+        watch.tick()
+    assert watch.health == []
+    for _ in range(60):
+        watch.tick()
+    assert sorted(watch.health) == [("a", False), ("b", False)]
+    limited = False
+    watch.tick()
+    assert sorted(watch.health[2:]) == [("a", True), ("b", True)]
+    assert not {"unread", "failing"} & set(json.loads(watch.cursor))
+    limited = True
+    for _ in range(59):
+        watch.tick()
+    assert len(watch.health) == 4
+    for _ in range(10):
+        watch.tick()
+    assert sorted(watch.health[4:]) == [("a", False), ("b", False)]
+    assert "last_success" in watch.events[-1].metadata and "RateLimited" in watch.events[-1].description
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"projects": {"a": 5}},
+        {"projects": []},
+        {"projects": {"a": {"count": 7, "at": "yesterday"}, "b": {"count": 7, "at": 1e999}}},
+        {"tick": "x"},
+        {"failing": {"a": [1], "b": [1, 2, 3, 4]}},
+        {"failing": {"a": "abc"}},
+        {"failing": 3},
+        {"unread": {"a": None}},
+        {"wait": "soon"},
+        {"wait": 1e999},
+        {"next": ["a"]},
+    ],
+    ids=str,
+)
+def test_a_damaged_part_of_a_cursor_is_left_out_and_the_rest_is_kept(make_vendor, damage):
+    watch = Watch(make_vendor(lambda path, query: 7), ["a", "b", "c"])
+    watch.tick()
+    whole = json.loads(watch.cursor)
+    watch.cursor = json.dumps({**whole, **damage})
+    remembered = []
+    watch.digest = lambda visit, count: remembered.append(visit.memory) or Findings({"count": count})
+    assert set(watch.tick()) == {"a", "b", "c"}
+    if "projects" not in damage:
+        assert remembered == [{"count": 7}] * 3
+    state = json.loads(watch.cursor)
+    assert set(state["projects"]) == {"a", "b", "c"} and "failing" not in state and "wait" not in state
+
+
+def test_a_memory_that_cannot_be_understood_is_forgotten_and_told_of(make_vendor, make_daemon):
+    vendor = make_vendor(lambda path, query: 7)
+    daemon = make_daemon(resource=vendor.resource())
+    watch = build_approval_sensor(["a", "b"], every=5, job="retrain", clock=vendor.clock)
+    daemon.tick(watch)
+    state = json.loads(daemon.cursor)
+    del state["projects"]["a"]["baseline"]
+    daemon.cursor = json.dumps(state)
+    daemon.tick(watch)
+    assert [(event.asset_key.path[-1], event.passed) for event in daemon.told("polling_healthy")[2:]] == [("a", False)]
+    assert "a: watching from 7" in daemon.tick(watch).skip_message
+    assert [(event.asset_key.path[-1], event.passed) for event in daemon.told("polling_healthy")[3:]] == [("a", True)]
+    assert json.loads(daemon.cursor)["projects"]["b"] == {**state["projects"]["b"], "at": ANY}
+
+
+def test_an_answer_that_cannot_be_understood_costs_no_memory(make_vendor):
+    odd = False
+
+    def digest(visit, count):
+        if odd:
+            raise KeyError("what is this?")
+        return Findings({"count": count})
+
+    watch = Watch(make_vendor(lambda path, query: 7), ["a"], digest)
+    watch.tick()
+    odd = True
+    for _ in range(5):
+        watch.tick()
+    assert json.loads(watch.cursor)["projects"]["a"]["count"] == 7
+
+
+def test_the_check_of_a_project_says_what_fails_though_another_sensor_can_read_it(make_vendor, make_daemon):
+    """Two sensors report to one check; each round the instance ends up knowing that one of them gets no answer."""
+    refuse = True
+    vendor = make_vendor(lambda path, query: (403, {}) if "import" in path and refuse else 7 if "count" in path else [])
+    first, second = make_daemon(resource=vendor.resource()), make_daemon(resource=vendor.resource())
+    imports = build_import_sensor("a", job="sync", clock=vendor.clock)
+    approvals = build_approval_sensor("a", every=5, job="retrain", clock=vendor.clock)
+    said = []
+    for _ in range(12):
+        for daemon, watch in ((first, imports), (second, approvals)):
+            daemon.tick(watch)
+        newest = last_check_evaluation(first.instance, dg.AssetCheckKey(key("a"), "polling_healthy"))
+        said.append(newest.passed)
+    assert said[0] and not any(said[1:])
+    assert len(first.told("polling_healthy")) == 2, "it is said again when it was overwritten, not at every tick"
+    refuse = False
+    for _ in range(2):
+        first.tick(imports)
+    assert [one.passed for one in first.told("polling_healthy")] == [False, False, True]
+
+
+def test_a_cursor_is_measured_in_bytes(make_vendor, caplog):
+    targets = [f"夜の交差点の{number:03}" * 3 for number in range(200)]
+    watch = Watch(make_vendor(lambda path, query: 7), targets, lambda visit, count: Findings({"of": "街" * 90}))
+    watch.tick()
+    assert len(watch.cursor) < 60_000 < len(watch.cursor.encode())
+    with dg.build_sensor_context(cursor=watch.cursor) as context:
+        context.log.addHandler(caplog.handler)
+        result = poll(context, watch.resource, targets, watch.polling, ask=lambda *_: 7, digest=watch.digest)
+    assert f"The cursor has {len(result.cursor.encode())} bytes" in caplog.text
 
 
 @pytest.mark.parametrize(
