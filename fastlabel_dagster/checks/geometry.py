@@ -15,7 +15,7 @@ from fastlabel_dagster.checks.crops import MOST_CROPS, Crop, ReadImage, crop_of,
 from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, offenders_table, outcome, percent
 from fastlabel_dagster.checks.plan import CheckSetting
 from fastlabel_dagster.labels.crossings import self_contact
-from fastlabel_dagster.labels.duplicates import duplicate_boxes
+from fastlabel_dagster.labels.duplicates import duplicate_boxes, examined_boxes
 from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes
 from fastlabel_dagster.labels.ragged import Bools, Floats
 from fastlabel_dagster.labels.summary import geometry_masks
@@ -24,6 +24,8 @@ from fastlabel_dagster.labels.summary import geometry_masks
 _ROUNDING = 1e-9
 _ENCLOSING = ("bbox", "polygon", "segmentation", "circle")
 _DRAWN = ("polygon", "segmentation")
+#: Annotations without 2D geometry of their own.
+_ELSEWHERE = "in frames of videos, in texts, in space, of whole tasks"
 
 
 def problems_of(setting: CheckSetting, flat: FlatAnnotations) -> tuple[dict[str, Bools], int]:
@@ -78,13 +80,14 @@ class Geometry:
     def __init__(self, setting: CheckSetting, classes: pa.Table, read_image: ReadImage | None = None) -> None:
         self._setting, self._classes, self._read_image = setting, classes, read_image
         self.counts: Counter[str] = Counter({name: 0 for name in GEOMETRY_PROBLEMS if name in setting["problems"]})
-        self.annotations = self.unexamined = 0
+        self.annotations = self.examined = self.unexamined = 0
         self._examples: dict[str, list[dict[str, Any]]] = {name: [] for name in self.counts}
         self._crops: dict[str, list[Crop]] = {name: [] for name in self.counts}
 
     def add(self, batch: LabelBatch) -> None:
         flat = batch.flat
         self.annotations += len(flat)
+        self.examined += int((_has_outline(flat) | ~flat.well_formed).sum())
         masks, unexamined = problems_of(self._setting, flat)
         self.unexamined += unexamined
         for name, mask in masks.items():
@@ -98,11 +101,13 @@ class Geometry:
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
         wrong = sum(self.counts.values())
-        share = wrong / self.annotations if self.annotations else 0.0
+        share = wrong / self.examined if self.examined else 0.0
+        without = self.annotations - self.examined
         said = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.counts.items() if count)
         metadata: dict[str, Any] = {
             **self.counts,
             "annotations": self.annotations,
+            "examined": self.examined,
             "share": round(share, 8),
             "tolerance_pixels": setting["tolerance_pixels"],
         }
@@ -117,9 +122,19 @@ class Geometry:
             setting,
             key,
             passed=share <= setting["at_most"],
-            description=f"{wrong:,} of {self.annotations:,} annotations ({percent(share)}): {said}."
-            if wrong
-            else f"Nothing is wrong with the geometry of {self.annotations:,} annotations.",
+            description=(
+                f"{wrong:,} of {self.examined:,} annotations ({percent(share)}): {said}."
+                if wrong
+                else f"Nothing is wrong with the geometry of {self.examined:,} annotations."
+                if self.examined or not without
+                else "Nothing was looked at."
+            )
+            + (
+                f" {without:,} have no place in a picture of their own ({_ELSEWHERE}): not looked at."
+                if without
+                else ""
+            )
+            + (f" {self.unexamined:,} outlines are too tangled to be compared wholly." if self.unexamined else ""),
             metadata=metadata,
         )
 
@@ -129,14 +144,16 @@ class DuplicateBoxes:
 
     def __init__(self, setting: CheckSetting, classes: pa.Table, read_image: ReadImage | None = None) -> None:
         self._setting, self._classes, self._read_image = setting, classes, read_image
-        self.boxes = self.duplicates = self.tasks = 0
+        self.boxes = self.all_boxes = self.duplicates = self.tasks = self.unexamined = 0
         self._examples: list[dict[str, Any]] = []
         self._crops: list[Crop] = []
 
     def add(self, batch: LabelBatch) -> None:
         flat, setting = batch.flat, self._setting
-        self.boxes += int(flat.is_type("bbox").sum())
+        self.all_boxes += int(flat.is_type("bbox").sum())
+        self.boxes += examined_boxes(flat)
         found = duplicate_boxes(flat, iou=setting["iou"], same_class=setting["same_class"])
+        self.unexamined += found.unexamined
         self.duplicates += len(found.row)
         self.tasks += len(np.unique(flat.task[found.row]))
         for position in range(min(len(found.row), MOST_OFFENDERS - len(self._examples))):
@@ -155,6 +172,11 @@ class DuplicateBoxes:
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
         metadata: dict[str, Any] = {"duplicates": self.duplicates, "tasks": self.tasks, "boxes": self.boxes}
+        without = self.all_boxes - self.boxes
+        if without:
+            metadata["not_looked_at"] = without
+        if self.unexamined:
+            metadata["not_compared_wholly"] = self.unexamined
         if self.duplicates:
             columns = [*ANNOTATION_COLUMNS, ("repeats", "string"), ("class_of_that", "string"), ("iou", "float")]
             metadata["offenders"] = offenders_table(self._examples, columns_of(self._examples, columns))
@@ -163,10 +185,16 @@ class DuplicateBoxes:
             setting,
             key,
             passed=self.duplicates <= setting["at_most"],
-            description=f"{self.duplicates:,} of {self.boxes:,} boxes lie on an earlier one of their task "
-            f"(IoU from {setting['iou']:g} on{', of the same class' if setting['same_class'] else ''})."
-            if self.duplicates
-            else f"None of {self.boxes:,} boxes lies on another (IoU from {setting['iou']:g} on).",
+            description=(
+                f"{self.duplicates:,} of {self.boxes:,} boxes lie on an earlier one of their task "
+                f"(IoU from {setting['iou']:g} on{', of the same class' if setting['same_class'] else ''})."
+                if self.duplicates
+                else f"None of {self.boxes:,} boxes lies on another (IoU from {setting['iou']:g} on)."
+                if self.boxes or not without
+                else "Nothing was looked at."
+            )
+            + (f" {without:,} boxes were not looked at: in frames of videos, or unreadable." if without else "")
+            + (f" {self.unexamined:,} have too many beside them to be compared with all." if self.unexamined else ""),
             metadata=metadata,
         )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.checks.names import IMAGES_CHECK
-from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, offenders_table, outcome, shortened_words
+from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, nothing_examined, offenders_table, outcome, shortened_words
 from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting, one_setting
 from fastlabel_dagster.resource import resource_named
 from fastlabel_dagster.translator import safe_name
@@ -37,12 +37,13 @@ def images_result(
     The length of each file is compared with the index; its head is read for its size (``decode``: all of it is read and
     decoded), and that compared with what the task states in ``labels``, or else with the index. Width and height the
     other way round are what an EXIF orientation does, and fine. Files that are no pictures are passed over. A few
-    pictures are in memory at a time.
+    pictures are in memory at a time. A folder that holds nothing does not pass, unless ``labels`` have no tasks.
     """
     from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
     from fastlabel_dagster.sync.inflight import ahead
 
-    rows = [row for row in images.table.to_pylist() if PurePosixPath(row["file"]).suffix.lower() in IMAGE_SUFFIXES]
+    files = images.table.to_pylist()
+    rows = [row for row in files if PurePosixPath(row["file"]).suffix.lower() in IMAGE_SUFFIXES]
     chosen = rows
     if setting["sample"] != "all" and len(rows) > setting["sample"]:
         chosen = sorted(rows, key=lambda row: blake2b(row["task_id"].encode(), digest_size=8).digest())
@@ -74,6 +75,20 @@ def images_result(
         "decoded": setting["decode"],
         "folder": images.store.uri,
     }
+    if not files:
+        tasks = None if labels is None else sum(table.num_rows for table in labels.batches(["task_id"]))
+        if tasks == 0:
+            return outcome(setting, key, passed=True, description="There are no tasks.", metadata=metadata)
+        there = "" if tasks is None else f" There are {tasks:,} tasks."
+        return nothing_examined(
+            setting,
+            key,
+            description=f"Nothing has been downloaded to {images.store.uri} yet, and nothing was looked at.{there}",
+            metadata=metadata,
+        )
+    if not rows:
+        words = f"None of the {len(files):,} downloaded files is a picture: there was nothing to look at."
+        return outcome(setting, key, passed=True, description=words, metadata=metadata)
     if bad:
         metadata["bad_pictures"] = offenders_table(bad, [(name, "string") for name in bad[0]])
     which = f"{len(chosen):,} pictures" if len(chosen) == len(rows) else f"{len(chosen):,} of {len(rows):,} pictures"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.checks.names import LEAKAGE_CHECK
-from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, offenders_table, outcome, shortened_words
+from fastlabel_dagster.checks.outcome import MOST_OFFENDERS, nothing_examined, offenders_table, outcome, shortened_words
 from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting, one_setting
 from fastlabel_dagster.resource import FastLabelResource, resource_named
 
@@ -83,6 +83,14 @@ def leakage_result(setting: CheckSetting, key: dg.AssetKey, pictures: pa.Table) 
     else:
         words = f"No picture is in two of the parts {', '.join(sorted(parts))}."
     missing = placed.num_rows - known.num_rows
+    if len(parts) > 1 and pc.count_distinct(known["part"]).as_py() < 2:
+        return nothing_examined(
+            setting,
+            key,
+            description=f"Nothing could be compared between the parts {', '.join(sorted(parts))}: of {missing:,} of "
+            f"{placed.num_rows:,} pictures nobody knows the checksum (not downloaded, or frames of videos).",
+            metadata=metadata,
+        )
     if missing:
         words += f" {missing:,} of {placed.num_rows:,} could not be compared: nobody knows their checksum."
     return outcome(setting, key, passed=leaks <= setting["at_most"], description=words, metadata=metadata)

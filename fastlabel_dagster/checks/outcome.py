@@ -34,6 +34,21 @@ def outcome(
     )
 
 
+def nothing_examined(
+    setting: CheckSetting, key: dg.AssetKey, *, description: str, metadata: Mapping[str, Any] | None = None
+) -> dg.AssetCheckResult:
+    """The result of a check that had nothing to look at and should have had: no pass, for nobody knows. It warns, and
+    where the check blocks it is as severe as was asked for: what nobody has looked at does not pass a gate."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=setting.name,
+        passed=False,
+        severity=setting.severity if setting.blocking else dg.AssetCheckSeverity.WARN,
+        description=description,
+        metadata=dict(metadata or {}),
+    )
+
+
 def offenders_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> dg.TableMetadataValue:
     """The first 20 of ``rows`` as a table; ``columns`` of (name, ``string`` | ``int`` | ``float``).
 

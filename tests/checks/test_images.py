@@ -105,7 +105,21 @@ def test_it_can_be_put_on_any_asset(tmp_path):
     (found,) = result.get_asset_check_evaluations()
     assert (found.asset_key, found.check_name, found.passed) == (dg.AssetKey("mine"), "images", True)
     empty = build_image_checks("mine", store=tmp_path / "nothing")
-    assert dg.materialize([mine, empty]).get_asset_check_evaluations()[0].passed
+    assert not dg.materialize([mine, empty]).get_asset_check_evaluations()[0].passed
+
+
+def test_an_empty_folder_is_not_said_to_be_in_order(tmp_path):
+    folder = ImageFolder(open_store(tmp_path))
+    five = from_fastlabel([{"id": str(n), "name": f"{n}.jpg", "width": 9, "height": 9} for n in range(5)])
+    result, _ = look(folder, five)
+    assert not result.passed
+    assert result.severity is dg.AssetCheckSeverity.WARN
+    assert "nothing was looked at. There are 5 tasks." in result.description
+    assert look(folder, five, blocking=True)[0].severity is dg.AssetCheckSeverity.ERROR
+    assert look(folder, from_fastlabel([]))[0].passed, "a project without tasks has no pictures"
+    result, _ = look(folder_of(tmp_path / "texts", {"a.txt": b"hello"}), five)
+    assert result.passed
+    assert "None of the 1 downloaded files is a picture" in result.description
 
 
 def test_pictures_on_s3_are_looked_at_alike(moto_s3):

@@ -77,10 +77,14 @@ def test_an_export_without_copies_is_clean(street, said):
 
 def test_pictures_nobody_has_downloaded_are_counted(street, said, values):
     fill(street, {})
-    checks = {"leakage": True}
-    result = street.run(checks, only=["labels", "yolo"], exports=[{"format": "yolo", "images": False}])
+    export = {"format": "yolo", "images": False, "split": {"train": 0.5, "val": 0.5}}
+    result = street.run({"leakage": True}, only=["labels", "yolo"], exports=[export])
     assert values(said(result, "leakage"))["without_checksum"] == 40
-    assert "could not be compared" in said(result, "leakage").description
+    assert not said(result, "leakage").passed
+    assert said(result, "leakage").severity is dg.AssetCheckSeverity.WARN
+    assert "Nothing could be compared" in said(result, "leakage").description
+    blocking = street.run({"leakage": {"blocking": True}}, only=["labels", "yolo"], exports=[export])
+    assert said(blocking, "leakage").severity is dg.AssetCheckSeverity.ERROR
 
 
 @pytest.mark.parametrize("leaking", [True, False])
