@@ -11,7 +11,7 @@ from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.assets.training import published_dataset
-from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
+from fastlabel_dagster.job_reports.submissions import carried_of, newest_model, submission_metadata
 from fastlabel_dagster.jobs.kinds import EVALUATION
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
@@ -35,7 +35,7 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: JobConfig, fastlabel: FastLabelResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         published = published_dataset(context.instance, dataset_key)
-        model = newest(context.instance, model_key)
+        model = newest_model(context.instance, model_key, plan.key("training"))
         if not model.get("model_name"):
             raise dg.Failure(
                 description=f"There is no model of {plan.project} yet: {model_key.to_user_string()} is reported when a "

@@ -53,8 +53,9 @@ def build_job_check(
 def build_gate_check(name: str, key: dg.AssetKey, gate: Gate) -> dg.AssetChecksDefinition:
     """The blocking check ``gate`` on the evaluation: what comes after does not run for a model that misses its limits.
 
-    It compares the newest evaluation with the newest before it that has passed, as the instance knows them, and asks
-    nobody else; see :class:`~fastlabel_dagster.jobs.gate.Gate`. The first model passes ``no_worse_than``.
+    It compares the newest evaluation with the newest before it that has passed on the same dataset with the same
+    thresholds, as the instance knows them, and asks nobody else; see :class:`~fastlabel_dagster.jobs.gate.Gate`. The
+    first model passes ``no_worse_than``, so does the first after the thresholds were changed: ``at_least`` still holds.
 
     Args:
         name: what the names of the project's ops begin with.

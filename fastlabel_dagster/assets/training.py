@@ -13,7 +13,7 @@ from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.assets.tables import read_labels
-from fastlabel_dagster.job_reports.submissions import CARRIED, carried_of, newest, submission_metadata
+from fastlabel_dagster.job_reports.submissions import CARRIED, carried_of, newest, newest_model, submission_metadata
 from fastlabel_dagster.jobs.kinds import TRAINING
 from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
@@ -80,7 +80,7 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 metadata.update(changes_since(mirror, last, version.version))
         if plan.training is not None:
             with enrichment(context.log, "What changed since the model was trained"):
-                model = newest(context.instance, plan.key("model"))
+                model = newest_model(context.instance, plan.key("model"), plan.key("training"))
                 metadata.update(since_trained(mirror, model, version.version))
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(report.digest), metadata=metadata)
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster.job_reports.submissions import LOOK_BACK, plain
-from fastlabel_dagster.jobs.gate import METRICS, Gate, Verdict
+from fastlabel_dagster.job_reports.submissions import LOOK_BACK, newest, plain
+from fastlabel_dagster.jobs.gate import METRICS, Gate, Verdict, measure
 
-#: How many models the history shows.
-MOST_MODELS = 30
 #: How often further back is looked for a model that has passed its gate, where the newest events show none.
 _PAGES = 20
+#: What two evaluations must have in common, or their measures say nothing about which model is better. Of the dataset
+#: it is the name: its content grows with the labels.
+_COMPARED_WITHIN = ("dataset", "iou_threshold", "confidence_threshold", "use_dataset_test")
 
 
-def evaluated_models(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[dict[str, Any]]:
-    """What is known of each model that was evaluated, the newest first, as its last evaluation says.
+def models_before(instance: dg.DagsterInstance, key: dg.AssetKey, of: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The measures of the models that were evaluated before the one of ``of``, the last completed first.
+
+    Of each model its last evaluation before that of ``of``; only evaluations on the same dataset with the same
+    thresholds (one that does not say counts as the same), and only those in which something was measured.
 
     Args:
         key: the evaluation asset.
+        of: the metadata of an evaluation, as plain values or as an event is given them.
     """
-    models: dict[str, dict[str, Any]] = {}
+    mine = {name: _value(of.get(name)) for name in ("model_id", "model_name", "completed_at", *_COMPARED_WITHIN)}
+    ended = measure(mine, "completed_at")
+    found: list[tuple[float, dict[str, Any]]] = []
     cursor: str | None = None
     for _ in range(_PAGES):
         page = instance.fetch_materializations(key, limit=LOOK_BACK, cursor=cursor)
@@ -30,20 +37,19 @@ def evaluated_models(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[dic
             if record.asset_materialization is None:
                 continue
             metadata = plain(record.asset_materialization.metadata)
-            name = str(metadata.get("model_id") or metadata.get("model_name") or "")
-            if name and any(metadata.get(metric) is not None for metric in METRICS):
-                models.setdefault(name, metadata)
-        passed = [one for one in models.values() if one.get("gate_passed") is not False]
-        if not page.has_more or len(passed) > 1:
+            theirs = measure(metadata, "completed_at")
+            later = ended is not None and theirs is not None and theirs > ended
+            if _model(metadata) in ("", _model(mine)) or later or not _comparable(metadata, mine):
+                continue
+            if any(measure(metadata, metric) is not None for metric in METRICS):
+                found.append((record.timestamp if theirs is None else theirs, metadata))
+        if not page.has_more or any(one.get("gate_passed") is not False for _, one in found):
             break
         cursor = page.cursor  # a good model must not be forgotten because many bad ones came after it
+    models: dict[str, dict[str, Any]] = {}
+    for _, metadata in sorted(found, key=lambda one: one[0], reverse=True):
+        models.setdefault(_model(metadata), metadata)
     return list(models.values())
-
-
-def models_before(models: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The models but the one of ``of``."""
-    mine = str(of.get("model_id") or of.get("model_name") or "")
-    return [one for one in models if str(one.get("model_id") or one.get("model_name") or "") != mine]
 
 
 def gate_of(metadata: Mapping[str, Any]) -> Gate | None:
@@ -55,8 +61,22 @@ def gate_of(metadata: Mapping[str, Any]) -> Gate | None:
 def newest_verdict(
     instance: dg.DagsterInstance, key: dg.AssetKey, gate: Gate
 ) -> tuple[Mapping[str, Any], Verdict | None]:
-    """The newest evaluation, and what ``gate`` says of it; an empty one and None before the first."""
-    models = evaluated_models(instance, key)
-    if not models:
-        return {}, None
-    return models[0], gate.judge(models[0], models_before(models, models[0]))
+    """The newest evaluation, and what ``gate`` says of it; an empty one and None before the first.
+
+    It is the newest one that is judged, whatever it has measured: one without measures does not pass.
+    """
+    measured = newest(instance, key)
+    return measured, gate.judge(measured, models_before(instance, key, measured)) if measured else None
+
+
+def _model(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("model_id") or metadata.get("model_name") or "")
+
+
+def _comparable(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    pairs = ((one.get(name), other.get(name)) for name in _COMPARED_WITHIN)
+    return all(first is None or second is None or first == second for first, second in pairs)
+
+
+def _value(given: Any) -> Any:
+    return given.value if isinstance(given, dg.MetadataValue) else given

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster.checks.names import GATE_CHECK
-from fastlabel_dagster.job_reports.evaluations import evaluated_models, gate_of, models_before
+from fastlabel_dagster.job_reports.evaluations import gate_of, models_before
 from fastlabel_dagster.job_reports.submissions import OUTCOME, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
 from fastlabel_dagster.jobs.kinds import Job, JobKind
@@ -119,7 +119,7 @@ def completed_job(
         metadata["completed_at"] = dg.MetadataValue.timestamp(ended)
     verdict = None
     if kind.name == "evaluation":
-        earlier = models_before(evaluated_models(instance, key), metadata)
+        earlier = models_before(instance, key, metadata)
         gate = gate_of(carried)
         if gate is not None:
             verdict = gate.judge(metadata, earlier)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster.jobs.kinds import Job, JobKind
+from fastlabel_dagster.jobs.kinds import TRAINING, Job, JobKind
 from fastlabel_dagster.jobs.submission import Submission
 
-#: How many events of an asset are looked through for jobs, newest first.
+#: So many events of an asset that name a job are looked through at least, the newest first; those that name none, as
+#: when there was nothing to do, do not count.
 LOOK_BACK = 100
+#: And all events that are no older than this, in seconds: a week. What is older than both is followed no more.
+_RECENT = 7 * 24 * 3600.0
+#: So many pages of events are read at most while they are that new, and so many for the sake of older ones.
+_PAGES, _PAGES_OF_OLD = 20, 5
+#: A report comes after its submission. The clocks of two machines may differ by this, in seconds.
+_CLOCKS_DIFFER = 3600.0
 
 #: What a submission says of its job, and its outcome then repeats: what the job was made from.
 CARRIED = (
@@ -98,19 +106,11 @@ def submitted_jobs(instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind
     outcomes are none of submissions.
     """
     found: list[tuple[float, SubmittedJob]] = []
-    for records in (
-        instance.fetch_materializations(key, limit=LOOK_BACK).records,
-        instance.fetch_observations(key, limit=LOOK_BACK).records,
-    ):
-        for record in records:
-            event = record.asset_materialization or record.asset_observation
-            if event is None:
-                continue
-            metadata = plain(event.metadata)
-            id = named_job(metadata, kind)
-            # a release before the job kinds had a name did not say of each training that it was submitted
-            if id and OUTCOME not in metadata and ("submitted" in metadata or kind.name == "training"):
-                found.append((record.timestamp, SubmittedJob(id, metadata, record.run_id or "", record.timestamp)))
+    for record, metadata in _job_events(instance, key, kind):
+        # a release before the job kinds had a name did not say of each training that it was submitted
+        if OUTCOME not in metadata and ("submitted" in metadata or kind.name == "training"):
+            job = SubmittedJob(named_job(metadata, kind), metadata, record.run_id or "", record.timestamp)
+            found.append((record.timestamp, job))
     jobs: dict[str, SubmittedJob] = {}
     for _, job in sorted(found, key=lambda one: one[0], reverse=True):
         jobs.pop(job.job_id, None)  # an earlier event of the same job takes the place of the later one
@@ -131,21 +131,48 @@ def carried_of(
     return {name: about[name] for name in CARRIED if about.get(name) is not None}
 
 
-def reported_jobs(instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind) -> tuple[set[str], set[str], set[str]]:
-    """Ids of the jobs that ``key`` says have completed, have failed, were stuck when they were last looked at."""
+def reported_jobs(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, *, since: float | None = None
+) -> tuple[set[str], set[str], set[str]]:
+    """Ids of the jobs that ``key`` says have completed, have failed, were stuck when they were last looked at.
+
+    Args:
+        since: all reports from this time on are read, in seconds since 1970: from the oldest submission on nothing is
+            missed. None reads as far back as :func:`submitted_jobs` does.
+    """
     completed: set[str] = set()
-    for record in instance.fetch_materializations(key, limit=LOOK_BACK).records:
-        if record.asset_materialization is not None:
-            metadata = plain(record.asset_materialization.metadata)
-            completed |= {named_job(metadata, kind)}
     failed: set[str] = set()
     stuck: set[str] = set()
-    for record in instance.fetch_observations(key, limit=LOOK_BACK).records:
-        if record.asset_observation is not None:
-            metadata = plain(record.asset_observation.metadata)
-            said = metadata.get(OUTCOME)
-            (failed if said == "failed" else stuck if said == "stuck" else set()).add(named_job(metadata, kind))
-    return completed - {""}, failed - {""}, stuck - {""}
+    for record, metadata in _job_events(instance, key, kind, since=since):
+        id, said = named_job(metadata, kind), metadata.get(OUTCOME)
+        if record.asset_materialization is not None:
+            completed.add(id)
+        elif said in ("failed", "stuck"):
+            (failed if said == "failed" else stuck).add(id)
+    return completed, failed, stuck
+
+
+def _job_events(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, *, since: float | None = None
+) -> Iterator[tuple[dg.EventLogRecord, dict[str, Any]]]:
+    """The materializations of ``key`` that name a job, then the observations that do; each the newest first."""
+    until = time.time() - _RECENT if since is None else since - _CLOCKS_DIFFER
+    fetched = dg.AssetRecordsFilter(key, after_timestamp=None if since is None else until)
+    for fetch in (instance.fetch_materializations, instance.fetch_observations):
+        cursor: str | None = None
+        named, older = 0, False
+        for number in range(1, _PAGES + 1):
+            page = fetch(fetched, limit=LOOK_BACK, cursor=cursor)
+            for record in page.records:
+                event = record.asset_materialization or record.asset_observation
+                metadata = {} if event is None else plain(event.metadata)
+                older = older or record.timestamp < until
+                if named_job(metadata, kind):
+                    named += 1
+                    yield record, metadata
+            if not page.has_more or (older and (named >= LOOK_BACK or number >= _PAGES_OF_OLD)):
+                break
+            cursor = page.cursor
 
 
 def named_job(metadata: Mapping[str, Any], kind: JobKind) -> str:
@@ -161,6 +188,37 @@ def newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Any]:
     event = instance.get_latest_materialization_event(key)
     materialization = event.asset_materialization if event is not None else None
     return {} if materialization is None else plain(materialization.metadata)
+
+
+def newest_model(instance: dg.DagsterInstance, key: dg.AssetKey, training_key: dg.AssetKey) -> dict[str, Any]:
+    """The model in use: of those reported, the one whose training was asked for last, as plain values.
+
+    An older training may end after a newer one; it is reported then, and is not the model all the same. A run that
+    attaches to an older training asks for it again. A model that no training of ``training_key`` has made was reported
+    by somebody else, and is the model as long as it is the newest. Empty when there is none.
+
+    Args:
+        key: of the models.
+        training_key: of the asset that submits the trainings.
+    """
+    last = newest(instance, key)
+    asked = sorted(
+        ((record.timestamp, named_job(metadata, TRAINING)) for record, metadata in _asked(instance, training_key)),
+        reverse=True,
+    )
+    if named_job(last, TRAINING) not in {id for _, id in asked}:
+        return last
+    models: dict[str, dict[str, Any]] = {}
+    for record, metadata in _job_events(instance, key, TRAINING):
+        if record.asset_materialization is not None:
+            models.setdefault(named_job(metadata, TRAINING), metadata)
+    return next((models[id] for _, id in asked if id in models), last)
+
+
+def _asked(
+    instance: dg.DagsterInstance, training_key: dg.AssetKey
+) -> Iterator[tuple[dg.EventLogRecord, dict[str, Any]]]:
+    return (one for one in _job_events(instance, training_key, TRAINING) if OUTCOME not in one[1])
 
 
 def plain(metadata: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from fastlabel_dagster.api import RemoteJobFailed, StillRunning
+from fastlabel_dagster.api import NotFound, RemoteJobFailed, StillRunning
 from fastlabel_dagster.api.waiting import wait_until_done
 from fastlabel_dagster.jobs.kinds import Job, JobKind
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
+
+
+#: A job that was submitted a moment ago may take a while to be listed: so many first looks may not find it.
+_LOOKS_FOR_A_NEW_JOB = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def follow_job(
     """Poll a job until it has ended or ``deadline_seconds`` are over.
 
     The pause grows by half from look to look, up to twelve times ``poll_seconds``. A network or server that is down is
-    forgiven a few looks in a row.
+    forgiven a few looks in a row. So is a job that FastLabel does not show yet; one that was seen and is gone is not.
 
     Args:
         subject: the dataset or project the job belongs to.
@@ -57,12 +61,18 @@ def follow_job(
     Raises:
         FastLabelError: the job cannot be seen: it is not there, the token is not accepted, or the API stays down.
     """
-    looks = 0
+    looks = missing = 0
     status: object = None
 
     def look() -> Job:
-        nonlocal looks, status
-        job = dict(kind.find(client, id, subject))
+        nonlocal looks, missing, status
+        try:
+            job = dict(kind.find(client, id, subject))
+        except NotFound:
+            missing += 1
+            if looks or missing >= _LOOKS_FOR_A_NEW_JOB:
+                raise
+            return {}  # a job without a status still runs
         looks += 1
         if job.get("status") != status:
             status = job.get("status")

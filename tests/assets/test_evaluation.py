@@ -15,8 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.job_reports.evaluations import newest_verdict
-from fastlabel_dagster.job_reports.submissions import LOOK_BACK
+from fastlabel_dagster.job_reports.outcomes import completed_job
+from fastlabel_dagster.job_reports.submissions import LOOK_BACK, newest_model
 from fastlabel_dagster.jobs.gate import Gate
+from fastlabel_dagster.jobs.kinds import EVALUATION
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sandbox import Sandbox
 
@@ -170,6 +172,95 @@ def test_a_good_model_is_remembered_however_many_bad_ones_come_after_it(instance
         report(f"bad-{number % 3}", False)
     _, verdict = newest_verdict(instance, key, Gate.of(GATE))
     assert not verdict.passed and "the last good model's 0.7" in verdict.text
+
+
+def test_a_model_without_measures_annotates_nothing(make, sandbox, instance):
+    """It is the newest evaluation that is judged, not the one before it that has measures."""
+    loop = make()
+    sandbox.state.next_metrics(mAP=0.8)
+    sandbox.state.add_tasks(SLUG, [{"name": "new.jpg"}])
+    assert loop.run().success and loop.jobs("auto_annotation") == 1
+    key = dg.AssetKey([SLUG, "evaluation"])
+    unmeasured = {"model_name": "street-2", "model_id": "m-2", "job_kind": "evaluation", "job_id": "e-2"}
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=unmeasured))
+    measured, verdict = newest_verdict(instance, key, Gate.of(GATE))
+    assert measured["model_name"] == "street-2" and not verdict.passed and "was not measured" in verdict.text
+    sandbox.state.add_tasks(SLUG, [{"name": "newer.jpg"}])
+    assert made(loop.run("auto_annotation")) == set() and loop.jobs("auto_annotation") == 1
+
+
+def evaluated(instance, job_id, model, mAP, *, completed="2026-01-01T00:00:00Z", **carried):
+    """An evaluation as the step and the sensor report it."""
+    given = {"model_name": model, "gate": GATE, "dataset": "street", "iou_threshold": 0.5, **carried}
+    job = {"status": "completed", "mAP": mAP, "completedAt": completed}
+    key = dg.AssetKey([SLUG, "evaluation"])
+    outcome = completed_job(instance, key, EVALUATION, job_id=job_id, job=job, carried=given, previews=False)
+    instance.report_runless_asset_event(outcome.materialization())
+    return outcome.verdict
+
+
+@pytest.mark.parametrize(
+    "other", [{"iou_threshold": 0.75}, {"dataset": "night"}, {"confidence_threshold": 0.1}, {"use_dataset_test": True}]
+)
+def test_measures_taken_otherwise_are_no_yardstick(instance, other):
+    same = {"confidence_threshold": 0.4, "use_dataset_test": False}
+    assert evaluated(instance, "e1", "a", 0.8, **same).passed
+    assert evaluated(instance, "e2", "b", 0.9, **{**same, **other}).passed
+    assert not evaluated(instance, "e3", "a", 0.1, **{**same, **other}).passed, "compared with b"
+    verdict = evaluated(instance, "e4", "c", 0.79, **same)
+    assert verdict.passed and "previous model's 0.8" in verdict.text
+    assert newest_verdict(instance, dg.AssetKey([SLUG, "evaluation"]), Gate.of(GATE))[1] == verdict
+
+
+def test_earlier_is_what_was_completed_earlier(instance):
+    evaluated(instance, "e1", "a", 0.5, completed="2026-01-01T00:00:00Z")
+    evaluated(instance, "e3", "c", 0.9, completed="2026-01-03T00:00:00Z")
+    # reported last, and measured before c
+    verdict = evaluated(instance, "e2", "b", 0.5, completed="2026-01-02T00:00:00Z")
+    assert verdict.passed and "previous model's 0.5" in verdict.text
+    assert not evaluated(instance, "e4", "d", 0.6, completed="2026-01-04T00:00:00Z").passed, "compared with c"
+
+
+def test_an_older_training_that_ends_later_is_not_the_model(make, instance):
+    loop = make()
+    training, model = (dg.AssetKey([SLUG, part]) for part in ("training", "model"))
+
+    def ask(job):
+        metadata = {"job_kind": "training", "job_id": job, "submitted": True}
+        instance.report_runless_asset_event(dg.AssetMaterialization(training, metadata=metadata))
+
+    def end(job):
+        metadata = {"job_kind": "training", "job_id": job, "model_name": f"model of {job}"}
+        instance.report_runless_asset_event(dg.AssetMaterialization(model, metadata=metadata))
+
+    def the_model():
+        return newest_model(loop.instance, model, training).get("model_name")
+
+    assert the_model() is None
+    ask("slow")
+    ask("quick")
+    ask("running")
+    end("quick")
+    assert the_model() == "model of quick"
+    end("slow")
+    assert the_model() == "model of quick"
+    ask("slow")  # the dataset is again what it was, and the run has attached to its training
+    assert the_model() == "model of slow"
+    end("of somebody else")
+    assert the_model() == "model of of somebody else"
+
+
+def test_the_model_that_was_asked_for_last_is_the_one_evaluated(make, instance):
+    loop = make()
+    assert loop.run("labels", "images", "dataset", "training", "model").success
+    training, model = (dg.AssetKey([SLUG, part]) for part in ("training", "model"))
+    older = {"job_kind": "training", "job_id": "older", "submitted": True}
+    instance.report_runless_asset_event(dg.AssetMaterialization(training, metadata=older))
+    assert loop.run("training").success  # attaches: its training is asked for last
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(model, metadata={**older, "model_name": "an older one", "model_id": "0"})
+    )
+    assert loop.run("evaluation").success and loop.metadata("evaluation")["model_name"] == "street-1"
 
 
 def test_a_run_of_the_training_alone_reports_the_model_too(make):

@@ -76,3 +76,23 @@ def test_a_server_that_is_down_for_a_while_is_forgiven(time, client, evaluation,
 def test_a_job_that_is_not_there(time, client):
     with pytest.raises(NotFound):
         time.follow(client, EVALUATION, "00000000-0000-4000-8000-000000000000")
+
+
+@pytest.mark.parametrize(("unseen", "found"), [(2, True), (3, False)])
+def test_a_new_job_that_is_not_listed_yet_is_looked_for_again(time, client, evaluation, sandbox, unseen, found):
+    sandbox.fail("GET evaluations/{job_id}", status=404, times=unseen)
+    if found:
+        assert time.follow(client, EVALUATION, evaluation).outcome == "completed"
+    else:
+        with pytest.raises(NotFound):
+            time.follow(client, EVALUATION, evaluation)
+
+
+def test_a_job_that_was_there_and_is_gone_is_no_new_one(time, client, evaluation, sandbox):
+    with pytest.raises(NotFound):
+        time.follow(
+            client,
+            EVALUATION,
+            evaluation,
+            progress=lambda job: sandbox.fail("GET evaluations/{job_id}", status=404, times=1),
+        )

@@ -3,6 +3,7 @@ checks; each once."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from fastlabel_dagster.api import FastLabelClient
+from fastlabel_dagster.job_reports.submissions import LOOK_BACK
 from fastlabel_dagster.sensors import build_jobs_sensor
 from fastlabel_dagster.sensors import jobs as jobs_module
 
@@ -264,6 +266,68 @@ def test_a_job_that_a_run_waits_for_is_left_to_it_until_it_ends(daemon, sandbox,
     assert [event.asset_key for event in models(daemon)] == [EVALUATION]
 
 
+def test_a_run_that_reports_and_ends_between_two_looks_is_not_reported_again(daemon, sandbox, client, instance):
+    """The run's reports are read, then whether it still goes on: what it did in between is looked for once more."""
+
+    @dg.op
+    def submit_it(context):
+        job = client.evaluation_jobs.submit("street", MODEL_NAME)["id"]
+        metadata = {"job_kind": "evaluation", "job_id": job, "submitted": True, "wait": "run", "model_name": "m"}
+        context.log_event(dg.AssetObservation(EVALUATION, metadata=metadata))
+
+    @dg.job
+    def job():
+        submit_it()
+
+    assert job.execute_in_process(instance=instance).success
+    sandbox.state.clock.advance(3600)
+    (record,) = instance.fetch_observations(EVALUATION, limit=1).records
+    named = {name: value.value for name, value in record.asset_observation.metadata.items()}
+    ask = instance.get_run_by_id
+
+    def ask_late(run_id):
+        instance.report_runless_asset_event(dg.AssetMaterialization(EVALUATION, metadata=named))
+        return ask(run_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instance, "get_run_by_id", ask_late)
+        daemon.tick(build_jobs_sensor("street-scenes"))
+    assert models(daemon) == []
+
+
+def test_runs_that_had_nothing_to_do_push_no_job_out_of_sight(daemon, sandbox, client, instance):
+    def submit():
+        job = client.auto_annotation_jobs.submit("street-scenes", MODEL_NAME)["id"]
+        metadata = {"job_kind": "auto_annotation", "job_id": job, "submitted": True, "model_name": "m"}
+        instance.report_runless_asset_event(dg.AssetObservation(ANNOTATION, metadata=metadata))
+
+    def do_nothing():
+        metadata = {"job_kind": "auto_annotation", "submitted": False, "reason": "there was nothing to annotate"}
+        for _ in range(LOOK_BACK):
+            instance.report_runless_asset_event(dg.AssetObservation(ANNOTATION, metadata=metadata))
+            instance.report_runless_asset_event(dg.AssetMaterialization(ANNOTATION, metadata=metadata))
+
+    submit()
+    do_nothing()
+    sandbox.state.clock.advance(3600)
+    watch = build_jobs_sensor("street-scenes")
+    daemon.tick(watch)
+    assert len(models(daemon)) == 1, "the submission is still in sight"
+    do_nothing()
+    daemon.tick(watch)
+    assert len(models(daemon)) == 1, "and so is its end"
+
+
+def test_many_ends_push_none_out_of_sight(daemon, client, instance):
+    """What was submitted in sight has its end in sight, however many ends came after it."""
+    metadata = {"job_kind": "evaluation", "job_id": "first", "submitted": True, "model_name": "m"}
+    instance.report_runless_asset_event(dg.AssetObservation(EVALUATION, metadata=metadata))
+    for number in range(LOOK_BACK + 1):
+        ended = {"job_kind": "evaluation", "job_id": f"later-{number}" if number else "first"}
+        instance.report_runless_asset_event(dg.AssetMaterialization(EVALUATION, metadata=ended))
+    assert "no job" in daemon.tick(build_jobs_sensor("street-scenes")).skip_message
+
+
 @dg.op
 def nothing():
     pass
@@ -444,6 +508,30 @@ def test_a_project_is_healthy_when_all_its_jobs_can_be_read(daemon, sandbox, sub
     for _ in range(12):
         daemon.tick(watch)
     assert [one.passed for one in health()] == [False, True]
+
+
+def test_a_job_that_cannot_be_read_is_told_again_when_another_sensor_has_turned_the_check(
+    daemon, sandbox, submit, instance
+):
+    submit()
+    watch = build_jobs_sensor("street-scenes")
+    sandbox.fail("GET trainings/{job_id}", status=403, times=99)
+    for _ in range(3):
+        daemon.tick(watch)
+    passed = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(["fastlabel", "street-scenes"]), check_name="polling_healthy", passed=True
+    )
+    instance.report_runless_asset_event(passed)
+    for _ in range(3):
+        daemon.tick(watch)
+    assert [one.passed for one in checks(daemon) if one.check_name == "polling_healthy"] == [False, False]
+
+
+@pytest.mark.parametrize("failing", [{"street-scenes training 1": [1]}, [], "x"])
+def test_a_damaged_cursor_stops_no_tick(daemon, submit, failing):
+    submit()
+    daemon.cursor = json.dumps({"v": 2, "kind": "jobs", "failing": failing})
+    assert "in_progress" in daemon.tick(build_jobs_sensor("street-scenes")).skip_message
 
 
 def test_a_job_that_has_gone_ails_no_more(daemon, sandbox, submit, instance):
