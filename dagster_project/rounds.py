@@ -213,6 +213,13 @@ def reason_of(instance: dg.DagsterInstance, run_id: str) -> str:
             error = error.cause
         if error is not None:
             return str(error.message).strip()
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):  # its process could not begin
+        event = entry.dagster_event
+        error = event.engine_event_data.error if event is not None else None
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return str(error.message).strip()
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
         return entry.user_message or entry.message
     return "no step says why; `make dev` shows the run"
