@@ -21,6 +21,9 @@ _LATE: Final = 600.0
 _AHEAD: Final = 600.0
 #: How many messages of that time are known by name; with more of them the time is shorter.
 _NAMED: Final = 8
+#: Characters of a comment's mark, and how many characters of a cursor all projects together may use for such marks.
+_MARK: Final = 5
+_MARKS: Final = 24_000
 #: Characters of a message that a table shows.
 _SHOWN: Final = 300
 
@@ -67,6 +70,8 @@ class Reading:
     Attributes:
         page: which page comes next.
         counted: open comments on the pages of this round so far.
+        marks: of the comments counted on the pages of this round so far, as one may have messages on several pages; the
+            last ones, when there are more than ``keep``: a comment further back may be counted twice.
         open: open comments of the last whole round; None before the first.
         high, low, fresh: the youngest date of this round so far, the date up to which messages need no name, and those
             above it: id (short) -> date.
@@ -74,17 +79,22 @@ class Reading:
 
     page: int = 0
     counted: int = 0
+    marks: list[str] = field(default_factory=list)
     open: int | None = None
     floor: float = 0.0
     names: set[str] = field(default_factory=set)
     high: float = 0.0
     low: float = 0.0
     fresh: dict[str, float] = field(default_factory=dict)
+    keep: int = _MARKS // _MARK
 
     @classmethod
-    def load(cls, known: Mapping[str, Any]) -> Reading:
-        """What :meth:`dump` wrote."""
+    def load(cls, known: Mapping[str, Any], *, targets: int = 1) -> Reading:
+        """What :meth:`dump` wrote; ``targets`` share a cursor."""
+        marks = str(known.get("marks", ""))
         return cls(
+            keep=_MARKS // _MARK // max(1, targets),
+            marks=[marks[start : start + _MARK] for start in range(0, len(marks), _MARK)],
             page=int(known.get("page", 0)),
             counted=int(known.get("counted", 0)),
             open=known.get("open"),
@@ -100,6 +110,7 @@ class Reading:
         state = {
             "page": self.page,
             "counted": self.counted,
+            "marks": "".join(self.marks),
             "floor": round(self.floor, 3),
             "names": " ".join(sorted(self.names)),
             "high": round(self.high, 3),
@@ -127,7 +138,10 @@ class Reading:
         open_ = [(thread, date) for thread, date in threads if not (thread.get("comment") or {}).get("isResolved")]
         open_.sort(key=lambda one: one[1], reverse=True)
         new = [thread for thread, date in open_ if date > self.floor and short(str(thread.get("id"))) not in self.names]
-        self.counted += len({str((thread.get("comment") or {}).get("id")) for thread, _ in open_})
+        comments = {str((thread.get("comment") or {}).get("id")) for thread, _ in open_}
+        marks = {comment: short(comment)[:_MARK] for comment in sorted(comments)}
+        before = set(self.marks)
+        self.counted += sum(mark not in before for mark in marks.values())
         self.high = max([self.high, *(date for _, date in threads)])
         self.fresh.update({short(str(thread.get("id"))): date for thread, date in threads})
         youngest = sorted(self.fresh.values(), reverse=True)
@@ -135,11 +149,14 @@ class Reading:
         self.fresh = {name: date for name, date in self.fresh.items() if date > self.low}
         if len(page) == PAGE:
             self.page += 1
+            here = set(marks.values())
+            self.marks = [*sorted(here), *(mark for mark in self.marks if mark not in here)][: self.keep]
             # the list may move on by a few before the next page is read
             self.names |= set(self.fresh) & {short(str(thread.get("id"))) for thread in new}
         else:
             self.open, self.floor, self.names = self.counted, max(self.floor, self.low), set(self.fresh)
             self.page, self.counted, self.high, self.low, self.fresh = 0, 0, 0.0, 0.0, {}
+            self.marks = []
         return [Message.of(thread) for thread, _ in open_], [Message.of(thread) for thread in new]
 
 

@@ -93,7 +93,7 @@ def build_quality_sensor(
     if not questions:
         raise ValueError("there is nothing to look at: comments=True, statuses or external_statuses")
     target = Target(job, slugs, runs=False)
-    rule = _Rule(questions, most_open_comments, most_sent_back)
+    rule = _Rule(questions, most_open_comments, most_sent_back, len(slugs))
     polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, first_tick=first_tick, clock=clock)
 
     def key(slug: str) -> dg.AssetKey:
@@ -152,11 +152,12 @@ def _table(messages: Sequence[Message]) -> dg.TableMetadataValue:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What is asked, one question a visit, and how much is too much."""
+    """What is asked of how many projects, one question a visit, and how much is too much."""
 
     questions: tuple[str, ...]
     most_open_comments: int
     most_sent_back: int
+    projects: int
 
     def question(self, memory: Mapping[str, Any] | None) -> str:
         """The question whose turn it is."""
@@ -195,7 +196,7 @@ class _Look:
         return Findings(self.memory, runs=self.runs, events=self.events, note=f"{self.visit.target}: {note}")
 
     def _comments(self, page: Sequence[Mapping[str, Any]]) -> str:
-        reading = Reading.load(self.memory.get("comments", {}))
+        reading = Reading.load(self.memory.get("comments", {}), targets=self.rule.projects)
         known = reading.open is not None or self.visit.first_tick == "backfill"
         newest, new = reading.take(page)
         self.memory["comments"] = reading.dump()
@@ -247,4 +248,4 @@ class _Look:
         if self.target is not None:
             run_key = f"fastlabel/{self.visit.target}/{what}"
             tags = {"fastlabel/trigger": trigger}
-            self.runs.append(self.target.request(self.visit.context, self.visit.target, run_key, tags))
+            self.runs.extend(self.target.requests(self.visit.context, self.visit.target, run_key, tags))

@@ -137,3 +137,25 @@ def test_one_date_in_the_far_future_hides_no_later_message(watched):
     daemon.cursor = json.dumps(state)
     daemon.tick(watch)
     assert json.loads(daemon.cursor)["projects"]["a"]["comments"]["floor"] < 6_000_000_000
+
+
+def test_a_comment_with_messages_on_several_pages_is_one_open_comment(make_vendor, make_daemon):
+    """Three comments, of which two have messages on each of three pages."""
+    comments = [{"id": f"c{number}", "taskId": "t", "isResolved": False} for number in range(3)]
+    messages = [
+        {
+            "id": f"m{n}",
+            "text": "t",
+            "createdAt": f"2026-01-01T{n // 60:02}:{n % 60:02}:00.000Z",
+            "comment": comments[n % 2],
+        }
+        for n in range(1400)
+    ] * 2
+    messages[5] = {**messages[5], "comment": comments[2]}
+    vendor = make_vendor(lambda path, query: messages[int(query.get("offset", 0)) :][:1000])
+    daemon = make_daemon(resource=vendor.resource())
+    watch = build_quality_sensor("a", statuses=(), most_open_comments=3, clock=vendor.clock)
+    for _ in range(7):
+        daemon.tick(watch)
+    assert {event.metadata["open_comments"].value for event in daemon.told("no_open_comments")} == {3}
+    assert vendor.asked["a"] == 7
