@@ -10,7 +10,7 @@ from fastlabel_dagster.assets.enrichment import change_picture, enrichment, prog
 from fastlabel_dagster.assets.observation import project_event, tags_of_sync
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import freshness_policy, mirror_results
-from fastlabel_dagster.job_reports.submissions import newest
+from fastlabel_dagster.job_reports.submissions import newest_model
 from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -71,7 +71,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 metadata.update(changes_since(mirror, earlier, report.version))
         if plan.training is not None:
             with enrichment(context.log, "What changed since the model was trained"):
-                model = newest(context.instance, plan.key("model"))
+                model = newest_model(context.instance, plan.key("model"), plan.key("training"))
                 metadata.update(since_trained(mirror, model, report.version))
         if plan.previews and statuses:
             statuses_before = None if earlier is None else status_counts(mirror.read(earlier))
