@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from fastlabel_dagster.api import job_state
 from fastlabel_dagster.assets.enrichment import enrichment
 from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan
@@ -18,6 +19,7 @@ from fastlabel_dagster.job_reports.evaluations import newest_verdict
 from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, JobRequest
 from fastlabel_dagster.jobs.ledger import Ledger
+from fastlabel_dagster.jobs.submission import PAUSES
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -86,7 +88,6 @@ def finished_without_annotations(store: Store, status: tuple[str, ...]) -> int:
 
 def annotation_request(
     plan: AutoAnnotationPlan,
-    store: Store,
     project: str,
     untouched: UntouchedTasks,
     *,
@@ -94,15 +95,36 @@ def annotation_request(
     model_id: str,
 ) -> JobRequest:
     """The job for what is untouched now. Tasks that this model has been offered before and found nothing in are still
-    untouched; they alone are no reason to ask it again, so the request is then that of the earlier job."""
+    untouched; they alone are no reason to ask it again, so the request is then that of the earlier job.
+
+    So it is while a job of this model with these settings goes on, or was cut off while it was submitted: FastLabel
+    decides while it runs which tasks it annotates, and tasks that came too late for it are the next run's. Which of
+    these it is, is decided when it is this run's turn to submit.
+    """
     family = plan.family(project, model_id)
-    offered = [
-        version.removeprefix(f"{family} ")
-        for version in Ledger(store, AUTO_ANNOTATION.name).versions(project)
-        if version.startswith(f"{family} ")
-    ]
-    seen = [when for when in offered if when >= untouched.newest]
-    return plan.request(project, model_name, model_id, min(seen, default=untouched.newest))
+
+    def request(newest: str) -> JobRequest:
+        return plan.request(project, model_name, model_id, newest)
+
+    def at_turn(client: FastLabelClient, ledger: Ledger) -> JobRequest:
+        offered = [
+            version.removeprefix(f"{family} ")
+            for version in ledger.versions(project)
+            if version.startswith(f"{family} ")
+        ]
+        if offered:
+            last = request(offered[-1])
+            entry = ledger.entry(project, last.version)
+            if "known_ids" in entry:
+                return last
+            job = None
+            if entry.get("job_id") and not entry.get("completed"):
+                job = AUTO_ANNOTATION.look(client, str(entry["job_id"]), project, pauses=PAUSES)
+            if job is not None and job_state(job) == "running":
+                return last
+        return request(min((when for when in offered if when >= untouched.newest), default=untouched.newest))
+
+    return replace(request(untouched.newest), at_turn=at_turn)
 
 
 def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
@@ -149,7 +171,7 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 metadata = {**about, "job_kind": AUTO_ANNOTATION.name, "submitted": False, "reason": reason}
                 yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion("none"), metadata=metadata)
                 return
-            request = annotation_request(annotation, store, plan.project, untouched, model_name=name, model_id=id)
+            request = annotation_request(annotation, plan.project, untouched, model_name=name, model_id=id)
             with enrichment(context.log, "The number of finished tasks without annotations"):
                 about["finished_without_annotations"] = finished_without_annotations(store, annotation.status)
             if about.get("finished_without_annotations"):

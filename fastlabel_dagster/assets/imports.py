@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.job_reports.submissions import carried_of, submission_metadata
 from fastlabel_dagster.jobs.kinds import DICOM_IMPORT, S3_IMPORT, JobKind, JobRequest
 from fastlabel_dagster.jobs.ledger import Ledger
+from fastlabel_dagster.jobs.submission import PAUSES
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -38,18 +40,34 @@ def build_import_assets(plan: ProjectPlan) -> list[dg.AssetsDefinition]:
     return assets
 
 
-def s3_import_version(client: FastLabelClient, store: Store, project: str, run: str) -> str:
-    """Which import from the bucket a run asks for: the one of an earlier run as long as that goes on, else its own.
+def s3_import_request(plan: S3ImportPlan, project: str, run: str) -> JobRequest:
+    """The import from the bucket that a run asks for: that of another run while it goes on, or when its submit
+    was cut off; else its own.
 
     What lies in the bucket nobody can tell, so each run imports once; two of them at a time would read the same files.
+    Which one it is, is decided when it is this run's turn to submit.
+
+    Args:
+        run: id of the run, or of the first of those that re-execute it.
     """
-    ledger = Ledger(store, S3_IMPORT.name)
-    for version in reversed(ledger.versions(project)):
-        job_id = ledger.entry(project, version).get("job_id")
-        job = S3_IMPORT.look(client, str(job_id), project) if job_id else None
-        if job is not None:
-            return version if job_state(job) == "running" else run
-    return run
+
+    def at_turn(client: FastLabelClient, ledger: Ledger) -> JobRequest:
+        of_run = plan.request(project, run)
+        newest = next(reversed(ledger.versions(project)), run)
+        entry, own = ledger.entry(project, newest), ledger.entry(project, run).get("job_id")
+        if newest == run or not entry:
+            return of_run
+        job = S3_IMPORT.look(client, str(own), project, pauses=PAUSES) if own else None
+        if job is not None and job_state(job) != "failed":
+            return of_run
+        job = None
+        if entry.get("job_id") and not entry.get("completed"):
+            job = S3_IMPORT.look(client, str(entry["job_id"]), project, pauses=PAUSES)
+        if "known_ids" in entry or (job is not None and job_state(job) == "running"):
+            return replace(plan.request(project, newest), also=(run,))
+        return of_run
+
+    return replace(plan.request(project, run), at_turn=at_turn)
 
 
 def file_digest(path: str) -> str:
@@ -68,9 +86,8 @@ def _s3_asset(plan: ProjectPlan, wanted: S3ImportPlan) -> dg.AssetsDefinition:
     def prepare(client: FastLabelClient, store: Store, run: dg.DagsterRun) -> tuple[JobRequest, dict[str, Any]]:
         if wanted.bucket is not None:
             client.aws_s3.set_storage(plan.project, wanted.bucket, str(wanted.region), wanted.prefix)
-        version = s3_import_version(client, store, plan.project, run.root_run_id or run.run_id)
         about = {"project": plan.project, "bucket": wanted.bucket, "prefix": wanted.prefix}
-        return wanted.request(plan.project, version), about
+        return s3_import_request(wanted, plan.project, run.root_run_id or run.run_id), about
 
     return _asset(plan, S3_IMPORT, wanted.waiting, prepare)
 

@@ -67,7 +67,8 @@ class TrainingPlan:
         return cls(model, epoch, {name: value for name, value in given.items() if value is not None}, waiting)
 
     def request(self, dataset: str, dataset_version: str) -> JobRequest:
-        """The training of a dataset as it is at a version."""
+        """The training of a dataset as it is at a version, from this base model and with these options.
+        Earlier releases knew it by the dataset's version alone."""
         arguments = {
             "dataset_name": dataset,
             "base_model_name": self.base_model_name,
@@ -77,10 +78,11 @@ class TrainingPlan:
         return JobRequest(
             TRAINING,
             dataset,
-            dataset_version,
+            version_of(dataset_version, self.base_model_name, self.epoch, *sorted(self.more.items())),
             arguments,
-            changed="the approved labels have changed",
+            changed="the approved labels or the settings have changed",
             unchanged="nothing newly approved since",
+            formerly=dataset_version,
         )
 
 

@@ -56,15 +56,15 @@ def submit_in_run(
     kind = request.kind
     job_tag, version_tag = f"fastlabel/{kind.name}_job/{name}", f"fastlabel/{kind.name}_of/{name}"
 
-    def record(job: str) -> None:
-        add_run_tags(context.instance, context.run.run_id, {job_tag: job, version_tag: request.version})
+    def record(job: str, version: str) -> None:
+        add_run_tags(context.instance, context.run.run_id, {job_tag: job, version_tag: version})
 
     with unclear_told(context.op.name, kind):
         return submit_job(
             client,
             store,
             request,
-            recorded=_recorded(context.instance, context.run, job_tag, version_tag, request.version),
+            recorded=lambda version: _recorded(context.instance, context.run, job_tag, version_tag, version),
             force=config.force,
             attach_to=config.attach_to,
             claimant=claimant_of(context),
@@ -101,7 +101,11 @@ def unclear_told(step: str, kind: JobKind) -> Iterator[None]:
 
 
 def claimant_of(context: dg.OpExecutionContext) -> Claimant:
-    """The step of a run as the one who submits; the instance knows which other runs still go on."""
+    """The step of a run as the one who submits; the instance knows which other runs still go on.
+
+    A mapped step has siblings of the same name that run beside it: the mapping key tells them apart. The number of the
+    attempt is left out, as a claim of the same step is always of an attempt that is over.
+    """
     instance, run = context.instance, context.run
 
     def is_active(run_id: str) -> bool | None:
@@ -109,7 +113,9 @@ def claimant_of(context: dg.OpExecutionContext) -> Claimant:
         return None if other is None else not other.is_finished
 
     ancestors = frozenset(_ancestors(instance, run))
-    return Claimant(run.run_id, str(context.op_handle), ancestors, is_active)
+    mapped = context.get_mapping_key()
+    step = str(context.op_handle) if mapped is None else f"{context.op_handle}[{mapped}]"
+    return Claimant(run.run_id, step, ancestors, is_active)
 
 
 def _ancestors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:

@@ -7,7 +7,8 @@ billed) to its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from fastlabel_dagster.api import NotFound, job_id
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient, SubmissionPolicy
+    from fastlabel_dagster.jobs.ledger import Ledger
 
 Job = dict[str, Any]
 
@@ -44,12 +46,29 @@ class JobKind:
     find: Callable[[FastLabelClient, str, str], Job] = field(repr=False)
     can_cancel: bool = False
 
-    def look(self, client: FastLabelClient, id: str, subject: str) -> Job | None:
-        """The job, or None when FastLabel has none of this id."""
-        try:
-            return dict(self.find(client, id, subject))
-        except NotFound:
-            return None
+    def look(
+        self,
+        client: FastLabelClient,
+        id: str,
+        subject: str,
+        *,
+        pauses: Sequence[float] = (),
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> Job | None:
+        """The job, or None when FastLabel has none of this id.
+
+        Args:
+            pauses: seconds to wait before each further look at a job that is not there: one answer may come from a list
+                that lags behind.
+        """
+        for pause in (0.0, *pauses):
+            if pause:
+                sleep(pause)
+            try:
+                return dict(self.find(client, id, subject))
+            except NotFound:
+                continue
+        return None
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,10 @@ class JobRequest:
         arguments: for ``submit`` of the kind.
         changed: why a new job is submitted, as a sentence without a full stop.
         unchanged: why there is no new one for a version that has its job.
+        formerly: how earlier releases wrote this version in the ledger, which is looked up when it has no entry.
+        at_turn: ``(client, ledger) -> request``, where the version depends on what was submitted before: asked when it
+            is this claimant's turn, so that nobody else submits between the decision and the job.
+        also: further versions of the ledger that the job is written down for, whether it was started or attached to.
     """
 
     kind: JobKind
@@ -71,6 +94,9 @@ class JobRequest:
     arguments: Mapping[str, Any]
     changed: str = "the input has changed"
     unchanged: str = "nothing has changed since"
+    formerly: str | None = None
+    at_turn: Callable[[FastLabelClient, Ledger], JobRequest] | None = field(default=None, repr=False, compare=False)
+    also: tuple[str, ...] = ()
 
 
 def _submit_training(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LEDGER = "ledger.json"
 _CLAIMS = "claims/"
-#: No submission takes this long, with all its retries: whoever holds a claim longer is dead, whatever is said of it.
+#: No submission takes this long, with all its retries: a claim of whom nobody knows whether he lives is free after it.
 LONGEST_SECONDS = 3600.0
 
 
@@ -43,7 +43,8 @@ class Claimant:
         run_id: of the Dagster run; a random one outside Dagster.
         step: the step in it. A claim of the same run and step is of an earlier attempt, which is over.
         ancestors: the runs that this one re-executes.
-        is_active: whether a run still goes on; None when nobody knows, then only a claim's age tells.
+        is_active: whether a run still goes on; None when nobody knows, then only a claim's age tells. The claim of
+            a run that goes on is never too old.
     """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -132,10 +133,11 @@ def _is_free(held: Mapping[str, Any], claimant: Claimant) -> bool:
         return True
     if (held.get("run_id"), held.get("step")) == (claimant.run_id, claimant.step):
         return True
+    active = claimant.is_active(str(held["run_id"])) if held.get("run_id") else None
+    if active is not None:
+        return not active
     made_at = held.get("made_at")
-    if isinstance(made_at, int | float) and time.time() - made_at > LONGEST_SECONDS:
-        return True
-    return claimant.is_active(str(held.get("run_id"))) is False
+    return isinstance(made_at, int | float) and time.time() - made_at > LONGEST_SECONDS
 
 
 def _path(number: int) -> str:
@@ -165,8 +167,8 @@ def _content(store: Store, number: int) -> dict[str, Any]:
 class Ledger:
     """What was submitted of one kind, by subject and version. Written by the holder of the claim only.
 
-    An entry holds ``job_id``; or, of a submit that was begun, ``known_ids`` (the jobs there were before) and
-    ``run_id``.
+    An entry holds ``job_id``, with ``completed`` when the job was seen to have completed; or, of a submit that was
+    begun, ``known_ids`` (the jobs there were before) and ``run_id``.
     """
 
     def __init__(self, store: Store, kind: str = "training") -> None:
@@ -178,7 +180,7 @@ class Ledger:
         return self._entries.get((subject, version), {})
 
     def versions(self, subject: str) -> list[str]:
-        """The versions of which anything is known, in the order in which they were first written."""
+        """The versions of which anything is known, the one whose job was begun last at the end."""
         return [version for one, version in self._entries if one == subject]
 
     def other_jobs(self, subject: str, version: str) -> set[str]:
@@ -188,6 +190,20 @@ class Ledger:
     def write(self, subject: str, version: str, **entry: Any) -> None:
         """Put the entry of a version in place, on the disk before this returns."""
         self._entries[subject, version] = entry
+        self._save()
+
+    def begin(self, subject: str, version: str, known_ids: Collection[str], run_id: str) -> None:
+        """Write down that a job of this version is about to be asked for; it is the newest from now on."""
+        self._entries.pop((subject, version), None)
+        self.write(subject, version, known_ids=list(known_ids), run_id=run_id)
+
+    def rename(self, subject: str, former: str, version: str) -> None:
+        """Give the entry that an earlier release wrote as ``former`` the name it has now."""
+        here = (subject, former)
+        self._entries = {(subject, version) if key == here else key: entry for key, entry in self._entries.items()}
+        self._save()
+
+    def _save(self) -> None:
         rows = [{"subject": key[0], "version": key[1], **entry} for key, entry in self._entries.items()]
         self._store.write_bytes(_LEDGER, json.dumps({"jobs": rows}, indent=1, sort_keys=True).encode())
 

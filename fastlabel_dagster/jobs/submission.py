@@ -8,6 +8,7 @@ of paying for another.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from fastlabel_dagster.jobs.ledger import Claim, Claimant, Ledger, claimed
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient, SubmissionPolicy
     from fastlabel_dagster.store import Store
+
+#: Seconds between looks at a job that does not show itself, before it counts as gone: what follows costs money.
+PAUSES = (1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -45,60 +49,78 @@ def submit_job(
     store: Store,
     request: JobRequest,
     *,
-    recorded: str | None = None,
+    recorded: str | Callable[[str], str | None] | None = None,
     force: bool = False,
     attach_to: str | None = None,
     claimant: Claimant | None = None,
-    record: Callable[[str], object] = lambda _: None,
+    record: Callable[[str, str], object] = lambda job, version: None,
     log: Callable[[str], object] = lambda _: None,
     policy: SubmissionPolicy | None = None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Submission:
     """Start the job that ``request`` asks for, unless one for its version already runs or has finished.
 
     Safe to call from several runs, processes and machines at a time: one decides, the others wait for it and attach.
 
     Args:
-        recorded: the id of a job that this run or the run it repeats has submitted: attached to in any case, unless it
-            failed.
+        recorded: the id of a job that this run or the run it repeats has submitted, or who tells it of a version:
+            attached to in any case, unless it failed or is gone; then the ledger's counts, which may be a newer one.
         force: start one again although nothing changed. A submit of an earlier run whose outcome is unclear is
             forgotten.
         attach_to: take this job for the one of the version and submit nothing.
         claimant: who asks; without one, a claim left by a killed process is taken over after an hour only.
-        record: called with the new job's id at once, before anything else happens.
+        record: called with the new job's id and its version at once, before anything else happens.
         policy: how long to look for a job whose answer was lost; the client's default.
+        sleep: for tests: waits between looks at a job that is not there.
 
     Raises:
         FastLabelError: the API refused or cannot be reached; ``UnclearSubmission`` when nobody can tell whether a job
             runs; ``SubmissionBusy`` when another run is at it and does not come to an end.
         StoreError: the store cannot be used.
     """
-    kind, subject, version = request.kind, request.subject, request.version
     claimant = claimant or Claimant()
+    kind, subject = request.kind, request.subject
     with claimed(store, claimant, kind.name, log=log) as claim:
         ledger = Ledger(store, kind.name)
+        if request.at_turn is not None:
+            request = request.at_turn(client, ledger)
+        version = request.version
+        if request.formerly and not ledger.entry(subject, version) and ledger.entry(subject, request.formerly):
+            ledger.rename(subject, request.formerly, version)
         if attach_to:
             job = dict(kind.find(client, attach_to, subject))
-            record(attach_to)
-            ledger.write(subject, version, job_id=attach_to)
+            record(attach_to, version)
+            _note(ledger, request, attach_to, job)
             return _attached(request, attach_to, job, "attached, as asked for, to the job", log)
+        mine = recorded(version) if callable(recorded) else recorded
         entry = ledger.entry(subject, version)
-        known = recorded or ("" if force else str(entry.get("job_id") or ""))
-        if known:
-            there = kind.look(client, known, subject)
+        of_version = "" if force else str(entry.get("job_id") or "")
+        for known in dict.fromkeys(one for one in (mine, of_version) if one):
+            there = kind.look(client, known, subject, pauses=PAUSES, sleep=sleep)
+            why = "attached to the job this run has submitted" if known == mine else request.unchanged
             if there is not None and job_state(there) != "failed":
-                if recorded and entry.get("job_id") != recorded:
-                    ledger.write(subject, version, job_id=recorded)
-                why = "attached to the job this run has submitted" if recorded else request.unchanged
+                _note(ledger, request, known, there)
                 return _attached(request, known, there, why, log)
-            log(f"The job {known} has failed or is gone; a new one is submitted.")
+            if there is None and not force and entry.get("job_id") == known and entry.get("completed"):
+                log(f"The {kind.words} {known} completed and is no longer there; force: true starts another.")
+                return _attached(request, known, {"status": "completed"}, why, log)
+            log(f"The job {known} has failed or is gone.")
         job, found = _submit(client, ledger, claim, request, claimant=claimant, force=force, log=log, policy=policy)
         new = job_id(job)
-        record(new)
-        ledger.write(subject, version, job_id=new)
+        record(new, version)
+        _note(ledger, request, new, job)
         if found:
             return _attached(request, new, job, "an earlier attempt was cut off, and its job was found again:", log)
     log(f"{kind.words[:1].upper()}{kind.words[1:]} {new} submitted on {kind.subject} {subject}.")
     return Submission(new, str(job.get("status") or ""), True, request.changed, job)
+
+
+def _note(ledger: Ledger, request: JobRequest, id: str, job: Job) -> None:
+    """Have the ledger say that this is the version's job, and whether it is known to have completed."""
+    entry: dict[str, Any] = {"job_id": id, **({"completed": True} if job_state(job) == "completed" else {})}
+    for version in (*request.also, request.version):
+        if ledger.entry(request.subject, version) != entry:
+            ledger.write(request.subject, version, **entry)
 
 
 def _attached(request: JobRequest, job: str, found: Job, why: str, log: Callable[[str], object]) -> Submission:
@@ -131,7 +153,7 @@ def _submit(
         there = kind.known_ids(client, subject)
     else:
         ids_before = sorted(kind.known_ids(client, subject))
-    ledger.write(subject, version, known_ids=ids_before, run_id=claimant.run_id)
+    ledger.begin(subject, version, ids_before, claimant.run_id)
     claim.check()
     try:
         job = kind.submit(client, request.arguments, ids_before, policy)

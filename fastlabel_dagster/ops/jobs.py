@@ -13,7 +13,7 @@ from pydantic import Field
 from fastlabel_dagster.api import FastLabelClient, job_id
 from fastlabel_dagster.assets.auto_annotation import annotation_request, untouched_tasks
 from fastlabel_dagster.assets.following import follow_in_run
-from fastlabel_dagster.assets.imports import file_digest, s3_import_version
+from fastlabel_dagster.assets.imports import file_digest, s3_import_request
 from fastlabel_dagster.assets.job_plans import (
     AutoAnnotationPlan,
     DicomImportPlan,
@@ -25,7 +25,7 @@ from fastlabel_dagster.assets.job_plans import (
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.job_reports.outcomes import job_facts
 from fastlabel_dagster.jobs.gate import Gate, measure
-from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, KINDS, Job, JobKind, JobRequest
+from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, EVALUATION, KINDS, Job, JobKind, JobRequest
 from fastlabel_dagster.jobs.submission import Submission
 from fastlabel_dagster.ops.places import AFTER, ProjectConfig
 from fastlabel_dagster.resource import FastLabelResource
@@ -155,7 +155,8 @@ def evaluate_op(
     context: dg.OpExecutionContext, config: EvaluateConfig, fastlabel: FastLabelResource, trained: Any
 ) -> dict[str, Any]:
     """As :func:`train_op`; with ``wait`` also ``mAP``, ``recall``, ``precision``, ``f1``, and with a gate ``passed``
-    and ``verdict``. A model that misses its limits is no failure of the op: what follows looks at ``passed``."""
+    and ``verdict``. A model that misses its limits is no failure of the op: what follows looks at ``passed``. Without
+    ``wait`` the gate is handed on as ``gate``, and :func:`wait_op` judges by it."""
     before = trained or {}
     dataset = config.dataset or str(before.get("dataset") or "")
     version = config.dataset_version or str(before.get("dataset_version") or "")
@@ -172,10 +173,8 @@ def evaluate_op(
     with fastlabel.dagster_errors(context) as client:
         request = plan.request(dataset, version, model, str(before.get("model_id") or model))
         result = {**_run(context, client, config, request), **about}
-        if plan.gate is not None and config.wait:
-            verdict = plan.gate.judge(result, _evaluated_before(client, plan.gate, dataset, model))
-            context.log.info("%s.", verdict.text)
-            result |= {"passed": verdict.passed, "verdict": verdict.text}
+        if plan.gate is not None:
+            result |= _judged(context, client, plan.gate, result) if config.wait else {"gate": plan.gate.to_dict()}
     return result
 
 
@@ -198,6 +197,12 @@ def auto_annotate_op(
         reason = f"the model {model} has not passed the gate: {before.get('verdict')}"
         context.log.warning("No auto-annotation: %s.", reason)
         return {**nothing, "reason": reason, "model_name": model}
+    if before.get("gate") and "passed" not in before:
+        raise dg.Failure(
+            description=f"whether the model {model} passes its gate is not known yet: put wait_op after an evaluate_op "
+            "with wait: false",
+            allow_retries=False,
+        )
     with fastlabel.dagster_errors(context) as client:
         untouched = untouched_tasks(client, config.project, plan.status)
         about = {"model_name": model, "untouched_tasks": untouched.count}
@@ -205,7 +210,7 @@ def auto_annotate_op(
             reason = f"no task of {config.project} without annotations is {' or '.join(plan.status)}"
             return {**nothing, "reason": reason, **about}
         id = str(before.get("model_id") or model)
-        request = annotation_request(plan, config.open(), config.project, untouched, model_name=model, model_id=id)
+        request = annotation_request(plan, config.project, untouched, model_name=model, model_id=id)
         return {**_run(context, client, config, request), **about}
 
 
@@ -220,8 +225,7 @@ def import_s3_op(
         if plan.bucket is not None:
             client.aws_s3.set_storage(config.project, plan.bucket, str(plan.region), plan.prefix)
         run = context.run.root_run_id or context.run.run_id
-        version = s3_import_version(client, config.open(), config.project, run)
-        return _run(context, client, config, plan.request(config.project, version))
+        return _run(context, client, config, s3_import_request(plan, config.project, run))
 
 
 @dg.op(ins=AFTER, description="Import a zip of DICOM files.")
@@ -243,7 +247,8 @@ def import_dicom_op(
 def wait_op(
     context: dg.OpExecutionContext, config: WaitConfig, fastlabel: FastLabelResource, job: Any
 ) -> dict[str, Any]:
-    """What ``job`` says (or kind, id and subject of the config), with the job's ``status`` and what came of it."""
+    """What ``job`` says (or kind, id and subject of the config), with the job's ``status`` and what came of it; of an
+    evaluation that was submitted with a gate also ``passed`` and ``verdict``."""
     before = dict(job or {})
     kind_name = config.kind or str(before.get("kind") or "")
     id = config.job_id or str(before.get("job_id") or "")
@@ -260,7 +265,11 @@ def wait_op(
     waiting = Waiting("run", config.poll_seconds, config.give_up_after_hours)
     with fastlabel.dagster_errors(context) as client:
         found = _followed(context, client, kind, Submission(id, "", False, ""), subject=subject, waiting=waiting)
-    return {**before, "kind": kind.name, "job_id": id, "subject": subject, **_result(kind, found)}
+        result = {**before, "kind": kind.name, "job_id": id, "subject": subject, **_result(kind, found)}
+        if kind is EVALUATION and before.get("gate"):
+            gate = _checked(lambda: Gate.of(before["gate"]))
+            result |= _judged(context, client, gate, result)
+    return result
 
 
 def _run(
@@ -307,13 +316,26 @@ def _result(kind: JobKind, job: Job) -> dict[str, Any]:
     return {"status": str(job.get("status") or ""), **job_facts(kind, job)}
 
 
-def _evaluated_before(client: FastLabelClient, gate: Gate, dataset: str, model: str) -> list[Job]:
-    """The workspace's evaluations of other models on this dataset, newest first, each judged as it would have been."""
+def _judged(
+    context: dg.OpExecutionContext, client: FastLabelClient, gate: Gate, result: dict[str, Any]
+) -> dict[str, Any]:
+    """``{"passed", "verdict"}`` of an evaluation that has ended."""
+    verdict = gate.judge(result, _evaluated_before(client, gate, result))
+    context.log.info("%s.", verdict.text)
+    return {"passed": verdict.passed, "verdict": verdict.text}
+
+
+def _evaluated_before(client: FastLabelClient, gate: Gate, result: dict[str, Any]) -> list[Job]:
+    """The workspace's evaluations of other models on the same dataset that had completed when this one did, newest
+    first, each judged as it would have been."""
+    jobs = [dict(job) for job in client.evaluation_jobs.iter()]
+    until = next((str(job.get("completedAt") or "") for job in jobs if job_id(job) == result["job_id"]), "")
     found = []
-    for job in client.evaluation_jobs.iter():
-        name = (job.get("dataset") or {}).get("name")
-        measured = any(measure(job, limit.metric) for limit in gate.limits)
-        if name == dataset and job.get("modelName") != model and job.get("completedAt") and measured and job_id(job):
+    for job in jobs:
+        name, completed = (job.get("dataset") or {}).get("name"), str(job.get("completedAt") or "")
+        measured = any(measure(job, limit.metric) is not None for limit in gate.limits)
+        other = name == result["dataset"] and job.get("modelName") != result["model_name"] and job_id(job)
+        if other and measured and completed and (not until or completed <= until):
             found.append(job)
     judged: list[Job] = []
     for job in sorted(found, key=lambda job: str(job.get("completedAt"))):

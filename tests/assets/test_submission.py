@@ -66,8 +66,9 @@ def test_of_runs_that_submit_at_the_same_time_one_pays(store, client, sandbox):
     assert len(list(store.list("training/claims/"))) == 1
 
 
-def test_a_living_run_is_waited_for_and_not_overtaken(store):
-    hold(store, "alive")
+@pytest.mark.parametrize("age", [0, LONGEST_SECONDS + 1])
+def test_a_living_run_is_waited_for_and_not_overtaken(store, age):
+    hold(store, "alive", made_at=time.time() - age)
     with (
         pytest.raises(SubmissionBusy, match="alive"),
         claimed(store, Claimant("me", is_active=lambda _: True), wait_seconds=0),
@@ -84,7 +85,7 @@ def test_the_claim_of_a_dead_run_is_taken_over_and_its_job_found(store, client, 
     hold(store, "dead", "train", **({"made_at": time.time() - LONGEST_SECONDS - 1} if how == "old" else {}))
     who = {
         "ended": Claimant("me", is_active=lambda run: run != "dead"),
-        "old": Claimant("me", is_active=lambda _: True),
+        "old": Claimant("me", is_active=lambda _: None),
         "same step": Claimant("dead", "train", is_active=lambda _: True),
     }[how]
     result = submit_training(client, store, PLAN, "street", "v1", claimant=who)
