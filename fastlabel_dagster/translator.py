@@ -54,14 +54,17 @@ GATE_TAG = "fastlabel/gate"
 
 _PLAIN_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
+_LONGEST_NAME = 50
+
 
 def safe_name(slug: str) -> str:
     """``slug`` as a name Dagster accepts for ops, jobs, sensors and groups: letters, digits and underscores.
 
     Different slugs give different names: ``street-scenes`` becomes ``street_scenes``; a slug of another form
-    (upper case, underscores, Japanese …) gets a short hash of itself at its end.
+    (upper case, underscores, Japanese …), or of more than 50 letters, gets a short hash of itself at its end: Dagster
+    takes tags of 63 letters at most, and a name is often only the beginning of one.
     """
-    if _PLAIN_SLUG.fullmatch(slug):
+    if _PLAIN_SLUG.fullmatch(slug) and len(slug) <= _LONGEST_NAME:
         return slug.replace("-", "_")
     readable = re.sub(r"[^A-Za-z0-9]+", "_", slug).strip("_").lower()[:40]
     mark = hashlib.blake2b(slug.encode(), digest_size=4).hexdigest()

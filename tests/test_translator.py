@@ -128,3 +128,12 @@ def test_names_made_of_slugs_are_valid_and_differ(slugs):
     assert len({dataset_name(slug) for slug in slugs}) == len(slugs)
     for slug, name in zip(slugs, names, strict=True):
         dg.AssetSpec("a", group_name=name, tags={"fastlabel/project": project_tag(slug)})
+
+
+def test_a_long_slug_has_a_short_name_of_its_own_and_its_assets_load():
+    long = "a" * 128
+    names = {safe_name(long), safe_name(long[:-1]), safe_name(long[:-1] + "b")}
+    assert len(names) == 3 and all(len(name) <= 50 for name in names)
+    assert len(project_tag(long)) <= 63
+    spec = DagsterFastLabelTranslator().get_asset_spec(FastLabelAssetProps(project=long, part="labels", name="labels"))
+    assert dg.Definitions([spec]).resolve_asset_graph().get_all_asset_keys() == {spec.key}

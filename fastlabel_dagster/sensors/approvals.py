@@ -223,7 +223,7 @@ def _digest(visit: Visit, answer: int, rule: _Rule, target: Target) -> Findings:
     of = "/".join(part for part in (rule.status, rule.external_status) if part) or "any"
     run_key = f"fastlabel/{slug}/{of}/{memory['epoch']}/{batch}"
     run_tags = {"fastlabel/trigger": trigger, "fastlabel/batch": str(batch)}
-    return Findings(memory, runs=[target.request(visit.context, slug, run_key, run_tags)])
+    return Findings(memory, runs=target.requests(visit.context, slug, run_key, run_tags))
 
 
 def _follow_down(memory: dict[str, Any], count: int) -> None:

@@ -145,7 +145,7 @@ def _digest(
     requests: list[dg.RunRequest] = []
     if memory.get("staged"):
         count, names = memory["staged"]
-        requests.append(_request(visit, target, f"imports/{names}", f"{count} import(s) finished"))
+        requests.extend(_requests(visit, target, f"imports/{names}", f"{count} import(s) finished"))
     events: list[dg.AssetCheckEvaluation] = []
     staged: list[str] = []
     settled: dict[str, str] = {}
@@ -165,7 +165,7 @@ def _digest(
                 staged.append(history_id)
             elif state == "completed":
                 more = {"fastlabel/import": history_id}
-                requests.append(_request(visit, target, f"import/{history_id}/{state}", "an import finished", **more))
+                requests.extend(_requests(visit, target, f"import/{history_id}/{state}", "an import finished", **more))
     watch.update(settled, unsettled)
     state_now = watch.dump()
     if backlog and any(date <= backlog for date in unsettled.values()):
@@ -176,9 +176,9 @@ def _digest(
     return Findings(state_now, runs=requests, events=events, note=note)
 
 
-def _request(visit: Visit, target: Target, what: str, trigger: str, **tags: str) -> dg.RunRequest:
+def _requests(visit: Visit, target: Target, what: str, trigger: str, **tags: str) -> list[dg.RunRequest]:
     run_key = f"fastlabel/{visit.target}/{what}"
-    return target.request(visit.context, visit.target, run_key, {"fastlabel/trigger": trigger, **tags})
+    return target.requests(visit.context, visit.target, run_key, {"fastlabel/trigger": trigger, **tags})
 
 
 def _date(history: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ class Target:
             selection = selection | other
         return {"asset_selection": selection}
 
-    def request(
+    def requests(
         self,
         context: dg.SensorEvaluationContext,
         project: str,
@@ -107,19 +107,24 @@ class Target:
         tags: Mapping[str, str],
         *,
         partition_key: str | None = None,
-    ) -> dg.RunRequest:
-        """One run for one project."""
+    ) -> list[dg.RunRequest]:
+        """One run for one project; none, told in the tick's log, when the location has no asset of the project.
+
+        Dagster takes an empty selection for no selection at all, and would run everything there is.
+        """
         extra: dict[str, Any] = {}
         if isinstance(self._job, Mapping):
             extra["job_name"] = self._job[project].name
-        elif self._job is None and len(self._projects) > 1:
-            definitions = context.repository_def
-            if definitions is not None:
-                selection = project_selection(project, training=self._training)
-                extra["asset_selection"] = sorted(selection.resolve(definitions.asset_graph))
-        return dg.RunRequest(
-            run_key=run_key, partition_key=partition_key, tags={"fastlabel/project": project, **tags}, **extra
-        )
+        elif self._job is None and (definitions := context.repository_def) is not None:
+            selection = project_selection(project, training=self._training)
+            keys = sorted(selection.resolve(definitions.asset_graph))
+            if not keys:
+                context.log.warning("%s: no run is requested, this code location has no assets of it.", project)
+                return []
+            if len(self._projects) > 1:
+                extra["asset_selection"] = keys
+        tags = {"fastlabel/project": project, **tags}
+        return [dg.RunRequest(run_key=run_key, partition_key=partition_key, tags=tags, **extra)]
 
 
 def sensor_of(

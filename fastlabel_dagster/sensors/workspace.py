@@ -196,7 +196,7 @@ class _Look:
         run_key = f"fastlabel/{project.slug}/project/{project.id}"
         tags = {"fastlabel/trigger": "a new project"}
         partition_key = project.slug if partitioned else None
-        self.runs.append(target.request(self.visit.context, project.slug, run_key, tags, partition_key=partition_key))
+        self.runs.extend(target.requests(self.visit.context, project.slug, run_key, tags, partition_key=partition_key))
 
     def findings(self) -> Findings:
         """What the look has found."""
