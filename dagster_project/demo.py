@@ -8,6 +8,7 @@ auto-annotation behind it. Runs and events are kept in ``.demo/``, where ``make 
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from pathlib import Path
@@ -25,6 +26,8 @@ from fastlabel_dagster.sandbox.errors import SandboxError
 from fastlabel_dagster.sandbox.seed import SeedReport, seed_dataset, seed_drawn
 
 APPROVALS = 40
+#: Pictures that are drawn unless their number is said; many more than two rounds of approvals take.
+DRAWN = 240
 #: Pictures that nobody has touched; what the model annotates.
 IMPORTED = 8
 #: How fast the sandbox's clock runs: a training of ten minutes takes two seconds.
@@ -165,17 +168,31 @@ def demo(*, data: Path | None, store: str | None, project: str | None, tasks: in
     if not place.well:
         raise click.ClickException(f"STORE={place.words}")
     try:
-        with ended_by_signals(), Sandbox(here.sandbox, speed=SPEED) as sandbox, warnings.catch_warnings():
+        with (
+            ended_by_signals(),
+            Sandbox(here.sandbox, speed=SPEED) as sandbox,
+            warnings.catch_warnings(),
+            contextlib.ExitStack() as ending,
+        ):
             warnings.simplefilter("ignore")
             say("sandbox", f"{sandbox.base}  (a FastLabel you can break; no account needed)")
+            services = DagsterServices(here.dagster_home)
+            ending.callback(services.stop)
+            drawn = data is None and tasks is None
+            if drawn:  # there are enough pictures for all approvals: the code location can load while they are drawn
+                here.enter(sandbox.url, retrain_every=APPROVALS)
+                services.begin()
             seeded = (
                 seed_dataset(sandbox.state, data, project=here.project, tasks=tasks)
                 if data
-                else seed_drawn(sandbox.state, project=here.project, tasks=tasks or 240)
+                else seed_drawn(sandbox.state, project=here.project, tasks=tasks or DRAWN)
             )
             approvals = max(1, min(APPROVALS, (seeded.tasks - seeded.approved) // 2))
-            here.enter(sandbox.url, retrain_every=approvals)
-            with DagsterServices(here.dagster_home) as services, dg.DagsterInstance.get() as instance:
+            if not drawn:
+                here.enter(sandbox.url, retrain_every=approvals)
+                services.begin()
+            services.finish_start()
+            with dg.DagsterInstance.get() as instance:
                 say("dagster", f"{services.url}  (daemon and webserver, while this plays)")
                 play(Loop(here.project, services, instance, sandbox), here, sandbox, seeded, approvals)
     except (SandboxError, ServiceProblem, OSError) as error:

@@ -1,6 +1,7 @@
 """Exactly once, whatever dies: schedules of kills, crashes and lost answers, drawn by their number.
 
-``FASTLABEL_FIRE=200`` plays 200 of them; without it as many as fit into a minute or so.
+``FASTLABEL_FIRE=200 pytest -n 2 --dist load tests/fire/test_exactly_once.py`` plays 200 of them on two cores; without
+it as many as fit into a minute or so. One costs six to eight seconds of a core.
 """
 
 from __future__ import annotations
