@@ -134,7 +134,7 @@ def build_jobs_sensor(
                 if isinstance(event, dg.AssetMaterialization) and followers.follow(job.kind):
                     # what this sensor reports, no run goes on from, also where one had wanted to wait for it
                     told = {**plain(event.metadata), "wait": "sensor"}
-                    findings.runs = followers.requests(job.project, job.kind, told)
+                    findings.runs = followers.following(job.project, job.kind, told)
             return findings
 
         result = poll(
@@ -336,7 +336,7 @@ class _Followers(Target):
         chosen = self._chosen(project, kind)
         return chosen if isinstance(chosen, str) else str(chosen.name)
 
-    def requests(self, project: str, kind: JobKind, told: Mapping[str, Any]) -> list[dg.RunRequest]:
+    def following(self, project: str, kind: JobKind, told: Mapping[str, Any]) -> list[dg.RunRequest]:
         """The run that follows a materialization with this metadata, if one does."""
         job_id = named_job(told, kind)
         waits_elsewhere = kind is EVALUATION and told.get("wait") != "sensor"
@@ -371,7 +371,7 @@ def _missed(
         if record.asset_materialization is not None:
             told = plain(record.asset_materialization.metadata)
             wanted.pop(named_job(told, kind), None)  # the newest word on a job counts
-            wanted |= {str(one.run_key): one for one in followers.requests(project, kind, told)}
+            wanted |= {str(one.run_key): one for one in followers.following(project, kind, told)}
     if not wanted:
         return []
     job = followers.job_name(project, kind)
