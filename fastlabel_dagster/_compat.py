@@ -26,9 +26,11 @@ __all__ = [
     "function_of_step",
     "input_pointer_tag",
     "input_version_tag",
+    "known_version",
     "last_check_evaluation",
     "materialized_in_run",
     "provenance_tags",
+    "version_tags",
 ]
 
 
@@ -47,6 +49,37 @@ def input_version_tag(key: dg.AssetKey) -> str:
     it states what it has really read; without this every sync of a changed project would leave the mirror marked stale.
     """
     return f"dagster/input_data_version/{key.to_user_string()}"
+
+
+#: How many observations are looked through for one with a data version, in pages.
+_PAGE, _PAGES = 20, 25
+
+
+def known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
+    """The data version that an asset was last observed with; None when none of its latest 500 observations has one.
+
+    Dagster reads the version off the newest observation alone: one without a version (of a message, say) would make it
+    take the asset for changed, and again for changed with the next look. Whoever reports such a thing adds this
+    version (see :func:`version_tags`).
+    """
+    cursor: str | None = None
+    for _ in range(_PAGES):
+        found = instance.fetch_observations(key, limit=_PAGE, cursor=cursor)
+        for record in found.records:
+            observation = record.asset_observation
+            version = observation.tags.get("dagster/data_version") if observation is not None else None
+            if version:
+                return version
+        if not found.has_more:
+            return None
+        cursor = found.cursor
+    return None
+
+
+def version_tags(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+    """The tags of an observation that tells something about an asset without having looked at its state."""
+    version = known_version(instance, key)
+    return {} if version is None else {"dagster/data_version": version}
 
 
 def component_spec(*, produces: Sequence[str], **known: Any) -> dg.ComponentTypeSpec:

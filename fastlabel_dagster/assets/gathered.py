@@ -163,8 +163,9 @@ def run_parts(
     """Run the parts that a run selects, one after the other, and yield their results as each is done.
 
     A part that fails, or one of whose blocking checks fails, keeps those from running that are made from it; the others
-    go on, and the first failure is raised at the end. When a step is tried again, parts that this run has materialized
-    already are left alone. What a part makes beside the selected assets is logged as materialized.
+    go on, and at the end the first failure is raised, or, when a part asks to be tried again, that. When a step is
+    tried again, parts that this run has materialized already are left alone. What a part makes beside the selected
+    assets is logged as materialized.
 
     Args:
         options: see :class:`GatheredConfig`.
@@ -174,6 +175,7 @@ def run_parts(
 
     Raises:
         Exception: of the first part that failed.
+        dagster.RetryRequested: a part asks for it, whatever else has failed, and no blocking check has.
         dagster.Failure: a blocking check failed that Dagster does not know of.
     """
     wanted = frozenset(context.selected_asset_keys if selected is None else selected)
@@ -183,6 +185,8 @@ def run_parts(
     done = frozenset(done)
     failed: set[dg.AssetKey] = set()
     first: Exception | None = None
+    again: list[dg.RetryRequested] = []
+    gated = False
     for part in parts:
         missing = (part.keys & wanted) - done
         if not missing:
@@ -197,6 +201,7 @@ def run_parts(
                 refused = _blocked(part, result)
                 failed |= refused
                 yield from _within(context, result, wanted, told=told)
+                gated = gated or bool(refused)
                 if refused and told:
                     first = first or dg.Failure(
                         f"A blocking check of {_named(refused)} failed: {_checks_text(result)}", allow_retries=False
@@ -205,6 +210,15 @@ def run_parts(
             failed |= part.keys
             context.log.warning("%s failed: %s: %s", part.name, type(error).__name__, error)
             first = first or error
+            if isinstance(error, dg.RetryRequested):
+                again.append(error)
+    # Tried again, the step leaves alone what is made, also a part that a check has just refused: what follows it would
+    # be made then. So a refusal stays the last word.
+    if again and not gated:
+        raise dg.RetryRequested(
+            max_retries=max(error.max_retries for error in again),
+            seconds_to_wait=max(error.seconds_to_wait or 0 for error in again),
+        ) from again[0]
     if first is not None:
         raise first
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import input_pointer_tag, input_version_tag
+from fastlabel_dagster._compat import input_pointer_tag, input_version_tag, known_version
 from fastlabel_dagster.api.errors import FastLabelError, NotFound, Unauthorized
 from fastlabel_dagster.metadata.tables import counts_table
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, failure, resource_named
@@ -133,6 +133,7 @@ def build_observation(
             for key, look in looks.items():
                 if key not in selected:
                     continue
+                version: str | None
                 try:
                     version, metadata = look(client)
                 except Unauthorized:
@@ -140,9 +141,14 @@ def build_observation(
                 except FastLabelError as error:
                     failed[key] = error
                     context.log.warning("%s: %s: %s", key.to_user_string(), error_kind(error), error)
-                    version = known_version(context.instance, key) or "never seen"
+                    version = known_version(context.instance, key)
                     metadata = {"error": f"{error_kind(error)}: {error}"}
-                yield dg.ObserveResult(asset_key=key, data_version=dg.DataVersion(version), metadata=metadata)
+                    if version is None and is_alone(context):
+                        continue  # there is nothing to keep, and the step's own failure tells of it
+                # Never seen and not alone: observed without a version, or Dagster would skip all that follows this
+                # step, and call the run a success. A version made up would make the first real look a change.
+                known = None if version is None else dg.DataVersion(version)
+                yield dg.ObserveResult(asset_key=key, data_version=known, metadata=metadata)
         if failed and is_alone(context):
             raise _failure(failed)
 
@@ -166,15 +172,6 @@ def observing(
             description=description,
         )(resource_named(resource_key, observe))
     return made
-
-
-def known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
-    """The data version that the newest observation of an asset has reported."""
-    for record in instance.fetch_observations(key, limit=1).records:
-        observation = record.asset_observation
-        if observation is not None:
-            return observation.tags.get("dagster/data_version")
-    return None
 
 
 def is_alone(context: dg.AssetExecutionContext) -> bool:

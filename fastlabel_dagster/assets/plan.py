@@ -42,6 +42,8 @@ _TAKEN = (
     "auto_annotation",
     "s3_import",
     "dicom_import",
+    "approved_tasks",
+    "dataset_objects",
     "parquet",
     "quarantine",
 )
@@ -134,6 +136,11 @@ class ProjectPlan:
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"two exports are called {', '.join(doubled)}; give one of them a name of its own")
+        alike: dict[str, str] = {}
+        for name in names:  # Dagster makes names of steps and outputs of them, and knows no hyphens there
+            other = alike.setdefault(name.replace("-", "_"), name)
+            if other != name:
+                raise ValueError(f"exports {other} and {name} are one name to Dagster; give one of them another")
         if training is not None and not rest.get("dataset"):
             raise ValueError("training needs a dataset to train on: give dataset= too")
         if evaluation is not None and training is None:

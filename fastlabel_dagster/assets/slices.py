@@ -59,14 +59,20 @@ def build_approved_tasks_asset(
 
     Args:
         store: the store of the project's mirror.
-        start: the first day, such as ``2025-01-31``. time_zone: whose days.
+        start: the first day, such as ``2025-01-31``. time_zone: whose days. Neither counts when the translator gives
+            the asset partitions of its own (weeks, hours …): then a file holds what was approved in such a window.
         backfill_policy: by default one run for all days asked for: the mirror is read once.
+
+    Raises:
+        ValueError: the translator gives the asset partitions that are no windows of time.
     """
     plan = _plan(project, store, translator, resource_key, s3)
-    days = approval_days(start, time_zone=time_zone)
     spec = plan.spec("approved_tasks", [plan.key("labels")])
     if spec.partitions_def is None:
-        spec = spec.replace_attributes(partitions_def=days)
+        spec = spec.replace_attributes(partitions_def=approval_days(start, time_zone=time_zone))
+    windows = spec.partitions_def
+    if not isinstance(windows, dg.TimeWindowPartitionsDefinition):
+        raise ValueError(f"approved tasks are partitioned by time, not by {type(windows).__name__} of the translator")
 
     def approved_tasks(context: dg.AssetExecutionContext) -> Iterator[Any]:
         import pyarrow as pa
@@ -79,7 +85,7 @@ def build_approved_tasks_asset(
         tasks = pa.concat_tables(approved) if approved else None
         folder = plan.open_store().at("approved_tasks")
         for key in context.partition_keys:
-            window = days.time_window_for_partition_key(key)
+            window = windows.time_window_for_partition_key(key)
             found = _changed_within(tasks, window.start, window.end)
             yield from _written(context, spec, folder, key, found, about=labels_origin(labels))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import dagster as dg
 
@@ -18,6 +19,7 @@ from fastlabel_dagster.assets.observation import Observed, build_observation, ob
 from fastlabel_dagster.assets.partitioned import build_partitioned_workspace_assets
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.workspace_specs import (
+    REFUSED,
     InformedTranslator,
     dataset_specs,
     job_specs,
@@ -49,6 +51,8 @@ __all__ = [
 
 log = logging.getLogger("fastlabel_dagster.assets")
 
+Made = TypeVar("Made")
+
 
 def load_fastlabel_asset_specs(
     workspace: WorkspaceLike,
@@ -78,8 +82,13 @@ def load_fastlabel_asset_specs(
     """
     found = fetched(workspace, selector)
     told = InformedTranslator(translator, found)
-    specs = [spec for project in found.projects for spec in project_specs(project, told)]
-    return _distinct([*specs, *workspace_specs(found, told)])
+    specs: list[dg.AssetSpec] = []
+    for project in found.projects:
+        try:
+            specs += project_specs(project, told)
+        except REFUSED as error:
+            log.warning("project %s was left out: %s", project.slug, error)
+    return _distinct([*specs, *workspace_specs(found, told)], lambda spec: spec.key)
 
 
 def fetched(workspace: WorkspaceLike, selector: SelectorLike = None) -> FastLabelWorkspace:
@@ -116,8 +125,9 @@ def build_fastlabel_assets_definitions(
 
     Each project gets what :func:`~fastlabel_dagster.assets.build_fastlabel_project_assets` gives, its store being
     ``<store>/<slug>``. Projects and datasets are observable: one step (``observe_<name>``) looks at all of them, or at
-    those a run selects. A project that cannot be built (its slug is no key, say) is left out with a warning in the log,
-    and what could not be fetched of one is in the metadata of its asset; neither takes the code location down.
+    those a run selects. A project that cannot be built (its slug is no key, or Dagster refuses a tag the translator
+    makes of its title, say) is left out with a warning in the log; so is what has the key of another asset. What could
+    not be fetched of a project is in the metadata of its asset. None of it takes the code location down.
 
     With ``gather`` the data steps of each project are one step (``<slug>_project``; see
     :mod:`~fastlabel_dagster.assets.gathered`), and one step answers all checks that ask the API. Three hundred projects
@@ -142,7 +152,9 @@ def build_fastlabel_assets_definitions(
             ``checks``, ``group_name``, ``s3`` …
 
     Raises:
-        ValueError: an argument is unusable for every project, such as an unknown export format.
+        ValueError: an argument is unusable for every project, such as an unknown export format; or ``projects`` has
+            an option that a project does not take.
+        dagster.DagsterInvalidDefinitionError: Dagster refuses what the translator makes of every project.
         FastLabelError: as for :func:`load_fastlabel_asset_specs`.
     """
     found = fetched(workspace, selector)
@@ -162,6 +174,7 @@ def build_fastlabel_assets_definitions(
             **options,
         )
         return [*partitioned, *_of_workspace(found, told, {}, [], name, resource_key)]
+    _check_options(projects or {})
     base = steps or StepOptions()
     separate = replace(base, name=None)
     common = {"exports": list(exports), "resource_key": resource_key, "pool": pool, **options}
@@ -170,7 +183,7 @@ def build_fastlabel_assets_definitions(
     checked: list[CheckedProject] = []
     published: dict[str, list[dg.AssetKey]] = {}
     taken: set[dg.AssetKey] = set()
-    problem: ValueError | None = None
+    problem: Exception | None = None
     for project in found.projects:
         slug = project.slug
         prefix = f"{base.name}_{safe_name(slug)}" if base.name else safe_name(slug)
@@ -180,7 +193,8 @@ def build_fastlabel_assets_definitions(
         kind = _gathering(separate, prefix) if gather else replace(separate, name=prefix)
         try:
             made = build_fastlabel_project_assets(slug, translator=told, steps=kind, **own)
-        except ValueError as error:
+            shown = project_specs(project, told)
+        except REFUSED as error:
             log.warning("project %s was left out: %s", slug, error)
             problem = error
             continue
@@ -203,18 +217,20 @@ def build_fastlabel_assets_definitions(
             continue
         taken |= keys
         for one in rest:
-            if isinstance(one, dg.AssetSpec) and one.key == told.get_asset_spec(props_of(slug, "project", slug)).key:
+            if isinstance(one, dg.AssetSpec) and one.key == shown[0].key:
                 observed.append(observed_project(one, slug))
                 if gather:
                     checked.append(CheckedProject(slug, told, trained=own.get("training") is not None))
             else:
                 built.append(one)
-        built += [spec for spec in project_specs(project, told)[1:] if spec.key not in taken]
+        more = _distinct(shown[1:], lambda spec: spec.key, taken)
+        taken |= {spec.key for spec in more}
+        built += more
         if own["dataset"]:
             published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(props_of(slug, "dataset")).key)
     if problem is not None and not taken:
         raise problem
-    built += _of_workspace(found, told, published, observed, name, resource_key)
+    built += _of_workspace(found, told, published, observed, name, resource_key, taken)
     built += gathered_checks(f"{name}_checks", checked, resource_key=resource_key, checks=options.get("checks"))
     return built
 
@@ -226,13 +242,18 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
     observed: Sequence[Observed],
     name: str,
     resource_key: str,
+    taken: Iterable[dg.AssetKey] = (),
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets that belong to no project, and the step that looks at datasets and at what else is ``observed``."""
+    """The assets that belong to no project, and the step that looks at datasets and at what else is ``observed``.
+    What would have a key that is ``taken`` is left out."""
     seen = list(observed)
-    for dataset, spec in dataset_specs(workspace, translator):
+    datasets = _distinct(dataset_specs(workspace, translator), lambda named: named[1].key, taken)
+    for dataset, spec in datasets:
         made_from = [key for key in published.get(dataset, ()) if key not in {dep.asset_key for dep in spec.deps}]
         seen.append(observed_dataset(spec.replace_attributes(deps=[*spec.deps, *made_from]), dataset))
-    built: list[dg.AssetsDefinition | dg.AssetSpec] = list(job_specs(workspace, translator))
+    before = {*taken, *(spec.key for _, spec in datasets)}
+    built: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    built += _distinct(job_specs(workspace, translator), lambda spec: spec.key, before)
     for number, group in enumerate(apart(seen, lambda one: one.spec.key), 1):
         built.append(
             build_observation(
@@ -253,12 +274,26 @@ def _keys(made: dg.AssetsDefinition | dg.AssetSpec) -> Iterable[dg.AssetKey]:
     return (made.key,) if isinstance(made, dg.AssetSpec) else made.keys
 
 
-def _distinct(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
-    """The specs, of two with one key the first; the other is named in the log."""
-    found: dict[dg.AssetKey, dg.AssetSpec] = {}
-    for spec in specs:
-        if spec.key in found:
-            log.warning("a second asset called %s was left out; a translator can rename it", spec.key.to_user_string())
+def _distinct(
+    things: Iterable[Made], key_of: Callable[[Made], dg.AssetKey], taken: Iterable[dg.AssetKey] = ()
+) -> list[Made]:
+    """The things whose key is not ``taken``, of two with one key the first; the others are named in the log."""
+    known, kept = set(taken), []
+    for thing in things:
+        key = key_of(thing)
+        if key in known:
+            log.warning("a second asset called %s was left out; a translator can rename it", key.to_user_string())
         else:
-            found[spec.key] = spec
-    return list(found.values())
+            known.add(key)
+            kept.append(thing)
+    return kept
+
+
+def _check_options(projects: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ValueError for an option of a single project that there is none of."""
+    ours = {"project", "translator", "steps"}
+    known = [one for one in inspect.signature(build_fastlabel_project_assets).parameters if one not in ours]
+    for slug, options in projects.items():
+        unknown = [str(one) for one in options or {} if one not in known]
+        if unknown:
+            raise ValueError(f"project {slug} has no option {', '.join(unknown)}; there are {', '.join(known)}")

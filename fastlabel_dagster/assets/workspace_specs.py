@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,12 @@ from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAs
 
 if TYPE_CHECKING:
     from fastlabel_dagster.workspace import FastLabelWorkspace, Project
+
+log = logging.getLogger("fastlabel_dagster.assets")
+
+#: With what Dagster, or we, refuse a definition. A translator makes specs of what people have typed at FastLabel (a
+#: title, say), so that one project or dataset can be refused where all others are fine.
+REFUSED = (ValueError, dg.DagsterInvalidDefinitionError, dg.DagsterInvariantViolationError)
 
 
 class InformedTranslator(DagsterFastLabelTranslator):
@@ -114,10 +122,15 @@ def _of_workspace(
     name: str,
     metadata: Mapping[str, Any],
     deps: Iterable[dg.AssetKey] = (),
-) -> dg.AssetSpec:
-    made = translator.get_asset_spec(props_of("", part, name))
+) -> dg.AssetSpec | None:
+    """The spec of ``part``; None, and a line in the log, when Dagster refuses what the translator makes of it."""
     told = {key: value for key, value in metadata.items() if value not in (None, "")}
-    return made.replace_attributes(deps=[*made.deps, *deps], metadata={**told, **made.metadata})
+    try:
+        made = translator.get_asset_spec(props_of("", part, name))
+        return made.replace_attributes(deps=[*made.deps, *deps], metadata={**told, **made.metadata})
+    except REFUSED as error:
+        log.warning("%s %s was left out: %s", part, name, error)
+        return None
 
 
 def dataset_specs(
@@ -135,24 +148,28 @@ def dataset_specs(
             "fastlabel/updated_at": dataset.updated_at,
             "fastlabel/error": dataset.error,
         }
-        yield dataset.name, _of_workspace(translator, "workspace_dataset", dataset.name, metadata)
+        spec = _of_workspace(translator, "workspace_dataset", dataset.name, metadata)
+        if spec is not None:
+            yield dataset.name, spec
 
 
 def job_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTranslator) -> Iterator[dg.AssetSpec]:
     """Trainings with the models they made, and evaluations."""
 
-    def spec(part: str, name: str, metadata: Mapping[str, Any], deps: Iterable[dg.AssetKey] = ()) -> dg.AssetSpec:
-        return _of_workspace(translator, part, name, metadata, deps)
+    def spec(part: str, name: str, metadata: Mapping[str, Any], deps: Iterable[dg.AssetKey] = ()) -> list[dg.AssetSpec]:
+        made = _of_workspace(translator, part, name, metadata, deps)
+        return [] if made is None else [made]
 
     if workspace.trainings is not None:
         trainings = spec("training_jobs", "training_jobs", _jobs_metadata(workspace.trainings))
-        yield trainings
-        names = [model.name for model in workspace.models]
-        for model in workspace.models:
-            unique = model.name and names.count(model.name) == 1
-            yield spec(
+        yield from trainings
+        # what counts is the name in the key: `a/b` and `a-b` are one there
+        names = [model.name.replace("/", "-") for model in workspace.models]
+        several = Counter(names)
+        for model, name in zip(workspace.models, names, strict=True):
+            yield from spec(
                 "workspace_model",
-                (model.name if unique else f"{model.name}-{model.id}").replace("/", "-"),
+                name if name and several[name] == 1 else f"{name}-{model.id}".replace("/", "-"),
                 {
                     "fastlabel/model_id": model.id,
                     "fastlabel/model_name": model.name,
@@ -162,10 +179,10 @@ def job_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTransla
                     "fastlabel/model_classes": ", ".join(model.classes[:100]),
                     "fastlabel/created_at": model.created_at,
                 },
-                [trainings.key],
+                [one.key for one in trainings],
             )
     if workspace.evaluations is not None:
-        yield spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace.evaluations))
+        yield from spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace.evaluations))
 
 
 def _jobs_metadata(jobs: Sequence[Any]) -> dict[str, Any]:

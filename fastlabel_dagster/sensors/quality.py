@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 
+from fastlabel_dagster._compat import version_tags
 from fastlabel_dagster.metadata.tables import counts_table, records_table
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.comments import Message, Reading, page_of_messages
@@ -207,6 +208,7 @@ class _Look:
                     self.key,
                     description=f"{len(new)} new message(s) on open comments.",
                     metadata={"new_messages": len(new), "messages": _table(new)},
+                    tags=version_tags(self.visit.context.instance, self.key),
                 )
             )
             if self.target is not None:

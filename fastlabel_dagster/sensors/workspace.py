@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 
+from fastlabel_dagster._compat import version_tags
 from fastlabel_dagster.partitions import partition_changes
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
@@ -188,7 +189,8 @@ class _Look:
 
     def _observe(self, slug: str, description: str, metadata: Mapping[str, Any]) -> None:
         key = asset_key(slug, "project", self.translator)
-        self.events.append(dg.AssetObservation(key, description=description, metadata=metadata))
+        tags = version_tags(self.visit.context.instance, key)
+        self.events.append(dg.AssetObservation(key, description=description, metadata=metadata, tags=tags))
 
     def _launch(self, target: Target | None, project: Project, *, partitioned: bool) -> None:
         if target is None:

@@ -36,8 +36,12 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def without_query(url: Any) -> str:
-    """A link without user, query and fragment: a signed link gives access, its address does not."""
-    parts = urlsplit(text(url))
+    """A link without user, query and fragment: a signed link gives access, its address does not. Nothing for what is
+    no link."""
+    try:
+        parts = urlsplit(text(url))
+    except ValueError:  # "https://[half-a-host": nobody can say what of it would give access
+        return ""
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 

@@ -152,6 +152,20 @@ def test_what_cannot_be_looked_at_keeps_nothing_else_from_it(sandbox, instance, 
     text = failure_text(result)
     assert "fastlabel/gone" in text and "fastlabel_workspace/datasets/no-such" in text
     assert "fastlabel/other" not in text
+    # never seen, it has no version; one made up would make the first real look a change
+    assert not instance.fetch_observations(dg.AssetKey(["fastlabel", "gone"]), limit=1).records
+
+
+def test_a_failed_look_keeps_the_version_also_behind_many_observations_without_one(sandbox, instance):
+    gone = dg.AssetKey(["fastlabel", "gone"])
+    instance.report_runless_asset_event(dg.AssetObservation(gone, tags={"dagster/data_version": "v1"}))
+    for _ in range(45):
+        instance.report_runless_asset_event(dg.AssetObservation(gone))
+    defs, _ = definitions(sandbox, projects=["gone"])
+    assert not look(defs, instance).success
+    (record,) = instance.fetch_observations(gone, limit=1).records
+    assert record.asset_observation.tags["dagster/data_version"] == "v1"
+    assert "NotFound" in record.asset_observation.metadata["error"].value
 
 
 def test_a_refused_token_ends_it_at_once(sandbox, instance, fill_project, failure_text):

@@ -40,6 +40,12 @@ def test_every_format_that_is_written_can_be_an_export(format):
         ({"exports": ["coco", "yelo"]}, "unknown export format 'yelo'"),
         ({"exports": ["coco", {"format": "coco", "status": "approved"}]}, "two exports are called coco"),
         ({"exports": [{"format": "coco", "name": "labels"}]}, "cannot be called 'labels'"),
+        ({"exports": [{"format": "coco", "name": "approved_tasks"}]}, "cannot be called 'approved_tasks'"),
+        ({"exports": [{"format": "coco", "name": "dataset_objects"}]}, "cannot be called 'dataset_objects'"),
+        (
+            {"exports": [{"format": "coco", "name": "a-b"}, {"format": "yolo", "name": "a_b"}]},
+            "exports a-b and a_b are one name to Dagster",
+        ),
         ({"exports": [{"format": "coco", "name": "../up"}]}, "cannot be called '../up'"),
         ({"training": {"base_model": "m", "epoch": 3}}, "needs a dataset"),
         ({"dataset": "d", "training": {"epoch": 3}}, "base_model"),

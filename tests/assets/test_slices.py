@@ -13,6 +13,7 @@ from fastlabel_dagster.assets.slices import build_approved_tasks_asset, build_da
 from fastlabel_dagster.partitions import SPLITS
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sync import sync_project
+from fastlabel_dagster.translator import DagsterFastLabelTranslator
 
 SLUG = "street-scenes"
 FROM, TO = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -130,3 +131,21 @@ def test_they_stand_beside_the_assets_of_the_project(tmp_path):
     assert graph.get(dg.AssetKey([SLUG, "approved_tasks"])).parent_keys == {dg.AssetKey([SLUG, "labels"])}
     assert graph.get(dg.AssetKey([SLUG, "dataset_objects"])).parent_keys == {dg.AssetKey([SLUG, "dataset"])}
     dg.Definitions.validate_loadable(defs)
+
+
+class Partitioned(DagsterFastLabelTranslator):
+    def __init__(self, partitions):
+        self.partitions = partitions
+
+    def get_asset_spec(self, props):
+        return super().get_asset_spec(props).replace_attributes(partitions_def=self.partitions)
+
+
+def test_a_translator_may_choose_other_windows_and_nothing_but_windows(days, instance, resource):
+    store, ids = days
+    weeks = dg.WeeklyPartitionsDefinition(start_date="2025-01-26")
+    asset = build_approved_tasks_asset(SLUG, store=store, start="2025-01-29", translator=Partitioned(weeks))
+    assert run(asset, instance, resource, partition_key="2025-01-26").success
+    assert names(store, "2025-01-26") == ids[:4]
+    with pytest.raises(ValueError, match="partitioned by time, not by StaticPartitionsDefinition"):
+        build_approved_tasks_asset(SLUG, store=store, start="2025-01-29", translator=Partitioned(SPLITS))

@@ -344,3 +344,53 @@ def test_two_workspaces_fit_into_one_location(workspace, tmp_path):
         assets=[*first, *second], resources={"fastlabel": FastLabelResource(), "second": FastLabelResource()}
     )
     dg.Definitions.validate_loadable(defs)
+
+
+class Titled(DagsterFastLabelTranslator):
+    """Makes tags of what people have typed, which Dagster takes in ASCII only."""
+
+    def get_asset_spec(self, props):
+        typed = props.title or (props.name if props.part.startswith("workspace_") else "")
+        return super().get_asset_spec(props).merge_attributes(tags={"title": typed})
+
+
+def test_what_dagster_refuses_is_left_out_and_harms_nothing_else(caplog):
+    found = FastLabelWorkspace(
+        projects=(Project(slug="harbour", name="港湾"), Project(slug="street", name="Street")),
+        datasets=(Dataset(id="d1", name="港湾"), Dataset(id="d2", name="boxes")),
+        trainings=(),
+    )
+    for load in (
+        lambda: names(build_fastlabel_assets_definitions(found, store="s", exports=["coco"], translator=Titled())),
+        lambda: {spec.key.to_user_string() for spec in load_fastlabel_asset_specs(found, Titled())},
+    ):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            keys = load()
+        assert {"fastlabel/street", "fastlabel_workspace/datasets/boxes"} <= keys
+        assert not any("harbour" in one for one in keys)
+        assert "project harbour was left out" in caplog.text and "workspace_dataset 港湾 was left out" in caplog.text
+    only = FastLabelWorkspace(projects=found.projects[:1])
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="tag"):
+        build_fastlabel_assets_definitions(only, store="s", exports=["coco"], translator=Titled())
+
+
+def test_things_of_one_name_do_not_take_the_location_down(caplog):
+    models = [Model(f"m{number}", name) for number, name in enumerate(("a/b", "a-b", "c", "c"))]
+    found = FastLabelWorkspace(
+        projects=(Project(slug="street"),),
+        datasets=(Dataset(id="d1", name="twin"), Dataset(id="d2", name="twin")),
+        trainings=tuple(TrainingJob(f"t{n}", "completed", model=model) for n, model in enumerate(models)),
+    )
+    with caplog.at_level(logging.WARNING):
+        keys = names(build_fastlabel_assets_definitions(found, store="s", exports=["coco"]))
+    assert "a second asset called fastlabel_workspace/datasets/twin was left out" in caplog.text
+    shown = {f"fastlabel_workspace/models/{name}" for name in ("a-b-m0", "a-b-m1", "c-m2", "c-m3")}
+    assert shown | {"fastlabel_workspace/datasets/twin", "street/coco"} <= keys
+    assert shown <= {spec.key.to_user_string() for spec in load_fastlabel_asset_specs(found)}
+
+
+def test_a_misspelt_option_of_a_project_is_named():
+    found = FastLabelWorkspace(projects=(Project(slug="street"),))
+    with pytest.raises(ValueError, match="project street has no option exprots"):
+        build_fastlabel_assets_definitions(found, store="s", projects={"street": {"exprots": ["coco"]}})

@@ -47,6 +47,17 @@ def test_a_comment_fails_the_check_and_is_told_once_with_its_text(daemon, sandbo
     assert check.severity is dg.AssetCheckSeverity.WARN
 
 
+def test_a_message_does_not_make_the_project_another(daemon, sandbox, instance):
+    daemon.tick(only_comments())
+    project = dg.AssetKey(["fastlabel", "street-scenes"])
+    instance.report_runless_asset_event(dg.AssetObservation(project, tags={"dagster/data_version": "v1"}))
+    instance.report_runless_asset_event(dg.AssetObservation(project, description="somebody else, without a version"))
+    say(sandbox, "the van is a truck")
+    daemon.tick(only_comments())
+    (observation,) = observations(daemon)
+    assert observation.tags.get("dagster/data_version") == "v1"
+
+
 def test_a_reply_is_news_though_no_more_comments_are_open(daemon, sandbox):
     comment = say(sandbox, "is this a bus?")
     daemon.tick(only_comments())

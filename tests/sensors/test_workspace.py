@@ -112,6 +112,18 @@ def test_a_changed_project_is_told_of_once(tick, daemon, sandbox):
     assert event.metadata["name"].value == "The old harbour"
 
 
+def test_what_is_told_of_a_project_keeps_its_version(tick, daemon, sandbox, instance):
+    first, _ = add(sandbox, "harbour", "street")
+    watch = build_workspace_sensor()
+    tick(watch)
+    seen = dg.AssetObservation(dg.AssetKey(["fastlabel", "harbour"]), tags={"dagster/data_version": "v1"})
+    instance.report_runless_asset_event(seen)
+    for name in ("Old", "Older"):
+        sandbox.state.projects.update(first, {"name": name})
+        tick(watch)
+    assert [event.tags.get("dagster/data_version") for event in daemon.events] == ["v1", "v1"]
+
+
 def test_only_selected_projects_count(tick, sandbox, instance):
     add(sandbox, "harbour-day", "harbour-night", "airport")
     tick(build_workspace_sensor(PROJECTS, selector={"globs": ["harbour-*"], "exclude": ["*-night"]}))
