@@ -37,12 +37,22 @@ def import_appendix_op(
     context: dg.OpExecutionContext, config: ImportAppendixConfig, fastlabel: FastLabelResource
 ) -> dict[str, Any]:
     """``{"job_id", "status"}`` of the import's history. Importing the same files again replaces them with themselves;
-    so a repeated step does no harm."""
+    so a repeated step does no harm.
+
+    Raises:
+        dagster.Failure: the import failed, or FastLabel's answer names none to wait for.
+    """
     with fastlabel.dagster_errors(context) as client:
         answer = client.appendix.import_file(config.project, config.file)
         id = job_id(answer) if isinstance(answer, dict) else str(answer or "")
         status = str(answer.get("status") or "") if isinstance(answer, dict) else ""
-        if config.wait and id:
+        if config.wait and not id:
+            raise dg.Failure(
+                description="FastLabel has taken the file, but its answer names no import to wait for; look at the "
+                f"import histories of {config.project}, or run this with wait: false",
+                allow_retries=False,
+            )
+        if config.wait:
             done = client.import_histories.wait(
                 id, poll_seconds=config.poll_seconds, timeout_seconds=config.give_up_after_hours * 3600
             )

@@ -21,6 +21,9 @@ class ExportConfig(ProjectConfig):
     images: bool = Field(default=True, description="Put the pictures beside the labels.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the format.")
     force: bool = Field(default=False, description="Write the export again although nothing has changed.")
+    labels_version: int | None = Field(
+        default=None, ge=0, description="Write the labels as they were at this version of the mirror."
+    )
 
 
 class PublishConfig(ProjectConfig):
@@ -29,6 +32,9 @@ class PublishConfig(ProjectConfig):
     dataset: str = Field(description="Name of the FastLabel dataset: lower-case letters, digits, hyphens.")
     status: list[str] = Field(default=["approved"], description="Publish the tasks in one of these statuses.")
     prune: bool = Field(default=False, description="Delete our objects whose task is gone or in another status.")
+    labels_version: int | None = Field(
+        default=None, ge=0, description="Publish the labels as they were at this version of the mirror."
+    )
 
 
 @dg.op(ins=AFTER, description="Bring the mirror of a project up to date.")
@@ -63,7 +69,7 @@ def export_op(context: dg.OpExecutionContext, config: ExportConfig) -> dict[str,
     from fastlabel_dagster.formats import write
     from fastlabel_dagster.store import ImageFolder
 
-    store, labels = config.open(), config.labels()
+    store, labels = config.open(), config.labels(config.labels_version)
     report = write(
         labels,
         format=config.format,
@@ -84,7 +90,7 @@ def publish_op(context: dg.OpExecutionContext, config: PublishConfig, fastlabel:
     from fastlabel_dagster.store import ImageFolder
     from fastlabel_dagster.sync import publish_dataset
 
-    labels, images = config.labels(), ImageFolder(config.open().at("images"))
+    labels, images = config.labels(config.labels_version), ImageFolder(config.open().at("images"))
     with fastlabel.dagster_errors(context) as client:
         report = publish_dataset(
             client, labels, images, config.dataset, status=config.status, prune=config.prune, log=context.log.info

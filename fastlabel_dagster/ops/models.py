@@ -4,6 +4,7 @@
 import base64
 import binascii
 import json
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import Field
 from fastlabel_dagster.ops.bulk import BulkReport, NotUsable, do_all
 from fastlabel_dagster.ops.places import AFTER, StoreConfig
 from fastlabel_dagster.resource import FastLabelResource
+from fastlabel_dagster.translator import safe_name
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -22,7 +24,10 @@ class ExecuteEndpointConfig(StoreConfig):
 
     endpoint: str = Field(description="Name of the model endpoint.")
     images: str = Field(description="A folder of pictures (png, jpg, jpeg, at most 6 MB each), with its sub-folders.")
-    folder: str = Field(default="predictions", description="Folder of the store that the answers are written to.")
+    folder: str | None = Field(
+        default=None,
+        description="Folder of the store that the answers are written to; default is predictions/<endpoint>.",
+    )
     keep_drawn: bool = Field(default=False, description="Also write the pictures the model has drawn on.")
     force: bool = Field(default=False, description="Ask again about pictures that have an answer.")
     workers: int = Field(default=2, ge=1, le=16, description="How many requests are under way at a time.")
@@ -48,8 +53,9 @@ def execute_endpoint_op(
 ) -> dict[str, Any]:
     """``{"done", "skipped", "failed", "quarantined", "uri"}``.
 
-    Each answer is a JSON file of its own, named after its picture. Pictures that have one are not asked about again, so
-    a run that was cut off is simply started again, and nothing is paid for twice.
+    Each answer is a JSON file of its own, named after its picture; it names the ``endpoint`` and the picture's
+    ``checksum`` (BLAKE2b of 16 bytes, in hex). A picture that has the answer of this endpoint and has not changed since
+    is not asked about again, so a run that was cut off is simply started again, and nothing is paid for twice.
     """
     from fastlabel_dagster.store import disk_names
 
@@ -58,12 +64,14 @@ def execute_endpoint_op(
         raise dg.Failure(description=f"{root} is no folder", allow_retries=False)
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
     names = [path.relative_to(root).as_posix() for path in files]
-    store, report = config.open().at(config.folder), BulkReport()
+    folder = f"predictions/{safe_name(config.endpoint)}" if config.folder is None else config.folder
+    store, report = config.open().at(folder), BulkReport()
     targets = dict(zip(names, disk_names(names, names), strict=True))
     answered = set() if config.force else {one.path for one in store.list()}
     wanted = []
     for name in names:
-        if f"{targets[name]}.json" in answered:
+        path = f"{targets[name]}.json"
+        if path in answered and _is_answer(store.read_bytes(path), config.endpoint, root / name):
             report.skip("it has an answer")
         else:
             wanted.append(name)
@@ -73,12 +81,14 @@ def execute_endpoint_op(
             path = root / name
             if not path.resolve().is_relative_to(root.resolve()):
                 raise NotUsable("it is a link out of the folder")
+            checksum = _checksum(path)  # before it is sent: a picture that changes meanwhile is asked about again
             answer = client.model_endpoints.execute(config.endpoint, path)
             drawn = answer.pop("file", None)
             if config.keep_drawn and drawn:
                 store.write_bytes(f"{targets[name]}.drawn.png", _decoded(drawn))
             # last, as it is what says that this picture is done
-            text = json.dumps({"image": name, **answer}, ensure_ascii=False, sort_keys=True)
+            about = {"image": name, "endpoint": config.endpoint, "checksum": checksum}
+            text = json.dumps({**answer, **about}, ensure_ascii=False, sort_keys=True)
             store.write_bytes(f"{targets[name]}.json", text.encode("utf-8", "backslashreplace"))
 
         do_all(look, wanted, report, about=lambda name: (None, name), workers=config.workers)
@@ -105,6 +115,19 @@ def report_results_op(
             answer = client.model_monitoring.create_results(config.name, results)
     context.add_output_metadata({"reported": len(results), "monitoring": config.name})
     return {"reported": len(results), "answer": answer}
+
+
+def _checksum(path: Path) -> str:
+    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _is_answer(content: bytes, endpoint: str, picture: Path) -> bool:
+    """Whether a file that is there is what this endpoint answers for the picture as it is now."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("endpoint") == endpoint and found.get("checksum") == _checksum(picture)
 
 
 def _results_of(file: str) -> list[dict[str, Any]]:

@@ -37,13 +37,18 @@ class ProjectConfig(StoreConfig):
 
     project: str = Field(description="Slug of the project.")
 
-    def labels(self) -> "Labels":
-        """The newest labels of the mirror. Raises ``dagster.Failure`` when nothing was synced yet."""
+    def labels(self, version: int | None = None) -> "Labels":
+        """The labels of the mirror at a version, or the newest. Raises ``dagster.Failure`` when nothing was synced yet,
+        or there is no such version."""
         from fastlabel_dagster.sync import LabelMirror
 
         mirror = LabelMirror(self.open().at("labels"))
         try:
-            return mirror.read()
+            return mirror.read(version)
         except LookupError as error:
+            if version is not None and mirror.exists:
+                there = ", ".join(str(one.version) for one in mirror.versions()[-10:])
+                text = f"The mirror at {mirror.store.uri} has no version {version} (any more); the newest are {there}."
+                raise dg.Failure(description=text, allow_retries=False) from error
             text = f"There is no mirror at {mirror.store.uri} yet; run sync_op first."
             raise dg.Failure(description=text, allow_retries=False) from error

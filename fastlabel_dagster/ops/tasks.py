@@ -1,12 +1,14 @@
 """Ops on many tasks: create them from a dataset folder, move them to another status."""
 
 # Annotations are not postponed here: Dagster reads them from the functions as they are.
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from fastlabel_dagster._compat import add_run_tags
 from fastlabel_dagster.ops.bulk import BulkReport, NotUsable, do_all
 from fastlabel_dagster.ops.places import AFTER
 from fastlabel_dagster.resource import FastLabelResource
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 _MOST_FAILURES = Field(
     default=None, ge=0, description="Fail when more than this many could not be done; null: only when none could."
 )
+#: How many ids of tasks one tag of a run holds: some 40 kB.
+_IDS_OF_A_TAG = 1000
+#: How many generations of re-executed runs are searched for what was chosen.
+_ANCESTORS = 20
 _WORKERS = Field(default=4, ge=1, le=16, description="How many requests are under way at a time.")
 #: The API makes these classes as they are; a pose's keypoints and a task's classification it has other ways for.
 _PLAIN_CLASSES = ("bbox", "polygon", "keypoint", "line", "circle", "segmentation")
@@ -169,7 +175,11 @@ class UpdateStatusesConfig(dg.Config):
     from_external_status: str | None = Field(default=None, description="Only tasks in this external status.")
     tags: list[str] = Field(default_factory=list, description="Only tasks with these tags.")
     task_ids: list[str] = Field(default_factory=list, description="These tasks, whatever their status is.")
-    limit: int | None = Field(default=None, ge=1, description="At most this many tasks; null: all of them.")
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="At most this many tasks; null: all of them. A retry or re-execution goes on with the same ones.",
+    )
     workers: int = _WORKERS
     most_failures: int | None = _MOST_FAILURES
 
@@ -182,6 +192,9 @@ def update_statuses_op(
 
     Setting a status a second time changes nothing, and tasks that have it already are skipped, so a run that was cut
     off is simply started again. The API takes one task a request.
+
+    With a ``limit``, which tasks were chosen stands in the run's tags before the first is moved: a retried step and a
+    re-executed run move these, and no others besides.
     """
     if config.status is None and config.external_status is None:
         raise dg.Failure(description="say which status or external_status the tasks get", allow_retries=False)
@@ -192,13 +205,50 @@ def update_statuses_op(
     report = BulkReport()
     with fastlabel.dagster_errors(context) as client:
         # all of them are known before the first is changed: a list that shrinks while it is paged skips some
-        wanted = list(_chosen(client, config, report))
+        wanted = _chosen_before(context) if config.limit is not None else None
+        if wanted is None:
+            wanted = list(_chosen(client, config, report))
+            if config.limit is not None:
+                _remember(context, wanted)
 
         def update(task: tuple[str, str | None]) -> None:
             client.tasks.update(task[0], status=config.status, external_status=config.external_status)
 
         do_all(update, wanted, report, about=lambda task: task, workers=config.workers)
     return report.tell(context, "tasks updated", config.most_failures)
+
+
+def _chosen_tag(context: dg.OpExecutionContext) -> str:
+    mapped = context.get_mapping_key()
+    # Dagster's UI shows no tags of this prefix: these are long
+    return f".dagster/fastlabel_chosen/{context.op_handle}{'' if mapped is None else f'[{mapped}]'}/"
+
+
+def _remember(context: dg.OpExecutionContext, chosen: list[tuple[str, str | None]]) -> None:
+    """Write down which tasks were chosen, a thousand to a tag; the first says how many tags there are."""
+    ids = [id for id, _ in chosen]
+    parts = [ids[start : start + _IDS_OF_A_TAG] for start in range(0, len(ids), _IDS_OF_A_TAG)] or [[]]
+    tag = _chosen_tag(context)
+    tags = {f"{tag}{number}": json.dumps([len(parts), *part]) for number, part in enumerate(parts)}
+    add_run_tags(context.instance, context.run.run_id, tags)
+
+
+def _chosen_before(context: dg.OpExecutionContext) -> list[tuple[str, str | None]] | None:
+    """What an earlier attempt of this step has chosen, or the run that this one re-executes; None when nothing was."""
+    tag, run_id = _chosen_tag(context), context.run.run_id
+    for _ in range(_ANCESTORS):
+        run = context.instance.get_run_by_id(run_id)
+        if run is None:
+            return None
+        if f"{tag}0" in run.tags:
+            count = json.loads(run.tags[f"{tag}0"])[0]
+            texts = [run.tags.get(f"{tag}{number}") for number in range(count)]
+            if None not in texts:  # else it was cut off while it wrote them down, before it moved any
+                return [(id, None) for text in texts if text for id in json.loads(text)[1:]]
+        if run.parent_run_id is None:
+            return None
+        run_id = run.parent_run_id
+    return None
 
 
 def _chosen(

@@ -7,11 +7,13 @@ import zipfile
 from pathlib import Path
 
 import cv2
+import dagster as dg
 import numpy as np
 import pytest
 
 from fastlabel_dagster import ops
 from fastlabel_dagster.api import FastLabelClient
+from fastlabel_dagster.api.groups.appendix import Appendix
 
 
 @pytest.fixture
@@ -44,3 +46,12 @@ def test_calibrations_in_and_out(run, drives, store):
 def test_an_import_can_be_left_alone(run, drives):
     done = run(ops.import_appendix_op, {"project": "drives", "file": str(drives), "wait": False})
     assert done["job_id"] and done["status"] in {"running", "completed"}
+
+
+def test_an_answer_that_names_no_import_is_no_success_when_its_end_was_asked_for(run, drives, monkeypatch):
+    """The documentation shows no answer of this call; the sandbox's always has an id, so one is given here."""
+    monkeypatch.setattr(Appendix, "import_file", lambda self, project, file_path: {})
+    config = {"project": "drives", "file": str(drives)}
+    with pytest.raises(dg.Failure, match="names no import to wait for"):
+        run(ops.import_appendix_op, config)
+    assert run(ops.import_appendix_op, {**config, "wait": False}) == {"job_id": "", "status": ""}

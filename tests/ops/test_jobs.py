@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from fastlabel_dagster import ops
+from fastlabel_dagster.assets.submitting import claimant_of
 from fastlabel_dagster.resource import FastLabelResource
 
 FAST = {"poll_seconds": 0.05}
@@ -160,3 +161,63 @@ def test_the_sync_graph(sandbox, store):
     job = ops.sync_graph.to_job(resource_defs={"fastlabel": resource})
     result = job.execute_in_process(run_config={"ops": {name: {"config": one} for name, one in config.items()}})
     assert result.output_for_node("export_op")["written"] == 3
+
+
+def test_a_gate_is_kept_when_the_waiting_is_left_to_another_op(sandbox, store, trained):
+    sandbox.state.add_tasks("street", [{"name": "new.jpg"}])
+
+    @dg.graph
+    def gated():
+        ops.auto_annotate_op(evaluated=ops.wait_op(job=ops.evaluate_op()))
+
+    @dg.graph
+    def hasty():
+        ops.auto_annotate_op(evaluated=ops.evaluate_op())
+
+    place = {"project": "street", "store": store, **FAST}
+    resource = {"fastlabel": FastLabelResource(access_token=sandbox.token, base_url=sandbox.url)}
+    evaluate = {**place, "dataset": "street", "dataset_version": "v", "model_name": "street-1", "wait": False}
+    evaluate["gate"] = {"mAP": {"at_least": 0.6}}
+    sandbox.state.next_metrics(mAP=0.1)
+    config = {"evaluate_op": {"config": evaluate}, "auto_annotate_op": {"config": place}}
+    before = jobs(sandbox)
+    with pytest.raises(dg.Failure, match="put wait_op after"):
+        hasty.to_job(resource_defs=resource).execute_in_process(run_config={"ops": config})
+    config["wait_op"] = {"config": FAST}
+    result = gated.to_job(resource_defs=resource).execute_in_process(run_config={"ops": config})
+    waited, last = result.output_for_node("wait_op"), result.output_for_node("auto_annotate_op")
+    assert waited["passed"] is False and "MISSES at least 0.6" in waited["verdict"]
+    assert last["submitted"] is False and "has not passed the gate" in last["reason"]
+    assert jobs(sandbox) == before + 1, "one evaluation, no annotation"
+
+
+def test_a_model_is_compared_with_those_before_it_also_with_one_that_found_nothing(run, here, trained, sandbox):
+    config = {**here, "dataset": "street", "dataset_version": "v1", "gate": {"mAP": {"no_worse_than": 0.01}}}
+    sandbox.state.next_metrics(mAP=0.0)
+    assert run(ops.evaluate_op, {**config, "model_name": BASE})["passed"] is True
+    sandbox.state.next_metrics(mAP=0.5)
+    second = run(ops.evaluate_op, {**config, "model_name": "street-1"})
+    assert "the previous model's 0" in second["verdict"]
+    again = run(ops.evaluate_op, {**config, "model_name": BASE})
+    assert (again["submitted"], again["passed"]) == (False, True), "the later model is no yardstick for the earlier"
+
+
+def test_mapped_steps_of_one_run_submit_each_for_itself(sandbox, store, published):
+    """Two steps of the same name run at a time in one run; neither takes the other's claim for one of its own past."""
+    seen = []
+
+    @dg.op(out=dg.DynamicOut())
+    def several():
+        yield dg.DynamicOutput(1, "one")
+        yield dg.DynamicOutput(2, "two")
+
+    @dg.op
+    def submit(context, number):
+        seen.append(claimant_of(context))
+
+    @dg.job
+    def mapped():
+        several().map(submit)
+
+    mapped.execute_in_process()
+    assert len({one.step for one in seen}) == 2 and len({one.run_id for one in seen}) == 1

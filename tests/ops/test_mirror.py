@@ -86,3 +86,26 @@ def test_an_export_before_the_first_sync_says_what_to_do(tmp_path):
     config = {"project": "street", "store": str(tmp_path / "store"), "format": "coco"}
     with pytest.raises(dg.Failure, match="run sync_op first"):
         export.execute_in_process(run_config={"ops": {"export_op": {"config": config}}})
+
+
+def test_earlier_labels_can_be_exported_and_published(sandbox, tmp_path):
+    store = str(tmp_path / "store")
+    resource = {"fastlabel": FastLabelResource(access_token=sandbox.token, base_url=sandbox.url)}
+
+    def run(op, **config):
+        job = dg.GraphDefinition(name="one", node_defs=[op]).to_job(resource_defs=resource)
+        config = {"ops": {op.name: {"config": {"project": "street", "store": store, **config}}}}
+        return job.execute_in_process(run_config=config).output_for_node(op.name)
+
+    run(ops.sync_op)
+    run(ops.download_images_op)
+    sandbox.state.update_task(sandbox.state.task_ids("street")[0], status="registered", annotations=[])
+    run(ops.sync_op)
+    counts = [run(ops.export_op, format="coco", labels_version=version)["written"] for version in (0, 1)]
+    assert counts == [3, 2]
+    published = [run(ops.publish_op, dataset="d", labels_version=version) for version in (0, 1)]
+    assert [(one["added"], one["unchanged"], one["left_over"]) for one in published] == [(3, 0, 0), (0, 2, 1)]
+    for op in (ops.export_op, ops.publish_op):
+        more = {"format": "coco"} if op is ops.export_op else {"dataset": "d"}
+        with pytest.raises(dg.Failure, match="no version 7"):
+            run(op, labels_version=7, **more)

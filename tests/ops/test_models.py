@@ -67,3 +67,15 @@ def test_results_are_reported(run, tmp_path, sandbox):
     file.write_text("{")
     with pytest.raises(dg.Failure, match="cannot be read"):
         run(ops.report_results_op, {"name": "m", "file": str(file)})
+
+
+def test_each_endpoint_and_each_picture_has_its_own_answer(run, pictures, store):
+    (pictures / "broken.png").unlink()
+    config = {"images": str(pictures), "store": store}
+    assert run(ops.execute_endpoint_op, {**config, "endpoint": "model-a"})["done"] == 3
+    assert run(ops.execute_endpoint_op, {**config, "endpoint": "model-b"})["done"] == 3
+    assert run(ops.execute_endpoint_op, {**config, "endpoint": "model-a"})["done"] == 0
+    (pictures / "a.jpg").write_bytes(encode(draw_scene(7).pixels))
+    assert run(ops.execute_endpoint_op, {**config, "endpoint": "model-a"})["done"] == 1
+    shared = {**config, "folder": "answers"}
+    assert [run(ops.execute_endpoint_op, {**shared, "endpoint": name})["done"] for name in "aab"] == [3, 0, 3]

@@ -9,6 +9,7 @@ import pytest
 
 from fastlabel_dagster import formats, ops
 from fastlabel_dagster.api import FastLabelClient
+from fastlabel_dagster.resource import FastLabelResource
 
 from .conftest import picture
 
@@ -138,3 +139,30 @@ def test_any_format_into_any_other(run, dataset, tmp_path):
     json.dumps(report)
     with pytest.raises(dg.Failure, match="only read"):
         run(ops.convert_op, {**config, "target_format": "lerobot"})
+
+
+def test_a_limit_holds_for_a_run_and_those_that_re_execute_it_together(sandbox):
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.api import execute_run
+
+    names = [f"new-{number}.jpg" for number in range(10)]
+    sandbox.state.add_tasks("street", [{"name": name, "status": "registered"} for name in names])
+    limited = {"project": "street", "from_status": "registered", "status": "completed", "limit": 4, "workers": 1}
+    config = {"ops": {"update_statuses_op": {"config": {**limited, "most_failures": 0}}}}
+    resource = FastLabelResource(access_token=sandbox.token, base_url=sandbox.url, step_retries=0, request_attempts=1)
+    graph = dg.GraphDefinition(name="one", node_defs=[ops.update_statuses_op])
+    job = graph.to_job(resource_defs={"fastlabel": resource}, executor_def=dg.in_process_executor)
+
+    def completed():
+        return sum(task["status"] == "completed" for task in tasks(sandbox).values())
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        sandbox.fail("PUT tasks/{task_id}", status=422, times=1, skip=2)
+        failed = job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
+        assert not failed.success and completed() == 3
+        again = instance.create_run_for_job(
+            job, run_config=config, parent_run_id=failed.run_id, root_run_id=failed.run_id
+        )
+        assert execute_run(InMemoryJob(job), again, instance).success
+        assert completed() == 4
+        assert job.execute_in_process(run_config=config, instance=instance).success and completed() == 8
