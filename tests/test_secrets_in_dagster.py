@@ -195,3 +195,16 @@ def test_a_token_in_yaml_is_refused_in_words_that_do_not_repeat_it(connection, k
     secret = next(iter(connection.values()))
     assert TOKEN not in said
     assert secret.startswith("{{") or secret not in said
+
+
+@pytest.mark.parametrize("kind", ["FastLabelProjectComponent", "FastLabelWorkspaceComponent"])
+@pytest.mark.parametrize("name", ["access_token", "access_token_env", "token", "project"])
+def test_a_token_in_the_wrong_place_of_yaml_is_not_repeated(kind, name):
+    from pydantic import ValidationError
+
+    import fastlabel_dagster
+
+    attributes = {"project": "a", "store": "b", name: [TOKEN] if name == "project" else TOKEN}
+    with pytest.raises(ValidationError) as told:
+        getattr(fastlabel_dagster, kind).model()(**attributes)
+    assert name in str(told.value) and TOKEN not in str(told.value)

@@ -108,6 +108,18 @@ def _open_model(connection: type[FastLabelConnection]) -> type[BaseModel]:
     return made
 
 
+@cache
+def quiet_model(derived: type[BaseModel]) -> type[BaseModel]:
+    """``derived``, which Dagster reads a component's YAML with, so that its words about a mistake repeat no value: a token
+    in the wrong place must not end in a log."""
+    made: type[BaseModel] = type(
+        derived.__name__,
+        (derived,),
+        {"__module__": derived.__module__, "model_config": ConfigDict(hide_input_in_errors=True)},
+    )
+    return made
+
+
 @lru_cache(maxsize=256)
 def _resource(variable: str, settings: tuple[tuple[str, Any], ...]) -> FastLabelResource:
     return FastLabelResource(access_token=dg.EnvVar(variable), **dict(settings))

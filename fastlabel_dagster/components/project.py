@@ -11,7 +11,7 @@ from typing_extensions import Self
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
 from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
-from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
+from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
 from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.project import build_fastlabel_project
@@ -26,7 +26,9 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
 
         type: fastlabel_dagster.FastLabelProjectComponent
         attributes:
-          fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
+          model_config = ConfigDict(hide_input_in_errors=True)
+
+    fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
           project: street-scenes
           store: s3://acme-labels/street
           exports: [coco, {format: yolo, task: detect, split: {train: 0.9, val: 0.1}}]
@@ -106,6 +108,11 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         default="fastlabel",
         description="Under which key the resource is put into the definitions. Two connections need two keys.",
     )
+
+    @classmethod
+    def model(cls) -> type[BaseModel]:
+        """What Dagster reads the YAML with: as Dagster derives it, but its words about a mistake repeat no value."""
+        return quiet_model(super().model())
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:

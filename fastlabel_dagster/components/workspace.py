@@ -19,7 +19,7 @@ from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolv
 from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
 from fastlabel_dagster.assets.workspace import build_fastlabel_assets_definitions, load_fastlabel_asset_specs
 from fastlabel_dagster.components.attributes import S3Attributes, WorkspaceSensorAttributes
-from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
+from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.partitions import project_partitions
@@ -51,7 +51,9 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
 
         type: fastlabel_dagster.FastLabelWorkspaceComponent
         attributes:
-          fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
+          model_config = ConfigDict(hide_input_in_errors=True)
+
+    fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
           selector: {globs: ["street-*"], statuses: [active]}
           store: s3://acme-labels
           exports: [coco]
@@ -132,6 +134,11 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         default_factory=_kept_in_a_file,
         description="Where the state is kept. `refresh_if_dev: true` fetches it with every `dg` command.",
     )
+
+    @classmethod
+    def model(cls) -> type[BaseModel]:
+        """What Dagster reads the YAML with: as Dagster derives it, but its words about a mistake repeat no value."""
+        return quiet_model(super().model())
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
