@@ -110,8 +110,10 @@ def _open_model(connection: type[FastLabelConnection]) -> type[BaseModel]:
 
 @cache
 def quiet_model(derived: type[BaseModel]) -> type[BaseModel]:
-    """``derived``, which Dagster reads a component's YAML with, so that its words about a mistake repeat no value: a token
-    in the wrong place must not end in a log."""
+    """``derived``, which Dagster reads a component's YAML with, so that its words about a mistake repeat no value.
+
+    A token in the wrong place must not end in a log.
+    """
     made: type[BaseModel] = type(
         derived.__name__,
         (derived,),
