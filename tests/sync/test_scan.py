@@ -18,8 +18,8 @@ from fastlabel_dagster.sync.scan import scan_project
 from fastlabel_dagster.sync.spill import TaskSpill
 
 PROJECT = "street"
-FIRE = int(os.environ.get("FASTLABEL_FIRE", "300"))
-FIRES = int(os.environ.get("FASTLABEL_FIRES", "2"))
+FIRE = int(os.environ.get("FASTLABEL_SCAN_TASKS", "300"))
+FIRES = int(os.environ.get("FASTLABEL_SCAN_TIMES", "2"))
 fire = runpy.run_path(str(Path(__file__).with_name("fire.py")))
 
 
@@ -145,7 +145,7 @@ def test_mirror_under_fire(sandbox, client, box_tasks, at_the_api, in_the_mirror
 
 @pytest.mark.parametrize("seed", range(FIRES))
 def test_mirror_against_a_log_of_the_fire(tmp_path, seed):
-    """``FASTLABEL_FIRE=3000 FASTLABEL_FIRES=5``: a fire of 3,000 tasks, five times."""
+    """``FASTLABEL_SCAN_TASKS=3000 FASTLABEL_SCAN_TIMES=5``: a fire of 3,000 tasks, five times."""
     outcome = fire["sync_under_fire"](tmp_path, tasks=FIRE, page_size=max(10, FIRE // 30), seed=seed)
     assert outcome["changed"] > 0
     assert outcome["deleted"] > 0
