@@ -49,7 +49,7 @@ def browser_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     """The UI after a round of the loop: approvals are published and trained on, the daemon has done the rest."""
     browser_path()
@@ -79,9 +79,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             services.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    """A headless Chromium; skips where there is none."""
+    """A headless Chromium; skips where there is none.
+
+    It ends with its module: Playwright's event loop runs as long as it does, and no other test could start one.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = browser_path()
     with playwright.sync_playwright() as driver:
