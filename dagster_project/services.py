@@ -116,7 +116,7 @@ class DagsterServices:
         try:
             self.begin()
             self.finish_start()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: whatever ends the start, the children that have begun must not outlive it
             self.stop()
             raise
         return self

@@ -71,10 +71,11 @@ class Account:
             yield f"trainings {known} were told as models {dict(told)}"
 
     def _wrong_others(self) -> Iterator[str]:
-        evaluated = Counter((job["modelName"], job["contentCount"]) for job in self.started("evaluation"))
+        # by the revision the dataset had as the job began; its count of objects is of the moment the job ended
+        evaluated = Counter((job["modelName"], job["datasetRevisionId"]) for job in self.started("evaluation"))
         for what, count in evaluated.items():
             if count > 1:
-                yield f"the model and objects {what} were evaluated {count} times"
+                yield f"the model and revision of the dataset {what} were evaluated {count} times"
 
     def metadata(self, part: str) -> Iterator[dict[str, Any]]:
         """What the materializations of a part say, newest first."""
