@@ -35,9 +35,10 @@ _OF_THE_WORKSPACE = "fastlabel_workspace"
 REFRESH = "dg utils refresh-defs-state"
 
 
-def _kept_in_a_file() -> DefsStateConfigArgs:
-    """A file that only the command refreshes: to Dagster every ``dg`` command is development, and would ask the API."""
-    return DefsStateConfigArgs.local_filesystem().model_copy(update={"refresh_if_dev": False})
+def _only_by_command(state: DefsStateConfigArgs) -> DefsStateConfigArgs:
+    """``state``, which only the command refreshes, unless somebody has said otherwise: to Dagster every ``dg`` command
+    is development, and where nothing is said it would ask the API whenever the code location loads."""
+    return state if "refresh_if_dev" in state.model_fields_set else state.model_copy(update={"refresh_if_dev": False})
 
 
 @dg.scaffold_with(FastLabelWorkspaceScaffolder)
@@ -131,8 +132,9 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         description="Under which key the resource is put into the definitions. Two connections need two keys.",
     )
     defs_state: ResolvedDefsStateConfig = Field(
-        default_factory=_kept_in_a_file,
-        description="Where the state is kept. `refresh_if_dev: true` fetches it with every `dg` command.",
+        default_factory=DefsStateConfigArgs.local_filesystem,
+        description="Where the state is kept. `refresh_if_dev: true` fetches it with every `dg` command; when it is not "
+        "said, only the command `dg utils refresh-defs-state` does.",
     )
 
     @classmethod
@@ -174,7 +176,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         }
         told = json.dumps(asked, sort_keys=True, ensure_ascii=True)
         digest = hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
-        return DefsStateConfig.from_args(self.defs_state, default_key=f"FastLabelWorkspace-{digest}")
+        return DefsStateConfig.from_args(_only_by_command(self.defs_state), default_key=f"FastLabelWorkspace-{digest}")
 
     def write_state_to_path(self, state_path: Path) -> None:
         """Fetch the workspace and keep it in the file. An earlier state stays when that does not succeed.

@@ -173,10 +173,14 @@ def test_state_keys_differ_when_what_is_fetched_differs_and_are_names_of_files()
     assert state_key(defs_state={"key": "mine", "management_type": "LOCAL_FILESYSTEM"}) == "mine"
 
 
-def test_no_dg_command_refreshes_by_itself():
-    assert workspace_component().defs_state_config.refresh_if_dev is False
-    wished = {"management_type": "LOCAL_FILESYSTEM", "refresh_if_dev": True}
-    assert workspace_component(defs_state=wished).defs_state_config.refresh_if_dev is True
+@pytest.mark.parametrize("kept", ["LOCAL_FILESYSTEM", "VERSIONED_STATE_STORAGE"])
+def test_no_dg_command_refreshes_by_itself(kept):
+    def refreshes(**said: Any) -> bool:
+        return workspace_component(**said).defs_state_config.refresh_if_dev
+
+    assert refreshes() is False
+    assert refreshes(defs_state={"management_type": kept}) is False, "where it is kept says nothing of when to fetch"
+    assert refreshes(defs_state={"management_type": kept, "key": "mine", "refresh_if_dev": True}) is True
 
 
 def test_one_broken_project_does_not_take_the_others_down(many, tmp_path):
