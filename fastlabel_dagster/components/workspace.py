@@ -133,8 +133,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     )
     defs_state: ResolvedDefsStateConfig = Field(
         default_factory=DefsStateConfigArgs.local_filesystem,
-        description="Where the state is kept. `refresh_if_dev: true` fetches it with every `dg` command; when it is not "
-        "said, only the command `dg utils refresh-defs-state` does.",
+        description="Where the state is kept. `refresh_if_dev: true` fetches it with every `dg` command; else only "
+        "`dg utils refresh-defs-state` fetches it.",
     )
 
     @classmethod
