@@ -259,7 +259,7 @@ _ALL = (
         False,
         "warn",
         "The classes are used in about the same shares as in the version before; where this blocks, in the one that "
-        "passed.",
+        "passed. Not examined, and where this blocks a warning, when the files of that version were given up.",
         {
             "threshold": _share(0.2, "Largest total variation distance: half the sum of the changes of all shares."),
             "fewest": _count(50, "With fewer annotations in either version, shares say nothing, and the check passes."),

@@ -124,16 +124,16 @@ class ClassDrift:
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
         version = self._before.version(setting)
         before = None if version is None else self._before.class_counts(version, self._counts)
-        if before is None or version is None:
+        if version is None:
             return outcome(
                 setting,
                 key,
                 passed=True,
-                description="There is no earlier version to compare with."
-                if version is None
-                else f"The files of version {version.version} were given up; there is nothing to compare with.",
+                description="There is no earlier version to compare with.",
                 metadata=self._before.next_with(passed=True, version=None),
             )
+        if before is None:
+            return self._not_examined(setting, key, version.version)
         was, is_now = sum(before.values()), sum(self._counts.values())
         metadata: dict[str, Any] = {
             "version_before": version.version,
@@ -179,4 +179,22 @@ class ClassDrift:
             if distance
             else f"The classes have the shares they had in version {version.version}.",
             metadata={**metadata, "distance": round(distance, 6), "shares": offenders_table(rows, columns)},
+        )
+
+    def _not_examined(self, setting: CheckSetting, key: dg.AssetKey, version: int) -> dg.AssetCheckResult:
+        """The files of ``version`` are gone for good, so nothing that anybody does to the labels could open a gate that
+        stayed shut for them: one that blocks warns, once, and the next evaluation compares with the present version."""
+        return outcome(
+            setting,
+            key,
+            passed=not setting.blocking,
+            severity=dg.AssetCheckSeverity.WARN if setting.blocking else None,
+            description=f"Not examined: the files of version {version} were given up, so nobody knows how its classes "
+            "were used. The next evaluation compares with the present version.",
+            metadata={
+                "examined": False,
+                "version_before": version,
+                "annotations": sum(self._counts.values()),
+                **self._before.next_with(passed=True, version=None),
+            },
         )

@@ -22,13 +22,14 @@ def outcome(
     passed: bool,
     description: str,
     metadata: Mapping[str, Any] | None = None,
+    severity: dg.AssetCheckSeverity | None = None,
 ) -> dg.AssetCheckResult:
-    """The result of the check ``setting`` on the asset ``key``, as severe as was asked for."""
+    """The result of the check ``setting`` on the asset ``key``, as severe as was asked for, or else ``severity``."""
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=setting.name,
         passed=bool(passed),
-        severity=setting.severity,
+        severity=severity or setting.severity,
         description=description,
         metadata=dict(metadata or {}),
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 from fastlabel_dagster import checks as face
-from fastlabel_dagster.checks import CHECKS
+from fastlabel_dagster.checks import CHECKS, names
 from fastlabel_dagster.checks.standalone import _KNOWN
+from fastlabel_dagster.job_reports.outcomes import success_check
+from fastlabel_dagster.jobs.kinds import KINDS
+from fastlabel_dagster.sensors import quality
 
 
 def test_the_table_names_every_check_as_it_is(pytestconfig):
@@ -38,3 +41,15 @@ def test_the_page_names_every_builder_and_every_check_there_is(pytestconfig):
             assert f"`{getattr(face, name)}`" in page
     listed = page.split("`build_label_checks` takes")[1].split("##")[0]
     assert set(re.findall(r"`(\w+)`", listed)) == set(_KNOWN)
+
+
+def test_both_tables_name_all_checks_the_code_names_and_no_others(pytestconfig):
+    page = (pytestconfig.rootpath / "docs" / "checks.md").read_text()
+    firsts = re.findall(r"^\| (`[^|]*) \|", page, re.M)
+    named = {
+        value
+        for module in (names, quality)
+        for constant, value in vars(module).items()
+        if constant.endswith("_CHECK") and isinstance(value, str)
+    }
+    assert set(re.findall(r"`(\w+)`", " ".join(firsts))) == named | {success_check(kind) for kind in KINDS.values()}

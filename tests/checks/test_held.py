@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from fastlabel_dagster.checks import build_label_checks
-from fastlabel_dagster.sync import sync_project
+from fastlabel_dagster.sync import LabelMirror, sync_project
 
 ONLY = ["labels", "classes", "tasks", "annotations", "coco"]
 BOX = {"type": "bbox", "value": "car", "points": [5, 5, 50, 50]}
@@ -102,3 +102,28 @@ def test_drift_is_held_as_well_on_an_asset_of_ones_own(street, fastlabel_client)
     assert not evaluate().passed
     street.state.delete_task(signs)
     assert evaluate().passed
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_drift_from_a_version_whose_files_are_gone_is_told_as_not_examined(street, said, values, blocking):
+    checks = {"class_drift": {"fewest": 2, "blocking": blocking}, "classes_known": False}
+    street.fill([{**TASK, "annotations": [BOX] * 9}])
+    assert said(street.run(checks, only=ONLY), "class_drift").passed
+    street.fill([{**TASK, "name": "b.jpg", "annotations": [{**BOX, "value": "sign"}] * 9}])
+    street.run(checks, only=["labels"])
+    mirror = LabelMirror(street.store / "labels")
+    assert mirror.vacuum([], older_than_hours=0) > 0
+
+    result = street.run(checks, only=ONLY)
+    found = said(result, "class_drift")
+    assert found.passed is not blocking
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert "Not examined: the files of version 0 were given up" in found.description
+    assert values(found)["examined"] is False
+    made = {one.materialization.asset_key.path[-1] for one in result.get_asset_materialization_events()}
+    assert "coco" in made, "a warning stops nothing"
+    if blocking:
+        later = said(street.run(checks, only=ONLY), "class_drift")
+        assert later.passed and values(later)["version_before"] == 1, (
+            "the next evaluation has something to compare with"
+        )
