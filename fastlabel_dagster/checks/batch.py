@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.api.links import without_query
 from fastlabel_dagster.labels.geometry import FlatAnnotations, flatten
 from fastlabel_dagster.labels.ragged import one_array
-from fastlabel_dagster.metadata.tables import without_query
 
 #: The columns every table of offending annotations begins with.
 ANNOTATION_COLUMNS = [

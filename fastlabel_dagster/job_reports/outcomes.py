@@ -10,12 +10,13 @@ from typing import Any
 
 import dagster as dg
 
+from fastlabel_dagster.api.links import without_query
 from fastlabel_dagster.checks.names import GATE_CHECK
 from fastlabel_dagster.job_reports.evaluations import gate_of, models_before
 from fastlabel_dagster.job_reports.submissions import OUTCOME, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
 from fastlabel_dagster.jobs.kinds import Job, JobKind
-from fastlabel_dagster.metadata.tables import records_table, without_query
+from fastlabel_dagster.metadata.tables import records_table
 
 log = logging.getLogger("fastlabel_dagster")
 

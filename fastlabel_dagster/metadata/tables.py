@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import dagster as dg
 
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 50
 #: What people wrote may be long; a cell of a table shows this many characters of it.
 _LONGEST_CELL = 300
-
-
-def without_query(url: str) -> str:
-    """``url`` without query, fragment and user: a signed link is a secret, its address is not."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.port:
-        host = f"{host}:{parts.port}"
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 #: What the columns of the label tables mean, for the UI; :mod:`fastlabel_dagster.labels.schema` says it in full.

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster.api import job_id
-from fastlabel_dagster.metadata.tables import without_query
+from fastlabel_dagster.api.links import without_query
 from fastlabel_dagster.ops.places import AFTER, ProjectConfig
 from fastlabel_dagster.resource import FastLabelResource
 

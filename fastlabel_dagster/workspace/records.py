@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from fastlabel_dagster.api import job_state
+from fastlabel_dagster.api.links import without_query
 
 
 def text(value: Any) -> str:
@@ -33,17 +33,6 @@ def number(value: Any) -> float | None:
 def texts(value: Any) -> tuple[str, ...]:
     """The entries of a list as texts; nothing for anything else."""
     return tuple(text(one) for one in value) if isinstance(value, list | tuple) else ()
-
-
-def without_query(url: Any) -> str:
-    """A link without user, query and fragment: a signed link gives access, its address does not. Nothing for what is
-    no link."""
-    try:
-        parts = urlsplit(text(url))
-    except ValueError:  # "https://[half-a-host": nobody can say what of it would give access
-        return ""
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 @dataclass(frozen=True)

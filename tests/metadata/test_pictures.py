@@ -15,7 +15,6 @@ from fastlabel_dagster.metadata.pictures import picture_markdown
 from fastlabel_dagster.metadata.sheet import contact_sheet, thumbnail
 from fastlabel_dagster.metadata.spread import class_histogram
 from fastlabel_dagster.metadata.summary import ClassCount, LabelSummary
-from fastlabel_dagster.metadata.tables import without_query
 
 SVG = "{http://www.w3.org/2000/svg}"
 CLASSES = [
@@ -163,15 +162,3 @@ def test_the_markdown_holds_the_picture_itself():
     text = picture_markdown("<svg/>", "a [strange](name)\n")
     match = re.fullmatch(r"!\[([^\[\]()\n]*)\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
     assert match and base64.b64decode(match[2]) == b"<svg/>"
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://user:pass@host:8443/a/b.zip?X-Signature=1#frag", "https://host:8443/a/b.zip"),
-        ("http://127.0.0.1:1/m?token=x", "http://127.0.0.1:1/m"),
-        ("", ""),
-    ],
-)
-def test_an_address_loses_its_signature(url, expected):
-    assert without_query(url) == expected
