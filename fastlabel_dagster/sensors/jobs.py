@@ -23,9 +23,9 @@ from fastlabel_dagster.job_reports.submissions import (
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import CursorState, load_cursor
+from fastlabel_dagster.sensors.health import says_healthy
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
-from fastlabel_dagster.sensors.tick import says_healthy
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
 if TYPE_CHECKING:

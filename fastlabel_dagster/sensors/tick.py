@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from fastlabel_dagster._compat import last_check_evaluation
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
-from fastlabel_dagster.checks.names import POLLING_CHECK
-from fastlabel_dagster.resource import FastLabelResource, error_kind, error_metadata
+from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor
+from fastlabel_dagster.sensors.health import Trouble, health_evaluation, in_a_line, says_healthy
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
 
 if TYPE_CHECKING:
@@ -33,16 +32,6 @@ LONGEST_SILENCE: Final = 3600
 _TOO_SHORT = 0.05
 #: How many notes of a tick its skip reason shows.
 _NOTES_SHOWN = 8
-
-
-@dataclass
-class _Trouble:
-    """What is known of a target that fails: how often in a row, from which tick on it is asked again, and whether its
-    check says so."""
-
-    failures: int = 0
-    resume: int = 0
-    reported: bool = False
 
 
 class _Refused(Exception):
@@ -95,7 +84,7 @@ class Tick:
         self.following = state.text("next")
         self.wait_until = state.number("wait")
         self.memory = {target: memory for target, memory in state.memories().items() if target in known}
-        self.trouble = {target: _Trouble(*of) for target, of in state.failing().items() if target in known}
+        self.trouble = {target: Trouble(*of) for target, of in state.failing().items() if target in known}
         #: Since when targets that were never read are told to wait.
         self.unread = {target: since for target, since in state.numbers("unread").items() if target in known}
         self.runs: list[dg.RunRequest] = []
@@ -245,7 +234,7 @@ class Tick:
             self.notes.append(findings.note)
         trouble = self.trouble.pop(target, None)
         if (new or (trouble is not None and trouble.reported)) and not self._report(target, None):
-            self.trouble[target] = _Trouble(reported=True)  # said when there is room
+            self.trouble[target] = Trouble(reported=True)  # said when there is room
 
     def _forget_what_is_damaged(self, visit: Visit, answer: Any) -> None:
         """Drop what is remembered of a target when its answer is understood without: it would never be understood with
@@ -263,11 +252,11 @@ class Tick:
         self.memory.pop(visit.target, None)
 
     def _fail(self, target: str, error: Exception) -> None:
-        trouble = self.trouble.setdefault(target, _Trouble())
+        trouble = self.trouble.setdefault(target, Trouble())
         trouble.failures += 1
         pause = 0 if trouble.failures == 1 or len(self.targets) == 1 else 2 ** min(trouble.failures - 2, 10)
         trouble.resume = self.number + 1 + min(pause, LONGEST_PAUSE)
-        said = _said(error)
+        said = in_a_line(error)
         self.notes.append(f"{target}: {said}")
         if isinstance(error, FastLabelError):
             self.context.log.warning("%s cannot be read (%d in a row): %s", target, trouble.failures, said)
@@ -281,8 +270,8 @@ class Tick:
 
     def _note_refusal(self, error: FastLabelError) -> None:
         """The server refuses everybody. Nothing is counted against a target; their places are kept."""
-        self.notes.insert(0, f"{_said(error)}. Nothing is lost, the next tick tries again.")
-        self.context.log.error("Nothing can be polled: %s", _said(error))
+        self.notes.insert(0, f"{in_a_line(error)}. Nothing is lost, the next tick tries again.")
+        self.context.log.error("Nothing can be polled: %s", in_a_line(error))
         if isinstance(error, RateLimited):
             self.wait_until = self.polling.wall() + min(error.retry_after or 0.0, _LONGEST_WAIT)
             silent = [target for target in self.targets if self._silence(target) > LONGEST_SILENCE]
@@ -291,7 +280,7 @@ class Tick:
         # one a tick is told again if need be: to ask Dagster for the checks of all would take too long
         again = self.targets[self.number % len(self.targets)]
         for target in silent:
-            trouble = self.trouble.setdefault(target, _Trouble())
+            trouble = self.trouble.setdefault(target, Trouble())
             if target == again or not trouble.reported:
                 self._tell_of(target, trouble, error)
 
@@ -303,7 +292,7 @@ class Tick:
 
     # -- health ------------------------------------------------------------------------------------------------------
 
-    def _tell_of(self, target: str, trouble: _Trouble, error: Exception) -> None:
+    def _tell_of(self, target: str, trouble: Trouble, error: Exception) -> None:
         """Report that a target cannot be read, unless its check says so already. Several sensors report to one check:
         what another one has said of its own questions does not make this one's answers come."""
         if not trouble.reported:
@@ -317,25 +306,19 @@ class Tick:
             return True
         if len(self.events) >= self.polling.events:
             return False
-        trouble = self.trouble.get(target, _Trouble())
-        metadata: dict[str, Any] = {"sensor": self.polling.kind, "project": target}
+        about: dict[str, Any] = {"sensor": self.polling.kind}
         if error is not None:
-            metadata["failures_in_a_row"] = trouble.failures
-            metadata |= error_metadata(error) if isinstance(error, FastLabelError) else {"error": _said(error)}
             failing = sorted(one for one, known in self.trouble.items() if known.failures)
-            metadata["failing"] = f"{len(failing)} of {len(self.targets)}: {', '.join(failing[:20])}"
-        last = self.memory.get(target, {}).get("at")
-        if last is not None:
-            metadata["last_success"] = dg.MetadataValue.timestamp(float(last))
-            metadata["lag_seconds"] = max(0, int(self.polling.wall()) - int(last))
+            about["failing"] = f"{len(failing)} of {len(self.targets)}: {', '.join(failing[:20])}"
         self.events.append(
-            dg.AssetCheckEvaluation(
-                asset_key=self.health_key(target),
-                check_name=POLLING_CHECK,
-                passed=error is None,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"{target} can be read." if error is None else f"{target} cannot be read: {_said(error)}",
-                metadata=metadata,
+            health_evaluation(
+                self.health_key(target),
+                target,
+                error,
+                failures=self.trouble.get(target, Trouble()).failures,
+                read_at=self.memory.get(target, {}).get("at"),
+                now=self.polling.wall(),
+                about=about,
             )
         )
         return True
@@ -389,22 +372,7 @@ class Tick:
         )
 
 
-def says_healthy(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> bool:
-    """Whether the newest evaluation of ``polling_healthy`` of this asset that the instance knows is a passed one."""
-    try:
-        newest = last_check_evaluation(context.instance, dg.AssetCheckKey(key, POLLING_CHECK))
-    except dg.DagsterInvariantViolationError:  # a context built by hand, which has no instance
-        return False
-    return newest is not None and newest.passed
-
-
 def _concerns_all(error: FastLabelError) -> bool:
     """Whether an error says that nobody will be answered: the token is refused, or the request budget is spent. A 403
     is about one project."""
     return isinstance(error, RateLimited) or (isinstance(error, Unauthorized) and error.status != 403)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, FastLabelError):
-        return f"{error_kind(error)}: {error}"[:500]
-    return type(error).__name__  # its text may hold anything

@@ -1,0 +1,72 @@
+"""The check ``polling_healthy``: whether the sensors can read a target, how it is reported, and what it says now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster._compat import last_check_evaluation
+from fastlabel_dagster.api.errors import FastLabelError
+from fastlabel_dagster.checks.names import POLLING_CHECK
+from fastlabel_dagster.resource import error_kind, error_metadata
+
+
+@dataclass
+class Trouble:
+    """What is known of a target that fails: how often in a row, from which tick on it is asked again, and whether its
+    check says so."""
+
+    failures: int = 0
+    resume: int = 0
+    reported: bool = False
+
+
+def health_evaluation(
+    key: dg.AssetKey,
+    target: str,
+    error: Exception | None,
+    *,
+    failures: int,
+    read_at: float | None,
+    now: float,
+    about: dict[str, Any],
+) -> dg.AssetCheckEvaluation:
+    """``polling_healthy`` of a target: passed, or failed with the error.
+
+    Args:
+        failures: how often in a row it could not be read.
+        read_at: when it was read last, in seconds since 1970; None: never.
+        now: in the same seconds.
+        about: what else the metadata says: which sensor, and who fails beside it.
+    """
+    metadata: dict[str, Any] = {"project": target, **about}
+    if error is not None:
+        metadata["failures_in_a_row"] = failures
+        metadata |= error_metadata(error) if isinstance(error, FastLabelError) else {"error": in_a_line(error)}
+    if read_at is not None:
+        metadata["last_success"] = dg.MetadataValue.timestamp(float(read_at))
+        metadata["lag_seconds"] = max(0, int(now) - int(read_at))
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=POLLING_CHECK,
+        passed=error is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{target} can be read." if error is None else f"{target} cannot be read: {in_a_line(error)}",
+        metadata=metadata,
+    )
+
+
+def says_healthy(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> bool:
+    """Whether the newest evaluation of ``polling_healthy`` of this asset that the instance knows is a passed one."""
+    try:
+        newest = last_check_evaluation(context.instance, dg.AssetCheckKey(key, POLLING_CHECK))
+    except dg.DagsterInvariantViolationError:  # a context built by hand, which has no instance
+        return False
+    return newest is not None and newest.passed
+
+
+def in_a_line(error: Exception) -> str:
+    """An error in a line. Of one that is not ours only its kind: its text may hold anything."""
+    return f"{error_kind(error)}: {error}"[:500] if isinstance(error, FastLabelError) else type(error).__name__
