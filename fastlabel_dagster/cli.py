@@ -69,9 +69,17 @@ def _s3(endpoint: str | None, region: str | None) -> S3Options:
 @click.argument("store")
 @click.option("--images/--no-images", default=True, show_default=True, help="Download the files of the tasks as well.")
 @click.option("--confirm/--no-confirm", default=True, show_default=True, help="Read until a pass sees nothing new.")
+@click.option("--take-over", is_flag=True, help="Let PROJECT take the place of another one of this slug in STORE.")
 @_s3_options
 def sync(
-    *, project: str, store: str, images: bool, confirm: bool, s3_endpoint: str | None, s3_region: str | None
+    *,
+    project: str,
+    store: str,
+    images: bool,
+    confirm: bool,
+    take_over: bool,
+    s3_endpoint: str | None,
+    s3_region: str | None,
 ) -> None:
     """Mirror PROJECT (a slug) into STORE (a folder or s3://bucket/prefix).
 
@@ -85,7 +93,7 @@ def sync(
     with FastLabelClient() as client:
         if images:
             refuse_foreign_images(place)  # before the labels are read, which may take minutes
-        click.echo(str(sync_project(client, project, place, confirm=confirm, progress=True)))
+        click.echo(str(sync_project(client, project, place, confirm=confirm, take_over=take_over, progress=True)))
         if images:
             click.echo(str(download_images(client, project, place, progress=True)))
 

@@ -35,7 +35,7 @@ def test_sync_diff_and_convert(sandbox, tmp_path):
 
     task = sandbox.state.task_ids("street-scenes", status="completed")[0]
     sandbox.state.set_status(task, "approved")
-    assert "version 1" in command("sync", "street-scenes", store, "--no-images", url=sandbox.url).stdout
+    assert "version 1" in command("sync", "street-scenes", store, "--no-images", "--take-over", url=sandbox.url).stdout
     changes = command("diff", store)
     assert changes.returncode == 0, changes.stderr
     assert "version 0 → 1: 1 task completed → approved" in changes.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from fastlabel_dagster.assets.enrichment import change_picture, enrichment, progress_picture
 from fastlabel_dagster.assets.observation import project_event, tags_of_sync
@@ -15,6 +16,15 @@ from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_t
 from fastlabel_dagster.resource import FastLabelResource
 
 
+class SyncRunConfig(dg.Config):
+    """What one run may say about a sync."""
+
+    take_over: bool = Field(
+        default=False,
+        description="Let the project take the place of another one of its slug that the store mirrors. Needed once.",
+    )
+
+
 def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     """The asset ``<slug>/labels`` with its checks; each run observes the state ``fastlabel/<slug>`` is in as it begins.
 
@@ -23,7 +33,9 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     """
     project, key = plan.spec("project"), plan.key("labels")
 
-    def labels(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> dg.MaterializeResult[Any]:
+    def labels(
+        context: dg.AssetExecutionContext, config: SyncRunConfig, fastlabel: FastLabelResource
+    ) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster.labels.schema import TASKS
         from fastlabel_dagster.labels.summary import status_counts
         from fastlabel_dagster.metadata.changes import changes_since, since_trained
@@ -37,7 +49,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             before = client.statistics.snapshot()
             state = project_state(client, plan.project)
             context.log_event(project_event(project, plan.project, state))
-            report = sync_project(client, plan.project, store, log=context.log.info)
+            report = sync_project(client, plan.project, store, take_over=config.take_over, log=context.log.info)
             counted = client.tasks.count(plan.project)
             usage = client.statistics.snapshot() - before
         mirror = LabelMirror(store.at("labels"))
@@ -50,6 +62,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             "changed": report.changed,
             "settled": report.settled,
             "summary": str(report),
+            "project_id": report.project_id,
             "annotations": report.annotations,
             "added": report.added,
             "updated": report.updated,
@@ -58,6 +71,15 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             "seconds": round(report.seconds, 3),
             **api_usage(usage),
         }
+        if report.replaced_project_id:
+            metadata["replaced_project_id"] = report.replaced_project_id
+            context.log.warning(
+                "%s is another project than before: %s in place of %s, whose %d tasks are removed.",
+                plan.project,
+                report.project_id,
+                report.replaced_project_id,
+                report.removed,
+            )
         if report.quarantined:
             metadata["quarantined"] = quarantine_table(report.quarantined)
             metadata["quarantine_file"] = report.quarantine_file

@@ -12,6 +12,12 @@ from fastlabel_dagster.ops.places import AFTER, ProjectConfig
 from fastlabel_dagster.resource import FastLabelResource
 
 
+class SyncConfig(ProjectConfig):
+    """Which project to sync."""
+
+    take_over: bool = Field(default=False, description="Let the project take the place of another one of its slug.")
+
+
 class ExportConfig(ProjectConfig):
     """What to export, and how."""
 
@@ -38,12 +44,12 @@ class PublishConfig(ProjectConfig):
 
 
 @dg.op(ins=AFTER, description="Bring the mirror of a project up to date.")
-def sync_op(context: dg.OpExecutionContext, config: ProjectConfig, fastlabel: FastLabelResource) -> dict[str, Any]:
+def sync_op(context: dg.OpExecutionContext, config: SyncConfig, fastlabel: FastLabelResource) -> dict[str, Any]:
     """The report of :func:`fastlabel_dagster.sync.sync_project` as a dictionary."""
     from fastlabel_dagster.sync import sync_project
 
     with fastlabel.dagster_errors(context) as client:
-        report = sync_project(client, config.project, config.open(), log=context.log.info)
+        report = sync_project(client, config.project, config.open(), take_over=config.take_over, log=context.log.info)
     context.add_output_metadata({"summary": str(report), "quarantined": quarantine_table(report.quarantined)})
     return report.to_dict()
 

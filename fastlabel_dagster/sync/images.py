@@ -15,6 +15,7 @@ from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import ImageFolder, S3Options, Store, open_store
 from fastlabel_dagster.sync.fetching import Fetcher
 from fastlabel_dagster.sync.folder_state import FolderState, refuse_foreign_images, remove_leftovers
+from fastlabel_dagster.sync.identity import refuse_other_address
 from fastlabel_dagster.sync.inflight import Outage, in_flight
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.progress import progress_bar
@@ -121,6 +122,7 @@ def download_images(
 
     Raises:
         LookupError: no labels given, and nothing was synced here yet.
+        ValueError: the mirror is of a project at another address of the API.
         StoreError: ``images`` holds files that no download put there; see :func:`refuse_foreign_images`.
         FastLabelError: the API refused, or downloads fail one after the other; what is complete stays.
     """
@@ -190,4 +192,5 @@ def _modality(client: FastLabelClient, project: str, mirror: LabelMirror) -> Mod
     newest = mirror.newest()
     if newest is None or newest.project != project:
         return modality_of(client.projects.by_slug(project))
+    refuse_other_address(newest, client.base_url, mirror.store.uri)
     return modality_of({"slug": project, "type": newest.project_type})

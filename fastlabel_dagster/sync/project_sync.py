@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastlabel_dagster.api import FastLabelError, NotFound
 from fastlabel_dagster.store import S3Options, Store, open_store
 from fastlabel_dagster.sync.buckets import checked_buckets
 from fastlabel_dagster.sync.delta import ConcurrentSync
+from fastlabel_dagster.sync.identity import Identity
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.progress import progress_bar
 from fastlabel_dagster.sync.project_kind import modality_of, tasks_of
@@ -44,6 +46,8 @@ class SyncReport:
         settled: True when these labels are what the project was at one instant. False when people kept editing through
             all passes, or the API counted another number of tasks every time: a change made meanwhile may be missing
             until the next sync.
+        replaced_project_id: None, or the id of the project whose place this one took: it was deleted and made anew, or
+            the mirror was taken over. Its tasks are the ``removed`` ones, and stand in the versions before.
         quarantined: what could not be read as a task; ``quarantine_file`` says where it is listed.
         seconds: in all. requests, retries, waited_seconds, bytes_received: what it cost at the API.
     """
@@ -73,6 +77,7 @@ class SyncReport:
     retries: int
     waited_seconds: float
     bytes_received: int
+    replaced_project_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types."""
@@ -85,6 +90,8 @@ class SyncReport:
             parts.append(f"{self.buckets_rewritten:,} of {self.buckets:,} buckets written")
         else:
             parts.append(f"nothing changed, still version {self.version}")
+        if self.replaced_project_id:
+            parts.append(f"another project of this slug, {self.project_id} in place of {self.replaced_project_id}")
         if self.quarantined:
             parts.append(f"{len(self.quarantined):,} unreadable, see {self.quarantine_file}")
         if not self.settled:
@@ -98,6 +105,7 @@ def sync_project(
     store: str | Path | Store,
     *,
     buckets: int | None = None,
+    take_over: bool = False,
     confirm: bool = True,
     max_passes: int = 5,
     page_size: int | None = None,
@@ -115,18 +123,25 @@ def sync_project(
     Answers that are no task are quarantined: listed in ``<store>/quarantine/<project>.jsonl`` and counted in the
     report, while everything else goes on. Two syncs of a project at once are safe: the second to commit reads again.
 
+    Which project the mirror is of is noted in it. One that was deleted and made anew under its slug takes the place of
+    the former: a version in which all the former tasks are removed. A project of another account or at another address
+    is refused, unless it is to ``take_over``. A mirror from before this was noted takes the note with its next sync.
+
     Args:
         project: the slug.
         store: a folder, ``s3://bucket/prefix``, or an open store.
         buckets: of a new mirror, a power of two from 1 to 1,024; by default from the project's size, 500 to 1,000 tasks
             in each. An existing mirror keeps its own, until the project has outgrown them fourfold.
+        take_over: let this project take the place of the one of the same slug that the store mirrors, be it of another
+            account or at another address. Needed once; the versions before stay readable.
         confirm, max_passes, page_size: see ``scan_project``.
         log: called with a sentence now and then. progress: show a bar, when standard error is a terminal.
 
     Raises:
         NotFound: no project has this slug; the hint names similar ones.
         Invalid: no list of tasks is known for its type, or its tasks are of another kind than its type says.
-        ValueError: the store mirrors another project; or ``buckets`` is not a power of two.
+        ValueError: the store mirrors another project, and says how it can be taken over where it can; or ``buckets``
+            is not a power of two.
         ConcurrentSync: other syncs came in between again and again.
         FastLabelError: the API refused or cannot be reached; the mirror stays as it was.
     """
@@ -136,13 +151,15 @@ def sync_project(
         checked_buckets(buckets)
     root = open_store(store, s3)
     mirror = LabelMirror(root.at("labels"))
-    found = find_project(client, project)
-    tasks = tasks_of(client, modality_of(found))
     for attempt in range(1, _ATTEMPTS + 1):
         base = mirror.base()
         before = None if base is None else base.version
-        if before is not None and before.project != project:
-            raise ValueError(f"{root.uri} mirrors the project {before.project!r}; give {project!r} a store of its own")
+        # Looked up anew in each attempt: whoever came in between may have found another project under the slug.
+        looked_at = datetime.now(timezone.utc)
+        found = find_project(client, project)
+        identity = Identity.of(found, project, client.base_url, looked_at)
+        replaces = None if before is None else identity.replaces(before, root.uri, take_over=take_over)
+        tasks = tasks_of(client, modality_of(found))
         with TaskSpill() as spill:
             with progress_bar(progress, "tasks", unit="task") as advance:
                 scan = scan_project(
@@ -160,8 +177,9 @@ def sync_project(
             update = Update(
                 mirror=mirror,
                 base=base,
-                project=project,
+                identity=identity,
                 project_type=str(found.get("type") or ""),
+                replaces=replaces,
                 spill=spill,
                 scan=scan,
                 classes=classes,
@@ -203,6 +221,7 @@ def sync_project(
                 retries=used.retries,
                 waited_seconds=used.waited_seconds,
                 bytes_received=used.bytes_received,
+                replaced_project_id=replaces,
             )
             say(str(report))
             return report

@@ -44,6 +44,9 @@ class MirrorVersion:
         committed_at: when, in UTC.
         project_type: what the API calls the kind of project; empty in versions from before this was recorded, all of
             which are of image projects.
+        project_id, base_url, looked_at: which project it is, at which address of the API, and when the sync looked it
+            up (UTC); empty and None in versions from before this was recorded.
+        replaced_project_id: the project of the version before, where this one took its place under the same slug.
     """
 
     version: int
@@ -62,11 +65,16 @@ class MirrorVersion:
     settled: bool
     committed_at: datetime
     project_type: str = ""
+    project_id: str = ""
+    base_url: str = ""
+    looked_at: datetime | None = None
+    replaced_project_id: str | None = None
 
     @classmethod
     def of(cls, commit: Commit) -> MirrorVersion:
         """What a commit recorded."""
         facts = commit.facts
+        looked_at = facts.get("looked_at")
         return cls(
             version=commit.version,
             digest=facts["labels_digest"],
@@ -84,6 +92,10 @@ class MirrorVersion:
             settled=facts.get("settled", "true") == "true",
             committed_at=commit.committed_at,
             project_type=facts.get("project_type", ""),
+            project_id=facts.get("project_id", ""),
+            base_url=facts.get("base_url", ""),
+            looked_at=datetime.fromisoformat(looked_at) if looked_at else None,
+            replaced_project_id=facts.get("replaced_project_id"),
         )
 
 

@@ -13,6 +13,7 @@ from fastlabel_dagster.labels.digest import classes_digest, combined_digest
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.sync.buckets import buckets_for, outgrown
 from fastlabel_dagster.sync.delta import DataFile
+from fastlabel_dagster.sync.identity import Identity
 from fastlabel_dagster.sync.inflight import in_flight
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.scan import Scan
@@ -37,8 +38,9 @@ class Update:
         *,
         mirror: LabelMirror,
         base: Snapshot | None,
-        project: str,
+        identity: Identity,
         project_type: str,
+        replaces: str | None,
         spill: TaskSpill,
         scan: Scan,
         classes: Sequence[dict[str, Any]],
@@ -46,7 +48,7 @@ class Update:
     ) -> None:
         self._mirror, self._base = mirror, base
         self._before = None if base is None else base.version
-        self._project, self._project_type = project, project_type
+        self._identity, self._project_type, self._replaces = identity, project_type, replaces
         self._spill, self._scan = spill, scan
         self._classes = list(classes)
         self._classes_digest = classes_digest(self._classes)
@@ -58,11 +60,15 @@ class Update:
     def commit(self) -> None:
         """Commit the difference, if there is one; ``version`` and ``changed`` tell.
 
+        That it is another project, or that nothing was noted of which it is, is a difference too: a commit without
+        files notes it where the labels are equal.
+
         Raises:
             ConcurrentSync: another sync committed since the base was opened.
         """
-        if self._before is not None and self.digest == self._before.digest:
-            self.version = self._before.version
+        before = self._before
+        if before is not None and self.digest == before.digest and self._identity.is_noted_in(before):
+            self.version = before.version
         else:
             self._write()
 
@@ -70,13 +76,16 @@ class Update:
         spill, before = self._spill, self._before
         tasks = spill.tasks
         laid_out = None if before is None else before.buckets
-        self._again = laid_out is not None and outgrown(tasks, laid_out)
+        self._again = (
+            False  # laid out anew: never for equal labels, of which no file is written
+        )
         self.buckets = self._wanted_buckets or buckets_for(tasks) if laid_out is None else laid_out
         self.digest = combined_digest(chain(spill.digests(), [self._classes_digest]))
         self.added = self.updated = self.removed = 0
         self.changed_buckets: set[int] = set()
         if before is not None and self.digest == before.digest:
             return
+        self._again = laid_out is not None and outgrown(tasks, laid_out)
         wanted = spill.by_bucket(self.buckets)
         upcoming = next(wanted, None)
         for bucket in range(self.buckets):
@@ -104,8 +113,10 @@ class Update:
         files = self._write_files()
         classes_version = self._mirror.commit_classes(classes_from_fastlabel(self._classes), self._classes_digest.hex())
         facts: dict[str, str | int | bool] = {
-            "project": self._project,
+            "project": self._identity.project,
             "project_type": self._project_type,
+            **self._identity.facts,
+            **({"replaced_project_id": self._replaces} if self._replaces else {}),
             "labels_digest": self.digest,
             "tasks": self._spill.tasks,
             "annotations": self._spill.annotations,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import dagster as dg
+
+from fastlabel_dagster.sandbox import Sandbox
 
 MOVED = [{"type": "bbox", "value": "sign", "points": [1, 2, 30, 40]}]
 
@@ -48,6 +51,27 @@ def test_a_version_that_is_not_there_is_named_with_those_that_are(project):
     result = project.run("street_scenes_sync", run_config=config)
     failed = next(event for event in result.all_events if event.is_step_failure)
     assert "no version 7 (any more); it has version 0 only" in failed.step_failure_data.user_failure_data.description
+
+
+def test_another_project_of_the_slug_is_told_and_one_at_another_address_waits_to_be_asked_in(
+    project, fill_project, failure_text, tmp_path
+):
+    labels = [dg.AssetKey([project.slug, "labels"])]
+    assert project.run(asset_selection=labels).success
+    former = project.metadata("labels")["project_id"]
+    project.sandbox.state.projects.delete(former)
+    fill_project(project.sandbox.state, project.slug, 3, 1)
+    assert project.run(asset_selection=labels).success
+    told = project.metadata("labels")
+    assert (told["replaced_project_id"], told["labels_version"], told["removed"], told["added"]) == (former, 1, 12, 3)
+    assert told["project_id"] != former
+    with Sandbox(tmp_path / "elsewhere") as elsewhere:
+        fill_project(elsewhere.state, project.slug, 2, 1)
+        moved = dataclasses.replace(project, base_url=elsewhere.url)
+        assert "take_over: true" in failure_text(moved.run(asset_selection=labels))
+        config = {"ops": {"street_scenes_labels": {"config": {"take_over": True}}}}
+        assert moved.run(asset_selection=labels, run_config=config).success
+    assert (project.metadata("labels")["labels_version"], project.metadata("labels")["dagster/row_count"]) == (2, 2)
 
 
 def test_the_mirror_shows_what_changed_before_and_after(project):

@@ -1,0 +1,144 @@
+"""Which project a mirror is of: another one under the same slug never slips in unnoticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fastlabel_dagster.api import FastLabelClient
+from fastlabel_dagster.sandbox import Sandbox
+from fastlabel_dagster.sync import LabelMirror, download_images, sync_project
+from tests.sync.fire import Watched
+
+PROJECT = "street"
+NOTED = ("project_id", "base_url", "looked_at")
+
+
+@pytest.fixture
+def elsewhere(tmp_path, box_tasks):
+    """The API of somebody else, who has a project of the same slug."""
+    with Sandbox(tmp_path / "elsewhere") as other:
+        other.state.create_project(PROJECT)
+        other.state.create_class(PROJECT, "bbox", "car", "Car")
+        other.state.add_tasks(PROJECT, box_tasks(5, start=500))
+        yield other
+
+
+def asking(sandbox: Sandbox, **how) -> FastLabelClient:
+    return FastLabelClient(sandbox.token, sandbox.url, budget=None, **how)
+
+
+def without_notes(store: Path) -> None:
+    """The mirror as it was before its commits noted whose it is."""
+    for log in (store / "labels" / "tasks" / "_delta_log").glob("*.json"):
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        for line in lines:
+            for fact in NOTED:
+                line.get("commitInfo", {}).pop(fact, None)
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("tasks", [20, 0])
+def test_a_project_made_anew_takes_the_place_of_the_former(
+    sandbox, client, box_tasks, at_the_api, in_the_mirror, tmp_path, tasks
+):
+    former = sandbox.state.find_project(PROJECT)["id"]
+    ids = sandbox.state.add_tasks(PROJECT, box_tasks(tasks))
+    first = sync_project(client, PROJECT, tmp_path)
+    assert (first.project_id, first.replaced_project_id) == (former, None)
+    client.projects.delete(former)
+    sandbox.state.create_project(PROJECT)
+    sandbox.state.create_class(PROJECT, "bbox", "car", "Car")
+    new = sandbox.state.add_tasks(PROJECT, box_tasks(tasks // 2, start=7))
+    said: list[str] = []
+    report = sync_project(client, PROJECT, tmp_path, log=said.append)
+    now = sandbox.state.find_project(PROJECT)["id"]
+    assert (report.version, report.changed, report.project_id, report.replaced_project_id) == (1, True, now, former)
+    assert (report.added, report.updated, report.removed) == (len(new), 0, len(ids))
+    assert f"another project of this slug, {now} in place of {former}" in said[-1]
+
+    mirror = LabelMirror(tmp_path / "labels")
+    assert in_the_mirror(mirror) == at_the_api() and set(in_the_mirror(mirror, 0)) == set(ids)
+    rows = {(row["task_id"], row["kind"]) for row in mirror.diff(0).table.to_pylist()}
+    assert rows == {*((task, "task_removed") for task in ids), *((task, "task_added") for task in new)}
+    assert [each.project_id for each in mirror.versions()] == [former, now]
+    assert mirror.at().replaced_project_id == former
+    again = sync_project(client, PROJECT, tmp_path)
+    assert (again.changed, again.replaced_project_id) == (False, None)
+
+
+def test_a_project_at_another_address_is_refused_until_it_may_take_over(
+    sandbox, client, elsewhere, box_tasks, picture, in_the_mirror, tmp_path
+):
+    sandbox.state.add_tasks(PROJECT, box_tasks(1), {"image-00000.jpg": picture()})
+    sync_project(client, PROJECT, tmp_path)
+    before = in_the_mirror(LabelMirror(tmp_path / "labels"))
+    with asking(elsewhere) as other:
+        with pytest.raises(ValueError, match=r"as it is at .*: give it a store of its own.*take_over=True") as refused:
+            sync_project(other, PROJECT, tmp_path)
+        assert sandbox.token not in str(refused.value)
+        with pytest.raises(ValueError, match="take_over"):
+            download_images(other, PROJECT, tmp_path)
+        assert LabelMirror(tmp_path / "labels").version == 0
+        taken = sync_project(other, PROJECT, tmp_path, take_over=True)
+        assert (taken.version, taken.added, taken.removed) == (1, 5, 1)
+        assert taken.replaced_project_id == sandbox.state.find_project(PROJECT)["id"]
+        assert not sync_project(other, PROJECT, tmp_path).changed, "once is enough"
+    with pytest.raises(ValueError, match="take_over"):
+        sync_project(client, PROJECT, tmp_path)
+    assert in_the_mirror(LabelMirror(tmp_path / "labels"), 0) == before
+
+
+def test_a_project_of_another_account_at_the_same_address_is_refused(sandbox, client, box_tasks, tmp_path):
+    """The accounts of one service differ in their tokens alone; here the sandbox changes hands behind its address."""
+    with Sandbox(tmp_path / "theirs") as other:
+        theirs = other.state.create_project(PROJECT)  # it was there all the time, so it was not made anew
+    first = sync_project(client, PROJECT, tmp_path / "store")
+    client.projects.delete(first.project_id)
+    sandbox.stop()
+    port = int(sandbox.url.split(":")[2].split("/")[0])
+    with Sandbox(tmp_path / "theirs", port=port) as other, asking(other) as client_of_theirs:
+        with pytest.raises(ValueError, match=rf"of another account it seems: .* this one is {theirs}.*take_over"):
+            sync_project(client_of_theirs, PROJECT, tmp_path / "store")
+        taken = sync_project(client_of_theirs, PROJECT, tmp_path / "store", take_over=True)
+    assert (taken.replaced_project_id, taken.project_id) == (first.project_id, theirs)
+
+
+def test_a_mirror_from_before_takes_the_note_and_keeps_what_it_has(sandbox, client, in_the_mirror, tmp_path):
+    # more tasks than one bucket is for: a note alone must not lay the mirror out anew, without a file
+    sandbox.state.add_tasks(PROJECT, [{"name": f"{number}.jpg"} for number in range(4100)])
+    sync_project(client, PROJECT, tmp_path, buckets=1, confirm=False)
+    without_notes(tmp_path)
+    mirror = LabelMirror(tmp_path / "labels")
+    before = in_the_mirror(mirror)
+    assert mirror.at().project_id == ""
+    report = sync_project(client, PROJECT, tmp_path, confirm=False)
+    assert (report.version, report.buckets_rewritten, report.removed) == (1, 0, 0)
+    assert mirror.at().project_id == sandbox.state.find_project(PROJECT)["id"]
+    assert mirror.at().base_url == sandbox.url
+    assert report.digest == mirror.at(0).digest and in_the_mirror(mirror) == before
+    assert not sync_project(client, PROJECT, tmp_path, confirm=False).changed
+
+
+def test_of_two_accounts_that_sync_into_one_store_at_once_one_is_refused(
+    sandbox, client, elsewhere, box_tasks, tmp_path
+):
+    sandbox.state.add_tasks(PROJECT, box_tasks(3))
+
+    def overtake(offset: int) -> None:
+        if not LabelMirror(tmp_path / "store" / "labels").exists:
+            sync_project(client, PROJECT, tmp_path / "store")
+
+    with asking(elsewhere, session=Watched(overtake)) as other, pytest.raises(ValueError, match="take_over"):
+        sync_project(other, PROJECT, tmp_path / "store")
+    assert LabelMirror(tmp_path / "store" / "labels").at().tasks == 3
+
+
+def test_an_address_is_the_same_however_it_is_written(sandbox, box_tasks, tmp_path):
+    with asking(sandbox) as client:
+        sync_project(client, PROJECT, tmp_path)
+    shouted = sandbox.url.replace("http://", "HTTP://").rstrip("/")
+    with FastLabelClient(sandbox.token, shouted, budget=None) as client:
+        assert not sync_project(client, PROJECT, tmp_path).changed
