@@ -9,45 +9,27 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.assets.built import BuiltTranslator
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, ImportPlans, TrainingPlan
 from fastlabel_dagster.assets.plan import ExportLike
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import ChecksLike
 from fastlabel_dagster.loop import LoopPlan
+from fastlabel_dagster.project_jobs import build_observation_job, build_project_jobs, build_schedule
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import (
+    build_annotated_sensor,
     build_approval_sensor,
     build_import_sensor,
     build_jobs_sensor,
     build_quality_checks,
     build_quality_sensor,
 )
-from fastlabel_dagster.sensors.target import project_selection
-from fastlabel_dagster.translator import asset_key, project_tag, safe_name
+from fastlabel_dagster.translator import safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options
     from fastlabel_dagster.translator import DagsterFastLabelTranslator
-
-
-def sync_job_name(project: str) -> str:
-    """Name of the job that syncs ``project``: mirror, tables, images, exports."""
-    return f"{safe_name(project)}_sync"
-
-
-def retrain_job_name(project: str) -> str:
-    """Name of the job that syncs, publishes what is approved and submits a training."""
-    return f"{safe_name(project)}_retrain"
-
-
-def evaluate_job_name(project: str) -> str:
-    """Name of the job that evaluates the newest model and, past the gate, has it annotate what is untouched."""
-    return f"{safe_name(project)}_evaluate"
-
-
-def annotate_job_name(project: str) -> str:
-    """Name of the job that has an evaluated model annotate, where the evaluation is left to the jobs sensor."""
-    return f"{safe_name(project)}_annotate"
 
 
 def build_fastlabel_project(
@@ -63,6 +45,7 @@ def build_fastlabel_project(
     loop: LoopPlan | Mapping[str, Any] | None = None,
     retrain_every: int = 200,
     nightly_at: str | None = "0 3 * * *",
+    observe_at: str | None = None,
     time_zone: str = "UTC",
     resource: FastLabelResource | None = None,
     translator: DagsterFastLabelTranslator | None = None,
@@ -95,7 +78,8 @@ def build_fastlabel_project(
       passes its gate;
     - with ``auto_annotation``: sensor ``<slug>_annotated`` that runs ``<slug>_sync`` once for each auto-annotation that
       has landed, so that the mirror holds what the model has drawn;
-    - with ``quality``: sensor ``<slug>_quality`` that tells of open comments and of tasks sent back, and its checks.
+    - with ``quality``: sensor ``<slug>_quality`` that tells of open comments and of tasks sent back, and its checks;
+    - with ``observe_at``: job and schedule ``<slug>_observation``, which look at the state the project is in.
 
     ``loop`` is all of these from one mapping. Each arrow of the loop is lineage between assets or a sensor's run, each
     gate a check; what starts a job is keyed by what it is made from, so that nothing is trained, evaluated or annotated
@@ -108,6 +92,8 @@ def build_fastlabel_project(
             ``statuses``, ``external_statuses``, ``most_open_comments``, ``most_sent_back``).
         sensor_interval_seconds: how often each sensor looks at most.
         nightly_at: cron expression of the nightly sync in ``time_zone``; None for no schedule.
+        observe_at: cron expression in ``time_zone`` of looks at ``fastlabel/<slug>``, a few cheap requests each: what
+            people change between two syncs shows as a new data version. None: it is looked at by every sync only.
         resource: put into the definitions under ``resource_key``; None leaves that to you.
         default_status: whether sensors and schedule run from the start or are switched on in the UI.
 
@@ -146,136 +132,57 @@ def build_fastlabel_project(
         steps=steps,
     )
     name = (steps and steps.name) or safe_name(project)
-    sync = dg.define_asset_job(
-        f"{name}_sync",
-        selection=_own(assets, project_selection(project)),
-        description=f"Mirror {project}, write its tables, images and exports.",
-        tags={"fastlabel/project": project},
+    built = BuiltTranslator(assets, translator)
+    jobs = build_project_jobs(
+        project,
+        built,
+        name=name,
+        training=training is not None,
+        evaluation=None if evaluation is None else EvaluationPlan.of(evaluation),
+        auto_annotation=auto_annotation is not None,
+        publish_status=publish_status,
     )
-    jobs = [sync]
-    common: dict[str, Any] = {
-        "resource_key": resource_key,
+    watching: dict[str, Any] = {
         "default_status": default_status,
         "minimum_interval_seconds": sensor_interval_seconds,
+        "translator": built,
     }
-    sensors = [build_import_sensor(project, name=f"{name}_imports", job=sync, translator=translator, **common)]
-    evaluate = annotate = None
+    common = {"resource_key": resource_key, **watching}
+    sensors = [build_import_sensor(project, name=f"{name}_imports", job=jobs.sync, **common)]
     if training is not None:
-        retrain = dg.define_asset_job(
-            f"{name}_retrain",
-            selection=_own(assets, project_selection(project, training=True)),
-            description=f"Mirror {project}, publish what is {publish_status}, train on it.",
-            tags={"fastlabel/project": project},
-        )
-        jobs.append(retrain)
         sensors.append(
             build_approval_sensor(
-                project,
-                name=f"{name}_approvals",
-                job=retrain,
-                status=publish_status,
-                translator=translator,
-                **when,
-                **common,
+                project, name=f"{name}_approvals", job=jobs.retrain, status=publish_status, **when, **common
             )
         )
-    if evaluation is not None:
-        # what comes after an evaluation that no run waits for is no step of its run, but a run of its own
-        apart = auto_annotation is not None and EvaluationPlan.of(evaluation).waiting.wait == "sensor"
-        parts = ["evaluation"] if apart else ["evaluation", "auto_annotation"]
-        after = "" if apart else "; past the gate, annotate what is untouched"
-        evaluate = dg.define_asset_job(
-            f"{name}_evaluate",
-            selection=_own(assets, _parts(project, *parts)),
-            description=f"Evaluate the newest model of {project}{after}.",
-            tags={"fastlabel/project": project},
-        )
-        jobs.append(evaluate)
-        if apart:
-            annotate = dg.define_asset_job(
-                f"{name}_annotate",
-                selection=_own(assets, _parts(project, "auto_annotation")),
-                description=f"Have the model of {project} that has passed its gate annotate what is untouched.",
-                tags={"fastlabel/project": project},
-            )
-            jobs.append(annotate)
     if training is not None or imports is not None:
         sensors.append(
             build_jobs_sensor(
                 project,
                 name=f"{name}_jobs",
-                on_model=evaluate,
-                on_evaluation=annotate,
-                translator=translator,
+                on_model=jobs.evaluate,
+                on_evaluation=jobs.annotate,
                 **common,
             )
         )
     if auto_annotation is not None:
-        sensors.append(
-            _annotated_sensor(
-                f"{name}_annotated",
-                project,
-                asset_key(project, "auto_annotation", translator),
-                sync,
-                minimum_interval_seconds=sensor_interval_seconds,
-                default_status=default_status,
-            )
-        )
+        sensors.append(build_annotated_sensor(project, name=f"{name}_annotated", job=jobs.sync, **watching))
     asset_checks: list[dg.AssetChecksDefinition] = []
     if quality is not False:
         rules: dict[str, Any] = dict(quality) if isinstance(quality, Mapping) else {}
-        sensors.append(build_quality_sensor(project, name=f"{name}_quality", translator=translator, **rules, **common))
-        own: dict[str, Any] = {"resource_key": resource_key, "translator": translator, **rules}
+        sensors.append(build_quality_sensor(project, name=f"{name}_quality", **rules, **common))
+        own: dict[str, Any] = {"resource_key": resource_key, "translator": built, **rules}
         asset_checks.append(build_quality_checks(project, name=f"{name}_quality_checks", **own))
-    schedules = []
-    if nightly_at is not None:
-        running = default_status is dg.DefaultSensorStatus.RUNNING
-        schedules.append(
-            dg.ScheduleDefinition(
-                name=f"{name}_nightly",
-                job=sync,
-                cron_schedule=nightly_at,
-                execution_timezone=time_zone,
-                default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
-            )
-        )
+    at: dict[str, Any] = {"time_zone": time_zone, "running": default_status is dg.DefaultSensorStatus.RUNNING}
+    schedules = [] if nightly_at is None else [build_schedule(f"{name}_nightly", jobs.sync, nightly_at, **at)]
+    if observe_at is not None:
+        look = build_observation_job(f"{name}_observation", built.keys(project, ["project"]))
+        schedules.append(build_schedule(look.name, look, observe_at, **at))
     return dg.Definitions(
         assets=assets,
         asset_checks=asset_checks,
-        jobs=jobs,
+        jobs=jobs.all,
         sensors=sensors,
         schedules=schedules,
         resources={} if resource is None else {resource_key: resource},
     )
-
-
-def _own(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec | Any], chosen: dg.AssetSelection) -> dg.AssetSelection:
-    """``chosen``, but of these assets only: the same project may be in the code location a second time."""
-    keys = [key for asset in assets for key in ([asset.key] if isinstance(asset, dg.AssetSpec) else asset.keys)]
-    return chosen & dg.AssetSelection.assets(*keys)
-
-
-def _parts(project: str, *parts: str) -> dg.AssetSelection:
-    """The assets of these parts of a project, found by the translator's tags."""
-    chosen: dg.AssetSelection = dg.AssetSelection.tag("fastlabel/part", parts[0])
-    for part in parts[1:]:
-        chosen = chosen | dg.AssetSelection.tag("fastlabel/part", part)
-    return chosen & dg.AssetSelection.tag("fastlabel/project", project_tag(project))
-
-
-def _annotated_sensor(name: str, project: str, key: dg.AssetKey, sync: Any, **settings: Any) -> dg.SensorDefinition:
-    """Runs ``sync`` once for each auto-annotation that has landed, whether a run or the jobs sensor has reported it."""
-
-    def landed(context: dg.SensorEvaluationContext, event: dg.EventLogEntry) -> dg.RunRequest | dg.SkipReason:
-        materialization = event.asset_materialization
-        metadata = {} if materialization is None else materialization.metadata
-        job = metadata.get("job_id")
-        if job is None or not job.value:
-            return dg.SkipReason(f"{project}: nothing was annotated, as no task was untouched.")
-        return dg.RunRequest(
-            run_key=f"fastlabel/{project}/annotated/{job.value}",
-            tags={"fastlabel/project": project, "fastlabel/trigger": f"auto-annotation {job.value} has landed"},
-        )
-
-    description = f"Syncs {project} when the model has annotated what was untouched."
-    return dg.asset_sensor(asset_key=key, name=name, job=sync, description=description, **settings)(landed)

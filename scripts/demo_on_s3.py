@@ -20,7 +20,7 @@ import dagster as dg
 from moto.server import ThreadedMotoServer
 
 from fastlabel_dagster import FastLabelResource, LabelMirror, build_fastlabel_project, open_store
-from fastlabel_dagster.project import sync_job_name
+from fastlabel_dagster.project_jobs import sync_job_name
 from fastlabel_dagster.sandbox import Sandbox
 
 BUCKET = "labels"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +77,11 @@ class ExportPlan:
         if kind not in known:
             raise ValueError(f"unknown export format {kind!r}; known are {', '.join(known)}")
         name = str(given.pop("name", kind))
-        if name in _TAKEN or not name.replace("_", "").replace("-", "").isalnum():
-            raise ValueError(f"an export cannot be called {name!r}; use letters, digits, - and _, and none of {_TAKEN}")
+        if name in _TAKEN or not re.fullmatch(r"[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise ValueError(
+                f"an export cannot be called {name!r}, for Dagster makes the name of a step from it: use the letters "
+                f"a-z and A-Z, digits, - and _, and none of {', '.join(_TAKEN)}"
+            )
         status = given.pop("status", None)
         if status is not None and not isinstance(status, str):
             status = tuple(status)

@@ -12,6 +12,7 @@ from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolv
 from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
+from fastlabel_dagster.components.names import refuse_name
 from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.project import build_fastlabel_project
@@ -26,9 +27,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
 
         type: fastlabel_dagster.FastLabelProjectComponent
         attributes:
-          model_config = ConfigDict(hide_input_in_errors=True)
-
-    fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
+          fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
           project: street-scenes
           store: s3://acme-labels/street
           exports: [coco, {format: yolo, task: detect, split: {train: 0.9, val: 0.1}}]
@@ -80,6 +79,12 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     )
     sensors: SensorAttributes = Field(default_factory=SensorAttributes, description="Which sensors there are.")
     schedule: ScheduleAttributes | None = Field(default=None, description="When to sync; without it, no schedule.")
+    observe: str | None = Field(
+        default=None,
+        description="Cron expression, in the schedule's time zone, of looks at the state the project is in (a few cheap "
+        "requests): what people change between two syncs shows as a new data version. Without it, only a sync looks.",
+        examples=["*/15 * * * *"],
+    )
     running: bool = Field(
         default=False, description="Sensors and schedule run from the start; else they are switched on in the UI."
     )
@@ -149,6 +154,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks, sensors, jobs, schedule, resource. Asks nobody. Raises ValueError for unusable attributes."""
         op = self.op or OpSpec()
+        refuse_name("op.name", op.name)
         name = op.name or safe_name(self.project)
         defs = build_fastlabel_project(
             self.project,
@@ -156,6 +162,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             exports=self.exports,
             loop=self.loop,
             nightly_at=self.schedule.cron if self.schedule else None,
+            observe_at=self.observe,
             time_zone=self.schedule.time_zone if self.schedule else "UTC",
             resource=self.fastlabel.resource(),
             translator=ComponentTranslator(self.get_asset_spec),

@@ -6,15 +6,34 @@ from collections.abc import Callable
 
 import dagster as dg
 
+from fastlabel_dagster.components.names import refuse_key
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
 
 
 class ComponentTranslator(DagsterFastLabelTranslator):
-    """Gives every spec as ``get_asset_spec`` of the component gives it."""
+    """Gives every spec as ``get_asset_spec`` of the component gives it.
 
-    def __init__(self, get_asset_spec: Callable[[FastLabelAssetProps], dg.AssetSpec]) -> None:
-        self._get_asset_spec = get_asset_spec
+    Args:
+        get_asset_spec: the component's.
+        made: whether steps make or look at the assets. What is only shown may have any key.
+    """
+
+    def __init__(self, get_asset_spec: Callable[[FastLabelAssetProps], dg.AssetSpec], *, made: bool = True) -> None:
+        self._get_asset_spec, self._made = get_asset_spec, made
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
-        """The component's spec."""
-        return self._get_asset_spec(props)
+        """The component's spec.
+
+        Raises:
+            ValueError: Dagster refuses what ``translation`` makes of this asset, and with which words.
+        """
+        try:
+            spec = self._get_asset_spec(props)
+        except (dg.DagsterInvalidDefinitionError, dg.DagsterInvariantViolationError) as error:
+            raise ValueError(
+                f"translation (or get_asset_spec) gives {props.part} of {props.project or 'the workspace'} what "
+                f"Dagster refuses: {error}"
+            ) from error
+        if self._made:
+            refuse_key(spec.key, props.part, props.project)
+        return spec

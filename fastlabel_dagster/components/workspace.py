@@ -52,9 +52,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
 
         type: fastlabel_dagster.FastLabelWorkspaceComponent
         attributes:
-          model_config = ConfigDict(hide_input_in_errors=True)
-
-    fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
+          fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
           selector: {globs: ["street-*"], statuses: [active]}
           store: s3://acme-labels
           exports: [coco]

@@ -14,8 +14,8 @@ from fastlabel_dagster.translator import GATE_TAG, project_tag, safe_name
 #: A job's name, or anything Dagster takes as a job (``dg.define_asset_job(...)``, ``@dg.job``).
 JobLike: TypeAlias = Any
 
-_SYNC_PARTS = ("labels", "classes", "tasks", "annotations", "images", "export")
-_TRAINING_PARTS = ("labels", "images", "dataset", "training")
+SYNC_PARTS = ("labels", "classes", "tasks", "annotations", "images", "export")
+TRAINING_PARTS = ("labels", "images", "dataset", "training")
 
 
 def project_selection(project: str, *, training: bool = False) -> dg.AssetSelection:
@@ -24,7 +24,7 @@ def project_selection(project: str, *, training: bool = False) -> dg.AssetSelect
     Assets whose checks block are among them in any case. Found by the tags the translator sets, so a renamed or
     regrouped asset is still found.
     """
-    parts = _TRAINING_PARTS if training else _SYNC_PARTS
+    parts = TRAINING_PARTS if training else SYNC_PARTS
     chosen: dg.AssetSelection = dg.AssetSelection.tag("fastlabel/part", parts[0])
     for part in parts[1:]:
         chosen = chosen | dg.AssetSelection.tag("fastlabel/part", part)

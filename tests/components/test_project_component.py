@@ -240,11 +240,68 @@ def test_two_instances_of_one_project_live_side_by_side(defs_folder, filled, ins
         ({"loop": {"epoch": 3}}, "loop lacks"),
         ({"project": "a/b"}, "no project slug"),
         ({"s3": {"endpoint_url": "not a url"}}, "URL"),
+        ({"exports": [{"format": "coco", "name": "物体"}]}, "export cannot be called '物体'.*letters a-z"),
+        ({"op": {"name": "街"}}, "op.name begins the names.*letters a-z.*'街'"),
+        ({"translation": {"key_prefix": "街"}}, "translation .*project of street-scenes.*letters a-z.*'街'"),
+        ({"translation": {"group_name": "街"}}, "translation .*street-scenes.*group name"),
     ],
 )
 def test_what_cannot_be_is_told_when_the_location_loads(tmp_path, wrong, words):
     with pytest.raises(ValueError, match=words):
         dg.build_defs_for_component(component(tmp_path, **wrong))
+
+
+def test_a_title_in_japanese_is_no_name_and_can_be_described(tmp_path):
+    defs = dg.build_defs_for_component(
+        component(tmp_path, translation={"description": "街の画像", "metadata": {"title": "街"}})
+    )
+    defs.get_repository_def().load_all_definitions()
+    assert spec_of(defs, "street-scenes", "images").description == "街の画像"
+
+
+def test_a_project_is_observed_when_the_yaml_says_so(filled, instance, tmp_path):
+    assert not dg.build_defs_for_component(component(tmp_path)).schedules
+    schedule = {"cron": "0 4 * * *", "time_zone": "Asia/Tokyo"}
+    defs = dg.build_defs_for_component(component(tmp_path, observe="*/15 * * * *", schedule=schedule, running=True))
+    defs.get_repository_def().load_all_definitions()
+    look = next(one for one in defs.schedules or () if one.name == "street_scenes_observation")
+    assert (look.cron_schedule, look.execution_timezone) == ("*/15 * * * *", "Asia/Tokyo")
+    assert look.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert defs.resolve_job_def(look.job_name).execute_in_process(instance=instance).success
+    project = key("fastlabel", "street-scenes")
+    (seen,) = instance.fetch_observations(project, limit=5).records
+    assert seen.asset_observation.metadata["tasks"].value == 6
+    assert instance.get_asset_keys() == [project], "nothing else is looked at or made"
+
+
+def test_sensors_know_their_assets_by_whatever_keys_translation_gives(filled, tmp_path):
+    """The store is what a sensor knows nothing of."""
+    defs = dg.build_defs_for_component(
+        component(
+            tmp_path,
+            translation={"key": "{{ 'stored' if props.store else 'unknown' }}/{{ props.part }}"},
+            sensors={"quality": True},
+            exports=[],
+        )
+    )
+    project = key("stored", "project")
+    assert project in {spec.key for spec in defs.resolve_all_asset_specs()}
+    told: set[dg.AssetKey] = set()
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in ("street_scenes_imports", "street_scenes_quality"):
+            cursor = None
+            for _ in range(4):
+                with dg.build_sensor_context(
+                    instance, cursor=cursor, definitions=defs, resources=dict(defs.resources or {})
+                ) as context:
+                    result = defs.resolve_sensor_def(name).evaluate_tick(context)
+                if cursor is None:
+                    filled.state.start_import("street-scenes", outcome="failed", seconds=0)
+                cursor = result.cursor
+                told |= {event.asset_key for event in result.asset_events}
+    assert told == {project}
+    quality = next(one for one in defs.asset_checks or () if one.op.name == "street_scenes_quality_checks")
+    assert {check.asset_key for check in quality.check_keys} == {project}
 
 
 def test_what_it_is_and_makes_is_told_to_dg(tmp_path):

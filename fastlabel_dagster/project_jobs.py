@@ -1,0 +1,113 @@
+"""The jobs of a project: what is run of its assets together, by hand, by a schedule or by a sensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.built import BuiltTranslator
+from fastlabel_dagster.assets.job_plans import EvaluationPlan
+from fastlabel_dagster.sensors.target import SYNC_PARTS, TRAINING_PARTS
+from fastlabel_dagster.translator import safe_name
+
+
+def sync_job_name(project: str) -> str:
+    """Name of the job that syncs ``project``: mirror, tables, images, exports."""
+    return f"{safe_name(project)}_sync"
+
+
+def retrain_job_name(project: str) -> str:
+    """Name of the job that syncs, publishes what is approved and submits a training."""
+    return f"{safe_name(project)}_retrain"
+
+
+def evaluate_job_name(project: str) -> str:
+    """Name of the job that evaluates the newest model and, past the gate, has it annotate what is untouched."""
+    return f"{safe_name(project)}_evaluate"
+
+
+def annotate_job_name(project: str) -> str:
+    """Name of the job that has an evaluated model annotate, where the evaluation is left to the jobs sensor."""
+    return f"{safe_name(project)}_annotate"
+
+
+@dataclass(frozen=True)
+class ProjectJobs:
+    """The jobs of one project; None where it has nothing to do.
+
+    Attributes:
+        sync: mirror, tables, images, exports.
+        retrain: the same up to the images, the dataset, the training.
+        evaluate: the evaluation and, where a run waits for it, the auto-annotation.
+        annotate: the auto-annotation alone, after an evaluation that no run waits for.
+    """
+
+    sync: Any
+    retrain: Any = None
+    evaluate: Any = None
+    annotate: Any = None
+
+    @property
+    def all(self) -> list[Any]:
+        """Those there are."""
+        return [job for job in (self.sync, self.retrain, self.evaluate, self.annotate) if job is not None]
+
+
+def build_project_jobs(
+    project: str,
+    built: BuiltTranslator,
+    *,
+    name: str,
+    training: bool = False,
+    evaluation: EvaluationPlan | None = None,
+    auto_annotation: bool = False,
+    publish_status: str = "approved",
+) -> ProjectJobs:
+    """The jobs ``<name>_sync``, ``_retrain``, ``_evaluate`` and ``_annotate``, as far as the project has them.
+
+    They are made of the assets in ``built`` only: the same project may be in the code location a second time.
+    """
+
+    def job(does: str, parts: Iterable[str], description: str, *, gates: bool = False) -> Any:
+        return dg.define_asset_job(
+            f"{name}_{does}",
+            selection=dg.AssetSelection.assets(*built.keys(project, parts, gates=gates)),
+            description=description,
+            tags={"fastlabel/project": project},
+        )
+
+    sync = job("sync", SYNC_PARTS, f"Mirror {project}, write its tables, images and exports.", gates=True)
+    retrain = evaluate = annotate = None
+    if training:
+        does = f"Mirror {project}, publish what is {publish_status}, train on it."
+        retrain = job("retrain", TRAINING_PARTS, does, gates=True)
+    if evaluation is not None:
+        # what comes after an evaluation that no run waits for is no step of its run, but a run of its own
+        apart = auto_annotation and evaluation.waiting.wait == "sensor"
+        after = "; past the gate, annotate what is untouched" if auto_annotation and not apart else ""
+        parts = ["evaluation"] if apart else ["evaluation", "auto_annotation"]
+        evaluate = job("evaluate", parts, f"Evaluate the newest model of {project}{after}.")
+        if apart:
+            does = f"Have the model of {project} that has passed its gate annotate what is untouched."
+            annotate = job("annotate", ["auto_annotation"], does)
+    return ProjectJobs(sync, retrain, evaluate, annotate)
+
+
+def build_observation_job(name: str, keys: Iterable[dg.AssetKey]) -> Any:
+    """The job that looks at projects (and datasets), with a few cheap requests each."""
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*keys),
+        description="Looks at the state projects and datasets are in at FastLabel.",
+    )
+
+
+def build_schedule(name: str, job: Any, cron: str, *, time_zone: str, running: bool) -> dg.ScheduleDefinition:
+    """``job`` at the times ``cron`` says in ``time_zone``; ``running`` from the start, or switched on in the UI."""
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    return dg.ScheduleDefinition(
+        name=name, job=job, cron_schedule=cron, execution_timezone=time_zone, default_status=status
+    )
