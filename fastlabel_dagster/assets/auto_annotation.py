@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.assets.enrichment import enrichment
-from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
@@ -19,7 +19,7 @@ from fastlabel_dagster.job_reports.evaluations import newest_verdict
 from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, JobRequest
 from fastlabel_dagster.jobs.ledger import Ledger
-from fastlabel_dagster.jobs.submission import PAUSES
+from fastlabel_dagster.jobs.submission import PAUSES, Submission
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -180,14 +180,16 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                     "no status.",
                     about["finished_without_annotations"],
                 )
-            submission = submit_in_run(step, client, store, request, config, name=plan.name)
-            told = submission_metadata(AUTO_ANNOTATION, submission, about, annotation.waiting.wait)
-            context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
-            if annotation.waiting.wait == "sensor":
-                context.log.info("The jobs sensor reports the end of auto-annotation %s.", submission.job_id)
+
+            def tell(submission: Submission) -> dict[str, Any]:
+                return submission_metadata(AUTO_ANNOTATION, submission, about, annotation.waiting.wait)
+
+            submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
+            waiting = annotation.waiting
+            if ends_here(step, AUTO_ANNOTATION, submission, waiting):
                 return
             followed = follow_in_run(
-                context, client, AUTO_ANNOTATION, submission, subject=request.subject, waiting=annotation.waiting
+                step, client, AUTO_ANNOTATION, submission, subject=request.subject, waiting=waiting, store=store
             )
             usage = client.statistics.snapshot() - before
             carried = carried_of(context.instance, key, AUTO_ANNOTATION, submission.job_id, about)

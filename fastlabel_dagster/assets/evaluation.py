@@ -7,12 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
-from fastlabel_dagster.assets.training import published_dataset
-from fastlabel_dagster.job_reports.submissions import carried_of, newest_model, submission_metadata
+from fastlabel_dagster.assets.training import published_dataset, version_now
+from fastlabel_dagster.job_reports.submissions import as_made, carried_of, newest_model, submission_metadata
 from fastlabel_dagster.jobs.kinds import EVALUATION
+from fastlabel_dagster.jobs.submission import Submission
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -47,6 +48,7 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             str(published["dataset_version"]),
             str(model["model_name"]),
             str(model.get("model_id") or model["model_name"]),
+            version_now(str(published["dataset"]), plan.project),
         )
         about = {name: published[name] for name in ("dataset", "dataset_id", "dataset_version") if name in published}
         # the labels are those the model has learned from; the dataset is the one it is measured on
@@ -60,20 +62,21 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             "use_dataset_test": evaluation.use_dataset_test,
             "gate": None if evaluation.gate is None else evaluation.gate.to_dict(),
         }
-        step = context.op_execution_context
+
+        def tell(submission: Submission) -> dict[str, Any]:
+            return submission_metadata(EVALUATION, submission, as_made(about, submission), evaluation.waiting.wait)
+
+        step, store = context.op_execution_context, plan.open_store()
         with fastlabel.dagster_errors(context) as client:
             before = client.statistics.snapshot()
-            submission = submit_in_run(step, client, plan.open_store(), request, config, name=plan.name)
-            told = submission_metadata(EVALUATION, submission, about, evaluation.waiting.wait)
-            context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
-            if evaluation.waiting.wait == "sensor":
-                context.log.info("The jobs sensor reports the end of evaluation %s.", submission.job_id)
+            submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
+            if ends_here(step, EVALUATION, submission, evaluation.waiting):
                 return
             followed = follow_in_run(
-                context, client, EVALUATION, submission, subject=request.subject, waiting=evaluation.waiting
+                step, client, EVALUATION, submission, subject=request.subject, waiting=evaluation.waiting, store=store
             )
             usage = client.statistics.snapshot() - before
-            carried = carried_of(context.instance, key, EVALUATION, submission.job_id, about)
+            carried = carried_of(context.instance, key, EVALUATION, submission.job_id, tell(submission))
             outcome = outcome_in_run(
                 context,
                 key,

@@ -7,34 +7,57 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from fastlabel_dagster.assets.enrichment import enrichment
 from fastlabel_dagster.assets.job_plans import Waiting
+from fastlabel_dagster.assets.submitting import claimant_of
 from fastlabel_dagster.job_reports.outcomes import JobOutcome, completed_job, failed_job
 from fastlabel_dagster.jobs.following import Followed, follow_job
 from fastlabel_dagster.jobs.kinds import Job, JobKind
-from fastlabel_dagster.jobs.submission import Submission
+from fastlabel_dagster.jobs.submission import Submission, note_completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastlabel_dagster.api import FastLabelClient
+    from fastlabel_dagster.store import Store
+
+
+def ends_here(context: dg.OpExecutionContext, kind: JobKind, submission: Submission, waiting: Waiting) -> bool:
+    """Whether a step has nothing to wait for: the jobs sensor reports the job's end, or it was over long ago."""
+    if submission.gone:
+        context.log.info(
+            "The %s %s has completed before and is no longer in FastLabel: what was reported of it stands.",
+            kind.words,
+            submission.job_id,
+        )
+    elif waiting.wait == "sensor":
+        context.log.info("The jobs sensor reports the end of %s %s.", kind.words, submission.job_id)
+    return submission.gone or waiting.wait == "sensor"
 
 
 def follow_in_run(
-    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    context: dg.OpExecutionContext,
     client: FastLabelClient,
     kind: JobKind,
     submission: Submission,
     *,
     subject: str,
     waiting: Waiting,
+    store: Store | None = None,
 ) -> Followed:
     """Poll the job to its end. When the run is cancelled the polling stops, the log says that the job goes on, and the
     interruption is passed on: the API has no call to stop a job.
+
+    Args:
+        store: whose ledger is to say that the job has completed; None when nobody knows it.
 
     Raises:
         dagster.Failure: the job still runs after ``waiting.give_up_after_hours``.
         FastLabelError: the job cannot be seen.
     """
+
+    if submission.gone:
+        return Followed("completed", dict(submission.job), 0)
 
     def progress(job: Job) -> None:
         context.log.info("%s %s is %s.", kind.words, submission.job_id, job.get("status"))
@@ -65,6 +88,10 @@ def follow_in_run(
             metadata={"job_id": submission.job_id, "job_status": str(followed.job.get("status") or "unknown")},
             allow_retries=False,
         )
+    if followed.outcome == "completed" and store is not None:
+        with enrichment(context.log, "The note in the ledger that the job has completed"):
+            id, log = submission.job_id, context.log.info
+            note_completed(store, kind, subject, id, claimant=claimant_of(context), log=log)
     return followed
 
 

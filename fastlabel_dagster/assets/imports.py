@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.api import job_state
-from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.job_plans import DicomImportPlan, S3ImportPlan, Waiting
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.job_reports.submissions import carried_of, submission_metadata
 from fastlabel_dagster.jobs.kinds import DICOM_IMPORT, S3_IMPORT, JobKind, JobRequest
 from fastlabel_dagster.jobs.ledger import Ledger
-from fastlabel_dagster.jobs.submission import PAUSES
+from fastlabel_dagster.jobs.submission import PAUSES, Submission
 from fastlabel_dagster.metadata.tables import api_usage
 from fastlabel_dagster.resource import FastLabelResource
 
@@ -115,12 +115,16 @@ def _asset(plan: ProjectPlan, kind: JobKind, waiting: Waiting, prepare: _Prepare
             before = client.statistics.snapshot()
             request, about = prepare(client, store, context.run)
             step = context.op_execution_context
-            submission = submit_in_run(step, client, store, request, config, name=plan.name)
-            told = submission_metadata(kind, submission, about, waiting.wait)
-            context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
-            if waiting.wait == "sensor":
+
+            def tell(submission: Submission) -> dict[str, Any]:
+                return submission_metadata(kind, submission, about, waiting.wait)
+
+            submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
+            if ends_here(step, kind, submission, waiting):
                 return
-            followed = follow_in_run(context, client, kind, submission, subject=request.subject, waiting=waiting)
+            followed = follow_in_run(
+                step, client, kind, submission, subject=request.subject, waiting=waiting, store=store
+            )
             carried = carried_of(context.instance, key, kind, submission.job_id, about)
             outcome = outcome_in_run(context, key, kind, submission=submission, followed=followed, carried=carried)
             tasks = client.tasks.count(plan.project)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from fastlabel_dagster.jobs.gate import Gate
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, DICOM_IMPORT, EVALUATION, S3_IMPORT, TRAINING, JobRequest
 
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+
 #: ``run``: the step polls until the job has ended. ``sensor``: the step submits, and the jobs sensor reports the end.
 Wait: TypeAlias = Literal["run", "sensor"]
+
+#: ``(client) -> version``: what a dataset holds at this moment.
+VersionNow: TypeAlias = "Callable[[FastLabelClient], str]"
 
 _WAITING = ("wait", "poll_seconds", "give_up_after_hours")
 
@@ -66,9 +72,13 @@ class TrainingPlan:
         _nothing_left(given, "training", _TRAINING_OPTIONS)
         return cls(model, epoch, {name: value for name, value in given.items() if value is not None}, waiting)
 
-    def request(self, dataset: str, dataset_version: str) -> JobRequest:
+    def request(self, dataset: str, dataset_version: str, now: VersionNow | None = None) -> JobRequest:
         """The training of a dataset as it is at a version, from this base model and with these options.
-        Earlier releases knew it by the dataset's version alone."""
+        Earlier releases knew it by the dataset's version alone.
+
+        Args:
+            now: looks which version the dataset has at this moment; with it, that one is trained on, and told.
+        """
         arguments = {
             "dataset_name": dataset,
             "base_model_name": self.base_model_name,
@@ -83,6 +93,8 @@ class TrainingPlan:
             changed="the approved labels or the settings have changed",
             unchanged="nothing newly approved since",
             formerly=dataset_version,
+            made_from=dataset_version,
+            as_found=None if now is None else lambda client: self.request(dataset, now(client)),
         )
 
 
@@ -133,8 +145,10 @@ class EvaluationPlan:
         _nothing_left(given, "evaluation", known)
         return cls(iou, confidence, test, Gate.of(gate) if gate else None, waiting)
 
-    def request(self, dataset: str, dataset_version: str, model_name: str, model_id: str) -> JobRequest:
-        """The evaluation of a model on a dataset as it is at a version."""
+    def request(
+        self, dataset: str, dataset_version: str, model_name: str, model_id: str, now: VersionNow | None = None
+    ) -> JobRequest:
+        """The evaluation of a model on a dataset as it is at a version; ``now`` as in :meth:`TrainingPlan.request`."""
         arguments = {
             "dataset_name": dataset,
             "model_name": model_name,
@@ -149,6 +163,8 @@ class EvaluationPlan:
             arguments,
             changed=f"the model {model_name} was not evaluated on this version of the dataset",
             unchanged=f"the model {model_name} was evaluated on this version of the dataset by",
+            made_from=dataset_version,
+            as_found=(None if now is None else lambda client: self.request(dataset, now(client), model_name, model_id)),
         )
 
 

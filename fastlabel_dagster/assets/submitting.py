@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster._compat import add_run_tags
+from fastlabel_dagster.job_reports.submissions import reported_jobs
 from fastlabel_dagster.jobs.kinds import JobKind, JobRequest
 from fastlabel_dagster.jobs.ledger import Claimant
 from fastlabel_dagster.jobs.submission import Submission, submit_job
@@ -42,12 +43,19 @@ def submit_in_run(
     config: JobConfig,
     *,
     name: str,
+    key: dg.AssetKey | None = None,
+    tell: Callable[[Submission], Mapping[str, Any]] = lambda submission: {},
+    reported: dg.AssetKey | None = None,
 ) -> Submission:
     """:func:`~fastlabel_dagster.jobs.submission.submit_job` for a step: the job's id is put among the run's tags before
-    anything else, where a retry of the step and a re-execution of the run find it.
+    anything else, where a retry of the step and a re-execution of the run find it, and then into an observation, where
+    the jobs sensor does. A run that dies after that has lost nothing.
 
     Args:
         name: sets the tags of one project apart from those of another in the same run.
+        key: the asset that submits the job, which is observed; None observes nothing.
+        tell: the metadata of that observation.
+        reported: the asset whose materializations tell of completed jobs; ``key`` when left out.
 
     Raises:
         dagster.Failure: nobody can tell whether a job runs; says what to type in the launchpad.
@@ -56,8 +64,14 @@ def submit_in_run(
     kind = request.kind
     job_tag, version_tag = f"fastlabel/{kind.name}_job/{name}", f"fastlabel/{kind.name}_of/{name}"
 
-    def record(job: str, version: str) -> None:
-        add_run_tags(context.instance, context.run.run_id, {job_tag: job, version_tag: version})
+    def record(submission: Submission, version: str) -> None:
+        add_run_tags(context.instance, context.run.run_id, {job_tag: submission.job_id, version_tag: version})
+        if key is not None:
+            context.log_event(dg.AssetObservation(key, metadata=tell(submission)))
+
+    def has_completed(job: str) -> bool:
+        told = reported or key
+        return told is not None and job in reported_jobs(context.instance, told, kind)[0]
 
     with unclear_told(context.op.name, kind):
         return submit_job(
@@ -65,6 +79,7 @@ def submit_in_run(
             store,
             request,
             recorded=lambda version: _recorded(context.instance, context.run, job_tag, version_tag, version),
+            has_completed=has_completed,
             force=config.force,
             attach_to=config.attach_to,
             claimant=claimant_of(context),

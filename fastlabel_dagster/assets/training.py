@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster.assets.enrichment import enrichment
-from fastlabel_dagster.assets.following import follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.job_plans import VersionNow
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.assets.tables import read_labels
-from fastlabel_dagster.job_reports.submissions import CARRIED, carried_of, newest, newest_model, submission_metadata
+from fastlabel_dagster.job_reports.submissions import (
+    CARRIED,
+    as_made,
+    carried_of,
+    newest,
+    newest_model,
+    submission_metadata,
+)
 from fastlabel_dagster.jobs.kinds import TRAINING
+from fastlabel_dagster.jobs.submission import Submission
 from fastlabel_dagster.metadata.tables import api_usage, labels_origin, quarantine_table
 from fastlabel_dagster.resource import FastLabelResource
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+
+
+#: What is true of a training only when the dataset is as it was published.
+_OF_PUBLICATION = (
+    "labels_version",
+    "labels_digest",
+    "approved_tasks",
+    "objects",
+    "changes_since_model",
+    "changes_since_model_from",
+    "changes_since_model_to",
+    "changes_since_previous_model",
+)
 
 
 class PublishRunConfig(dg.Config):
@@ -122,27 +147,35 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                     metadata={**about, "job_kind": TRAINING.name, "submitted": False, "reason": reason},
                 )
             return
-        request = training.request(str(published["dataset"]), str(published["dataset_version"]))
-        step = context.op_execution_context
+
+        def tell(submission: Submission) -> dict[str, Any]:
+            made_of = as_made(about, submission, without=_OF_PUBLICATION)
+            return {
+                **submission_metadata(TRAINING, submission, made_of, training.waiting.wait),
+                "training_status": submission.status,
+            }
+
+        name = str(published["dataset"])
+        revision = training.more.get("dataset_revision_id")
+        request = training.request(
+            name, str(published["dataset_version"]), version_now(name, plan.project, revision_id=revision)
+        )
+        step, store = context.op_execution_context, plan.open_store()
         with fastlabel.dagster_errors(context) as client:
             before = client.statistics.snapshot()
-            submission = submit_in_run(step, client, plan.open_store(), request, config, name=plan.name)
+            submission = submit_in_run(
+                step, client, store, request, config, name=plan.name, key=key, tell=tell, reported=model_key
+            )
             usage = client.statistics.snapshot() - before
-            told = {
-                **submission_metadata(TRAINING, submission, about, training.waiting.wait),
-                "training_status": submission.status,
-                **api_usage(usage),
-            }
             if key in selected:
                 version = dg.DataVersion(submission.job_id)
+                told = {**tell(submission), **api_usage(usage)}
                 yield dg.MaterializeResult(asset_key=key, data_version=version, metadata=told)
-            else:
-                context.log_event(dg.AssetObservation(asset_key=key, metadata=told))
-            if in_run:
+            if not ends_here(step, TRAINING, submission, training.waiting):
                 followed = follow_in_run(
-                    context, client, TRAINING, submission, subject=request.subject, waiting=training.waiting
+                    step, client, TRAINING, submission, subject=request.subject, waiting=training.waiting, store=store
                 )
-                carried = carried_of(context.instance, key, TRAINING, submission.job_id, about)
+                carried = carried_of(context.instance, key, TRAINING, submission.job_id, tell(submission))
                 outcome = outcome_in_run(
                     context, model_key, TRAINING, submission=submission, followed=followed, carried=carried
                 )
@@ -155,6 +188,17 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     if in_run:
         specs.append(plan.spec("model", [key]).replace_attributes(skippable=True))
     return plan.step(train, "training", specs, pool=plan.pool, can_subset=in_run)
+
+
+def version_now(dataset: str, project: str, *, revision_id: str | None = None) -> VersionNow:
+    """Looks which version a dataset has when it is asked; of a revision, that one's."""
+
+    def look(client: FastLabelClient) -> str:
+        from fastlabel_dagster.sync import dataset_digest
+
+        return dataset_digest(client, dataset, project, revision_id=revision_id)
+
+    return look
 
 
 def published_dataset(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ CARRIED = (
     "dataset",
     "dataset_id",
     "dataset_version",
+    "published_dataset_version",
     "approved_tasks",
     "objects",
     "changes_since_model",
@@ -89,6 +90,18 @@ def submission_metadata(kind: JobKind, submission: Submission, about: Mapping[st
         "reason": submission.reason,
         "wait": wait,
     }
+
+
+def as_made(about: Mapping[str, Any], submission: Submission, *, without: Iterable[str] = ()) -> dict[str, Any]:
+    """``about`` with the version of the dataset that the job was really made from. Where that is not the one that was
+    published, ``published_dataset_version`` says so, and what is named in ``without`` is left out: it is true of the
+    published one alone.
+    """
+    published = about.get("dataset_version")
+    if submission.made_from in ("", published):
+        return dict(about)
+    left = {name: value for name, value in about.items() if name not in set(without)}
+    return {**left, "dataset_version": submission.made_from, "published_dataset_version": published}
 
 
 def job_metadata(kind: JobKind, job_id: str, job: Job | Mapping[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,9 @@ class JobRequest:
         at_turn: ``(client, ledger) -> request``, where the version depends on what was submitted before: asked when it
             is this claimant's turn, so that nobody else submits between the decision and the job.
         also: further versions of the ledger that the job is written down for, whether it was started or attached to.
+        made_from: what the job is made from, such as the digest of what a dataset holds; written down with the job.
+        as_found: ``(client) -> request`` for what is really there, asked right before a job is submitted: between the
+            moment a run learned the version and its turn to submit, somebody else may have published.
     """
 
     kind: JobKind
@@ -97,6 +100,8 @@ class JobRequest:
     formerly: str | None = None
     at_turn: Callable[[FastLabelClient, Ledger], JobRequest] | None = field(default=None, repr=False, compare=False)
     also: tuple[str, ...] = ()
+    made_from: str = ""
+    as_found: Callable[[FastLabelClient], JobRequest] | None = field(default=None, repr=False, compare=False)
 
 
 def _submit_training(

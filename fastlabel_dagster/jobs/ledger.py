@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -168,7 +168,8 @@ class Ledger:
     """What was submitted of one kind, by subject and version. Written by the holder of the claim only.
 
     An entry holds ``job_id``, with ``completed`` when the job was seen to have completed; or, of a submit that was
-    begun, ``known_ids`` (the jobs there were before) and ``run_id``.
+    begun, ``known_ids`` (the jobs there were before) and ``run_id``. Either says what the job is ``made_from``, where
+    that is known: a job may be that of several versions, when a dataset was not what it was believed to be.
     """
 
     def __init__(self, store: Store, kind: str = "training") -> None:
@@ -192,10 +193,25 @@ class Ledger:
         self._entries[subject, version] = entry
         self._save()
 
-    def begin(self, subject: str, version: str, known_ids: Collection[str], run_id: str) -> None:
-        """Write down that a job of this version is about to be asked for; it is the newest from now on."""
-        self._entries.pop((subject, version), None)
-        self.write(subject, version, known_ids=list(known_ids), run_id=run_id)
+    def begin(self, subject: str, versions: Iterable[str], **entry: Any) -> None:
+        """Write down that a job of these versions is about to be asked for; the last is the newest from now on."""
+        for version in versions:
+            self._entries.pop((subject, version), None)
+            self._entries[subject, version] = dict(entry)
+        self._save()
+
+    def completed(self, subject: str, job_id: str) -> bool:
+        """Have every entry of a job say that it has completed; whether there was one that did not."""
+        open_ones = [
+            entry
+            for (one, _), entry in self._entries.items()
+            if one == subject and entry.get("job_id") == job_id and not entry.get("completed")
+        ]
+        for entry in open_ones:
+            entry["completed"] = True
+        if open_ones:
+            self._save()
+        return bool(open_ones)
 
     def rename(self, subject: str, former: str, version: str) -> None:
         """Give the entry that an earlier release wrote as ``former`` the name it has now."""

@@ -9,12 +9,12 @@ of paying for another.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fastlabel_dagster.api import Invalid, NotFound, RateLimited, Unauthorized, job_id, job_state
-from fastlabel_dagster.jobs.kinds import Job, JobRequest
+from fastlabel_dagster.jobs.kinds import Job, JobKind, JobRequest
 from fastlabel_dagster.jobs.ledger import Claim, Claimant, Ledger, claimed
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Submission:
         submitted: a new job was started by this call.
         reason: why, or why not, as a sentence.
         job: the job as FastLabel last showed it.
+        made_from: what the job was made from, where the ledger says so: see :class:`JobRequest`.
+        gone: the job has completed, and FastLabel shows it no more.
     """
 
     job_id: str
@@ -42,6 +44,8 @@ class Submission:
     submitted: bool
     reason: str
     job: Job = field(default_factory=dict, compare=False, repr=False)
+    made_from: str = ""
+    gone: bool = False
 
 
 def submit_job(
@@ -50,10 +54,11 @@ def submit_job(
     request: JobRequest,
     *,
     recorded: str | Callable[[str], str | None] | None = None,
+    has_completed: Callable[[str], bool] = lambda job: False,
     force: bool = False,
     attach_to: str | None = None,
     claimant: Claimant | None = None,
-    record: Callable[[str, str], object] = lambda job, version: None,
+    record: Callable[[Submission, str], object] = lambda submission, version: None,
     log: Callable[[str], object] = lambda _: None,
     policy: SubmissionPolicy | None = None,
     sleep: Callable[[float], object] = time.sleep,
@@ -65,11 +70,13 @@ def submit_job(
     Args:
         recorded: the id of a job that this run or the run it repeats has submitted, or who tells it of a version:
             attached to in any case, unless it failed or is gone; then the ledger's counts, which may be a newer one.
+        has_completed: whether somebody else has seen a job complete; asked of one that FastLabel shows no more, of
+            which the ledger does not say so.
         force: start one again although nothing changed. A submit of an earlier run whose outcome is unclear is
             forgotten.
         attach_to: take this job for the one of the version and submit nothing.
         claimant: who asks; without one, a claim left by a killed process is taken over after an hour only.
-        record: called with the new job's id and its version at once, before anything else happens.
+        record: called with the job and its version as soon as both are known, before anything else happens.
         policy: how long to look for a job whose answer was lost; the client's default.
         sleep: for tests: waits between looks at a job that is not there.
 
@@ -79,85 +86,159 @@ def submit_job(
         StoreError: the store cannot be used.
     """
     claimant = claimant or Claimant()
-    kind, subject = request.kind, request.subject
-    with claimed(store, claimant, kind.name, log=log) as claim:
-        ledger = Ledger(store, kind.name)
+    with claimed(store, claimant, request.kind.name, log=log) as claim:
+        turn = _Turn(client, Ledger(store, request.kind.name), claim, claimant, force, record, log, sleep)
         if request.at_turn is not None:
-            request = request.at_turn(client, ledger)
-        version = request.version
-        if request.formerly and not ledger.entry(subject, version) and ledger.entry(subject, request.formerly):
-            ledger.rename(subject, request.formerly, version)
+            request = request.at_turn(client, turn.ledger)
         if attach_to:
-            job = dict(kind.find(client, attach_to, subject))
-            record(attach_to, version)
-            _note(ledger, request, attach_to, job)
-            return _attached(request, attach_to, job, "attached, as asked for, to the job", log)
-        mine = recorded(version) if callable(recorded) else recorded
-        entry = ledger.entry(subject, version)
-        of_version = "" if force else str(entry.get("job_id") or "")
+            turn.rename(request)
+            job = dict(request.kind.find(client, attach_to, request.subject))
+            return turn.attach(request, attach_to, job, "attached, as asked for, to the job", request.made_from)
+        while True:
+            turn.rename(request)
+            mine = recorded(request.version) if callable(recorded) else recorded
+            attached = turn.known_job(request, mine, has_completed)
+            if attached is not None:
+                return attached
+            if turn.may_have_a_lost_job(request):
+                return turn.submit(request, policy, lost=True)
+            found = request if request.as_found is None else request.as_found(client)
+            if found.version == request.version:
+                return turn.submit(request, policy)
+            log(f"The {request.kind.subject} {request.subject} does not hold what was published last.")
+            request = replace(found, also=(*request.also, request.version), as_found=None)
+
+
+def note_completed(
+    store: Store,
+    kind: JobKind,
+    subject: str,
+    job_id: str,
+    *,
+    claimant: Claimant | None = None,
+    log: Callable[[str], object] = lambda _: None,
+) -> bool:
+    """Have the ledger say that a job has completed: a version whose job is deleted in FastLabel afterwards is not paid
+    for again. Whether anything was written.
+
+    Raises:
+        SubmissionBusy: another run holds the claim for long.
+        StoreError: the store cannot be used.
+    """
+    with claimed(store, claimant or Claimant(), kind.name, wait_seconds=30.0, log=log):
+        return Ledger(store, kind.name).completed(subject, job_id)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """The turn of one claimant, who alone looks at the ledger and decides."""
+
+    client: FastLabelClient
+    ledger: Ledger
+    claim: Claim
+    claimant: Claimant
+    force: bool
+    record: Callable[[Submission, str], object]
+    log: Callable[[str], object]
+    sleep: Callable[[float], object]
+
+    def rename(self, request: JobRequest) -> None:
+        """Know the version by the name it has now."""
+        subject, version, former = request.subject, request.version, request.formerly
+        if former and not self.ledger.entry(subject, version) and self.ledger.entry(subject, former):
+            self.ledger.rename(subject, former, version)
+
+    def known_job(
+        self, request: JobRequest, mine: str | None, has_completed: Callable[[str], bool]
+    ) -> Submission | None:
+        """The job that this run has submitted, or that the ledger knows as the version's; None when there is none that
+        counts."""
+        kind = request.kind
+        entry = self.ledger.entry(request.subject, request.version)
+        of_version = "" if self.force else str(entry.get("job_id") or "")
+        made_from = str(entry.get("made_from") or "")
         for known in dict.fromkeys(one for one in (mine, of_version) if one):
-            there = kind.look(client, known, subject, pauses=PAUSES, sleep=sleep)
+            there = kind.look(self.client, known, request.subject, pauses=PAUSES, sleep=self.sleep)
             why = "attached to the job this run has submitted" if known == mine else request.unchanged
             if there is not None and job_state(there) != "failed":
-                _note(ledger, request, known, there)
-                return _attached(request, known, there, why, log)
-            if there is None and not force and entry.get("job_id") == known and entry.get("completed"):
-                log(f"The {kind.words} {known} completed and is no longer there; force: true starts another.")
-                return _attached(request, known, {"status": "completed"}, why, log)
-            log(f"The job {known} has failed or is gone.")
-        job, found = _submit(client, ledger, claim, request, claimant=claimant, force=force, log=log, policy=policy)
-        new = job_id(job)
-        record(new, version)
-        _note(ledger, request, new, job)
-        if found:
-            return _attached(request, new, job, "an earlier attempt was cut off, and its job was found again:", log)
-    log(f"{kind.words[:1].upper()}{kind.words[1:]} {new} submitted on {kind.subject} {subject}.")
-    return Submission(new, str(job.get("status") or ""), True, request.changed, job)
+                return self.attach(request, known, there, why, made_from)
+            if there is None and not self.force:
+                noted = entry.get("job_id") == known and entry.get("completed")
+                if noted or has_completed(known):
+                    self.log(f"The {kind.words} {known} completed and is no longer there; force: true starts another.")
+                    return self.attach(request, known, {"status": "completed"}, why, made_from, gone=True)
+            self.log(f"The job {known} has failed or is gone.")
+        return None
 
+    def attach(
+        self, request: JobRequest, job_id: str, job: Job, why: str, made_from: str, *, gone: bool = False
+    ) -> Submission:
+        """Go on with a job that is there."""
+        status = str(job.get("status") or "")
+        self.log(f"No new {request.kind.words}: {why} {job_id} ({job.get('status')}).")
+        submission = Submission(job_id, status, False, f"{why} {job_id}", job, made_from, gone)
+        return self._settle(request, submission)
 
-def _note(ledger: Ledger, request: JobRequest, id: str, job: Job) -> None:
-    """Have the ledger say that this is the version's job, and whether it is known to have completed."""
-    entry: dict[str, Any] = {"job_id": id, **({"completed": True} if job_state(job) == "completed" else {})}
-    for version in (*request.also, request.version):
-        if ledger.entry(request.subject, version) != entry:
-            ledger.write(request.subject, version, **entry)
+    def may_have_a_lost_job(self, request: JobRequest) -> bool:
+        """Whether a submit of this version was cut off, and jobs have appeared since that could be its."""
+        before = self._known_before(request)
+        if before is None:
+            return False
+        if set(request.kind.known_ids(self.client, request.subject)) - set(before):
+            return True
+        self.log(f"An earlier submit of this {request.kind.subject} was cut off before there was a job.")
+        return False
 
-
-def _attached(request: JobRequest, job: str, found: Job, why: str, log: Callable[[str], object]) -> Submission:
-    log(f"No new {request.kind.words}: {why} {job} ({found.get('status')}).")
-    return Submission(job, str(found.get("status") or ""), False, f"{why} {job}", found)
-
-
-def _submit(
-    client: FastLabelClient,
-    ledger: Ledger,
-    claim: Claim,
-    request: JobRequest,
-    *,
-    claimant: Claimant,
-    force: bool,
-    log: Callable[[str], object],
-    policy: SubmissionPolicy | None,
-) -> tuple[Job, bool]:
-    """Submit, or find the job of a submit of this version that was cut off; whether it was found."""
-    kind, subject, version = request.kind, request.subject, request.version
-    entry: dict[str, Any] = dict(ledger.entry(subject, version))
-    ids_before = entry.get("known_ids")
-    if force and not claimant.is_mine(entry.get("run_id")):
-        ids_before = None  # the cut-off submit of an earlier run: the user has said not to look for it
-    there: Collection[str] = ()
-    if ids_before is not None:
-        log(f"An earlier submit of this {kind.subject} was cut off; looking for its job before sending again.")
+    def _known_before(self, request: JobRequest) -> list[str] | None:
+        """The jobs that are not the one of a submit that was cut off; None when none was."""
+        entry = self.ledger.entry(request.subject, request.version)
+        before = entry.get("known_ids")
+        if before is None or (self.force and not self.claimant.is_mine(entry.get("run_id"))):
+            return None  # with force, of the submit of an earlier run: the user has said not to look for its job
         # a job that is known to be another version's is not the one looked for, new as it is
-        ids_before = sorted({*ids_before, *ledger.other_jobs(subject, version)})
-        there = kind.known_ids(client, subject)
-    else:
-        ids_before = sorted(kind.known_ids(client, subject))
-    ledger.begin(subject, version, ids_before, claimant.run_id)
-    claim.check()
-    try:
-        job = kind.submit(client, request.arguments, ids_before, policy)
-    except (Invalid, NotFound, RateLimited, Unauthorized):
-        ledger.write(subject, version, **entry)  # refused: nothing was begun, what was known before holds
-        raise
-    return job, job_id(job) in there
+        return sorted({*before, *self.ledger.other_jobs(request.subject, request.version)})
+
+    def submit(self, request: JobRequest, policy: SubmissionPolicy | None, *, lost: bool = False) -> Submission:
+        """Submit, or find the job of a submit of this version that was cut off; ``lost``: there may be one."""
+        kind, subject, ledger = request.kind, request.subject, self.ledger
+        versions = tuple(dict.fromkeys((*request.also, request.version)))
+        entries = {version: dict(ledger.entry(subject, version)) for version in versions}
+        there = ids_before = sorted(kind.known_ids(self.client, subject))
+        made_from = request.made_from
+        if lost:
+            self.log(f"An earlier submit of this {kind.subject} was cut off; looking for its job before sending again.")
+            ids_before = self._known_before(request) or []
+            made_from = str(entries[request.version].get("made_from") or made_from)
+        begun = {"known_ids": ids_before, "run_id": self.claimant.run_id, **_source(made_from)}
+        ledger.begin(subject, versions, **begun)
+        self.claim.check()
+        try:
+            job = kind.submit(self.client, request.arguments, ids_before, policy)
+        except (Invalid, NotFound, RateLimited, Unauthorized):
+            for version, entry in entries.items():
+                ledger.write(subject, version, **entry)  # refused: nothing was begun, what was known before holds
+            raise
+        new = job_id(job)
+        if new in there:
+            why = "an earlier attempt was cut off, and its job was found again:"
+            return self.attach(request, new, job, why, made_from)
+        status = str(job.get("status") or "")
+        submission = self._settle(request, Submission(new, status, True, request.changed, job, made_from))
+        words = f"{kind.words[:1].upper()}{kind.words[1:]}"
+        self.log(f"{words} {new} submitted on {kind.subject} {subject}.")
+        return submission
+
+    def _settle(self, request: JobRequest, submission: Submission) -> Submission:
+        """Record the job, then have the ledger say that it is the versions', and whether it is known to have
+        completed."""
+        self.record(submission, request.version)
+        done = {"completed": True} if submission.gone or job_state(submission.job) == "completed" else {}
+        entry: dict[str, Any] = {"job_id": submission.job_id, **done, **_source(submission.made_from)}
+        for version in (*request.also, request.version):
+            if self.ledger.entry(request.subject, version) != entry:
+                self.ledger.write(request.subject, version, **entry)
+        return submission
+
+
+def _source(made_from: str) -> dict[str, str]:
+    return {"made_from": made_from} if made_from else {}

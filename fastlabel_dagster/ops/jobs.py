@@ -5,7 +5,7 @@ attach to the job there is. The API cannot cancel a job; cancelling a run stops 
 """
 
 # Annotations are not postponed here: Dagster reads them from the functions as they are.
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -30,6 +30,9 @@ from fastlabel_dagster.jobs.submission import Submission
 from fastlabel_dagster.ops.places import AFTER, ProjectConfig
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import safe_name
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.store import Store
 
 
 def _told(name: str, description: str) -> dict[str, dg.In]:
@@ -277,7 +280,8 @@ def _run(
 ) -> dict[str, Any]:
     """Submit, wait where asked, and say what came of it."""
     how = JobConfig(force=config.force, attach_to=config.attach_to)
-    submission = submit_in_run(context, client, config.open(), request, how, name=safe_name(config.project))
+    store = config.open()
+    submission = submit_in_run(context, client, store, request, how, name=safe_name(config.project))
     result: dict[str, Any] = {
         "kind": request.kind.name,
         "job_id": submission.job_id,
@@ -288,7 +292,8 @@ def _run(
     }
     context.add_output_metadata({"job_kind": request.kind.name, **result})
     if config.wait:
-        job = _followed(context, client, request.kind, submission, subject=request.subject, waiting=config.waiting)
+        subject, waiting = request.subject, config.waiting
+        job = _followed(context, client, request.kind, submission, subject=subject, waiting=waiting, store=store)
         result |= _result(request.kind, job)
     return result
 
@@ -301,8 +306,9 @@ def _followed(
     *,
     subject: str,
     waiting: Waiting,
+    store: "Store | None" = None,
 ) -> Job:
-    followed = follow_in_run(context, client, kind, submission, subject=subject, waiting=waiting)
+    followed = follow_in_run(context, client, kind, submission, subject=subject, waiting=waiting, store=store)
     if followed.outcome == "failed":
         raise dg.Failure(
             description=f"The {followed.problem}.",

@@ -9,7 +9,7 @@ from fastlabel_dagster.sync.folder_state import refuse_foreign_images
 from fastlabel_dagster.sync.images import ImagesReport, download_images
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.project_sync import SyncReport, sync_project
-from fastlabel_dagster.sync.publish import PublishReport, publish_dataset
+from fastlabel_dagster.sync.publish import PublishReport, dataset_digest, publish_dataset
 from fastlabel_dagster.sync.quarantine import Quarantined
 from fastlabel_dagster.sync.snapshot import MirrorVersion
 
@@ -21,6 +21,7 @@ __all__ = [
     "PublishReport",
     "Quarantined",
     "SyncReport",
+    "dataset_digest",
     "download_images",
     "publish_dataset",
     "refuse_foreign_images",

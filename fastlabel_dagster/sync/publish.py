@@ -295,10 +295,23 @@ def publish_dataset(
     return report
 
 
-def _objects(client: FastLabelClient, dataset: str, project: object) -> _Found:
+def dataset_digest(
+    client: FastLabelClient, dataset: str, project: str | None, *, revision_id: str | None = None
+) -> str:
+    """The :attr:`PublishReport.digest` of a dataset as it is now, or was at a revision: what a publication of
+    ``project`` that finds nothing to do would report.
+
+    Raises:
+        FastLabelError: there is no such dataset or revision, or the API cannot be reached.
+    """
+    there = _objects(client, dataset, project, revision_id)
+    return combined_digest([*(each.content for each in (*there.ours.values(), *there.doubles)), *there.others])
+
+
+def _objects(client: FastLabelClient, dataset: str, project: object, revision_id: str | None = None) -> _Found:
     """All objects of a dataset. Ours are those that carry a task's id and, where both say one, our project's name."""
     there = _Found({}, [], [], set())
-    for listed in client.dataset_objects.iter(dataset):
+    for listed in client.dataset_objects.iter(dataset, revision_id=revision_id):
         name = str(listed.get("name"))
         there.names.add(name)
         metadata = listed.get("customMetadata")

@@ -36,10 +36,12 @@ def jobs(sandbox):
 @every_kind
 def test_a_job_is_started_once_and_attached_to_afterwards(name, requests_of, client, store, sandbox):
     told = []
-    first = submit_job(client, store, requests_of[name], record=lambda *what: told.append(what))
-    again = submit_job(client, store, requests_of[name], record=lambda *what: told.append(what))
+    first, again = (
+        submit_job(client, store, requests_of[name], record=lambda one, version: told.append((one, version)))
+        for _ in range(2)
+    )
     assert (first.submitted, again.submitted, first.job_id) == (True, False, again.job_id)
-    assert told == [(first.job_id, "v1")] and jobs(sandbox) == 1
+    assert told == [(first, "v1"), (again, "v1")] and jobs(sandbox) == 1
     assert KINDS[name].find(client, first.job_id, requests_of[name].subject)["status"] == first.status
     assert first.job_id in again.reason
     other = submit_job(client, store, replace(requests_of[name], version="v2"))
