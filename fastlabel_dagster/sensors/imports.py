@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -12,16 +12,13 @@ from fastlabel_dagster.api.waiting import job_state
 from fastlabel_dagster.checks.names import IMPORTS_CHECK
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
+from fastlabel_dagster.sensors.histories import Look, date_of, look_at_histories
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
-from fastlabel_dagster.sensors.settled import UNDATED, Settled
+from fastlabel_dagster.sensors.settled import Settled
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, mark, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
-if TYPE_CHECKING:
-    from fastlabel_dagster.api import FastLabelClient
-
 _KIND = "imports"
-_PAGE: Final = 1000
 
 
 def build_import_sensor(
@@ -50,7 +47,9 @@ def build_import_sensor(
 
     Projects are visited in turn, starting where the last tick stopped, until ``time_budget_seconds`` are used up, so a
     slow project never starves the others; one that cannot be read pauses, and its check ``polling_healthy`` fails. A
-    project costs one request per tick, and one more for each thousand of its histories beyond the first.
+    project costs one request per tick, however many histories it has: of a long list, the page with the newest ones,
+    and in turn with it, when an import further back is still under way, one of the other pages. Only the first look at
+    a long list reads all its pages, and so does every look at a long list that is not newest first.
 
     Example:
         >>> import dagster as dg
@@ -91,11 +90,11 @@ def build_import_sensor(
     def key(slug: str) -> dg.AssetKey:
         return asset_key(slug, "project", translator)
 
-    def digest(visit: Visit, histories: list[dict[str, Any]]) -> Findings:
-        return _digest(visit, histories, key(visit.target), target, targets=len(slugs), together=runs == "together")
+    def digest(visit: Visit, look: Look) -> Findings:
+        return _digest(visit, look, key(visit.target), target, targets=len(slugs), together=runs == "together")
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
-        return poll(context, fastlabel, slugs, polling, ask=_histories, digest=digest, health_key=key)
+        return poll(context, fastlabel, slugs, polling, ask=look_at_histories, digest=digest, health_key=key)
 
     return sensor_of(
         evaluate,
@@ -111,25 +110,9 @@ def build_import_sensor(
     )
 
 
-def _histories(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The project's histories. Of a list that is longer than a page, and newest first, the settled end is not read."""
-    found: dict[str, dict[str, Any]] = {}
-    offset = 0
-    while True:
-        page = client.import_histories.list(project, offset=offset, limit=_PAGE)
-        found.update((str(history.get("id")), history) for history in page)
-        offset += len(page)
-        if len(page) < _PAGE:
-            return list(found.values())
-        dates = [_date(history) for history in page]
-        known = memory or {}
-        if dates[0] > dates[-1] and max(dates[-10:]) <= known.get("floor", "") and not known.get("waiting"):
-            return list(found.values())
-
-
 def _digest(
     visit: Visit,
-    histories: list[dict[str, Any]],
+    look: Look,
     key: dg.AssetKey,
     target: Target,
     *,
@@ -138,9 +121,10 @@ def _digest(
 ) -> Findings:
     slug, memory = visit.target, visit.memory or {}
     watch = Settled.load(memory, targets=targets)
+    histories = [one for one in look.histories if not look.page or watch.waits_for(str(one.get("id")))]
     backlog: str = memory.get("backlog", "")
     if visit.backfill:
-        backlog = max((_date(history) for history in histories), default="")
+        backlog = max((date_of(history) for history in histories), default="")
     silent = visit.memory is None and not visit.backfill
     requests: list[dg.RunRequest] = []
     if memory.get("staged"):
@@ -150,8 +134,8 @@ def _digest(
     staged: list[str] = []
     settled: dict[str, str] = {}
     unsettled: dict[str, str] = {}
-    for history in sorted(histories, key=_date):
-        history_id, date, state = str(history.get("id")), _date(history), job_state(history)
+    for history in sorted(histories, key=date_of):
+        history_id, date, state = str(history.get("id")), date_of(history), job_state(history)
         if watch.has(history_id, date):
             settled[history_id] = date
         elif state == "running" or len(events) >= visit.events or len(requests) >= visit.runs:
@@ -166,8 +150,9 @@ def _digest(
             elif state == "completed":
                 more = {"fastlabel/import": history_id}
                 requests.extend(_requests(visit, target, f"import/{history_id}/{state}", "an import finished", **more))
-    watch.update(settled, unsettled)
-    state_now = watch.dump()
+    watch.update(settled, unsettled, whole=look.whole)
+    elsewhere = not watch.all_among({**settled, **unsettled})
+    state_now = watch.dump() | look.to_remember(memory, elsewhere=elsewhere)
     if backlog and any(date <= backlog for date in unsettled.values()):
         state_now["backlog"] = backlog
     if staged:
@@ -179,10 +164,6 @@ def _digest(
 def _requests(visit: Visit, target: Target, what: str, trigger: str, **tags: str) -> list[dg.RunRequest]:
     run_key = f"fastlabel/{visit.target}/{what}"
     return target.requests(visit.context, visit.target, run_key, {"fastlabel/trigger": trigger, **tags})
-
-
-def _date(history: Mapping[str, Any]) -> str:
-    return str(history.get("createdAt") or UNDATED)
 
 
 def _evaluation(key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool) -> dg.AssetCheckEvaluation:

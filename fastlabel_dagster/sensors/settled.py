@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -56,17 +56,26 @@ class Settled:
         """Whether an entry is settled."""
         return short(name) in self.names or (date <= self.floor and short(name) not in self.waiting)
 
-    def update(self, settled: Mapping[str, str], unsettled: Mapping[str, str]) -> None:
+    def waits_for(self, name: str) -> bool:
+        """Whether an entry is known to be unsettled."""
+        return short(name) in self.waiting
+
+    def all_among(self, names: Iterable[str]) -> bool:
+        """Whether every entry that is known to be unsettled is one of these."""
+        return set(self.waiting) <= {short(name) for name in names}
+
+    def update(self, settled: Mapping[str, str], unsettled: Mapping[str, str], *, whole: bool = True) -> None:
         """Take in what is listed now: name -> date of all entries that are settled, and of all that are not.
 
-        What is not listed is kept behind what is, the longest unlisted last, while there is room.
+        What is not listed is kept behind what is, the longest unlisted last, while there is room. When what is listed
+        is not the ``whole``, unsettled entries that are not listed stand elsewhere, and their room is theirs.
         """
         listed = {short(name) for name in (*settled, *unsettled)}
         waiting = sorted(unsettled, key=lambda name: unsettled[name])
-        self.waiting = _with_unlisted(
-            [short(name) for name in waiting[: self.follow]], self.waiting, listed, self.follow
-        )
-        below = min((unsettled[name] for name in waiting[self.follow :]), default=None)
+        elsewhere = 0 if whole else sum(name not in listed for name in self.waiting)
+        room = max(0, self.follow - elsewhere)
+        self.waiting = _with_unlisted([short(name) for name in waiting[:room]], self.waiting, listed, self.follow)
+        below = min((unsettled[name] for name in waiting[room:]), default=None)
         newest_first: Sequence[str] = sorted(settled, key=lambda name: settled[name], reverse=True)
         covered = {
             name

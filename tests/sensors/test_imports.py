@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import uuid
 
 import dagster as dg
@@ -189,16 +190,46 @@ def test_two_hundred_busy_projects_fit_into_a_cursor(make_vendor, make_daemon):
     assert daemon.launched == {} and told(daemon) == []
 
 
-def test_of_a_long_list_the_settled_end_is_not_read(make_vendor, make_daemon):
-    imports = [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(2500)]
+def test_a_long_list_costs_one_request_a_tick_and_no_import_in_it_is_missed(make_vendor, make_daemon):
+    chance = random.Random(7)
+    imports = [
+        {"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(2500)
+    ]  # newest last; the vendor lists the newest first
+    under_way = [imports[n] for n in (3, 40, 900, 1600, 2400)]
+    for one in under_way:
+        one["status"] = "running"
     vendor = make_vendor(lambda path, query: imports[::-1][int(query["offset"]) :][: int(query["limit"])])
     daemon = make_daemon(resource=vendor.resource())
     daemon.tick(sensor())
     assert vendor.asked["street-scenes"] == 3  # the first look reads all
-    imports += [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in (2500, 2501)]
+    finished = []
+    for tick in range(1, 46):
+        for _ in range(130 if tick == 10 else chance.randrange(3)):  # more at once than the cursor knows by name
+            date = f"2026-01-01T00:00:{len(imports):06}"
+            imports.append({"id": str(len(imports)), "status": "running", "createdAt": date})
+            under_way.append(imports[-1])
+        for _ in range(len(under_way) if tick == 38 else chance.randrange(2)):
+            one = under_way.pop(chance.randrange(len(under_way)))
+            one["status"] = chance.choice(["completed", "failed"])
+            finished.append((one["status"] == "completed", one["id"]))
+        daemon.tick(sensor())
+        assert vendor.asked["street-scenes"] == 3 + tick
+    assert sorted(told(daemon)) == sorted(finished) and len(finished) > 150
+    launched = [request.tags["fastlabel/import"] for request in daemon.launched.values()]
+    assert sorted(launched) == sorted(history for passed, history in finished if passed)
+
+
+@pytest.mark.parametrize("order", ["oldest first", "none"])
+def test_a_long_list_in_another_order_is_read_as_a_whole(make_vendor, make_daemon, order):
+    imports = [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(1500)]
+    if order == "none":
+        random.Random(7).shuffle(imports)
+    vendor = make_vendor(lambda path, query: imports[int(query["offset"]) :][: int(query["limit"])])
+    daemon = make_daemon(resource=vendor.resource())
     daemon.tick(sensor())
-    assert vendor.asked["street-scenes"] == 4
-    assert sorted(request.tags["fastlabel/import"] for request in daemon.launched.values()) == ["2500", "2501"]
+    imports.insert(1200, {"id": "new", "status": "completed", "createdAt": "2026-01-02T00:00:00"})
+    daemon.tick(sensor())
+    assert told(daemon) == [(True, "new")]
 
 
 def test_one_bad_project_does_not_stop_the_others(daemon, sandbox):

@@ -1,0 +1,73 @@
+"""Which of a project's import histories a tick reads: one page of them, also where there are thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from fastlabel_dagster.sensors.settled import UNDATED
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
+
+PAGE: Final = 1000
+#: In the memory of a project: the page beyond the first that is looked through next, and whether it is its turn.
+_SOUGHT: Final = "sought"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a list of import histories.
+
+    Attributes:
+        histories: what was read.
+        whole: whether that is all of them.
+        page: which page it is, when it is none of the newest: imports that are still under way are looked for there,
+            and everything else on it is settled.
+    """
+
+    histories: list[dict[str, Any]]
+    whole: bool = True
+    page: int = 0
+
+    def to_remember(self, memory: Mapping[str, Any], *, elsewhere: bool) -> dict[str, Any]:
+        """What the memory of the project says of the next look. ``elsewhere``: an import under way stands on a page
+        that was not read now; those pages and the first take turns."""
+        if self.whole:
+            return {}
+        if self.page:
+            return {_SOUGHT: [self.page + 1 if len(self.histories) == PAGE else 1, 0]}
+        return {_SOUGHT: [memory.get(_SOUGHT, [1])[0], 1]} if elsewhere else {}
+
+
+def look_at_histories(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> Look:
+    """One request, when the list fits on a page, or when it is newest first and its first page reaches what is settled.
+
+    Else all of its pages: with the first look at a long list, after more than a page of news, and always where a long
+    list is in another order, as nothing tells then on which page the next import will appear.
+    """
+    known = memory or {}
+    page, due = known.get(_SOUGHT, (0, 0))
+    if due:
+        return Look(client.import_histories.list(project, offset=page * PAGE, limit=PAGE), whole=False, page=page)
+    found: dict[str, dict[str, Any]] = {}
+    offset = 0
+    while True:
+        answers = client.import_histories.list(project, offset=offset, limit=PAGE)
+        found.update((str(history.get("id")), history) for history in answers)
+        offset += len(answers)
+        if len(answers) < PAGE:
+            return Look(list(found.values()))
+        if offset == PAGE:
+            dates = [date_of(history) for history in answers]
+            # the last ten, as one may be listed a little later than it was begun
+            newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
+            if newest_first and dates[-10] <= known.get("floor", ""):
+                return Look(list(found.values()), whole=False)
+
+
+def date_of(history: Mapping[str, Any]) -> str:
+    """When an import was begun; later than anything when it does not say."""
+    return str(history.get("createdAt") or UNDATED)
