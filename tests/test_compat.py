@@ -8,6 +8,7 @@ from fastlabel_dagster._compat import (
     last_check_evaluation,
     materialized_in_run,
     provenance_tags,
+    specs_of_run,
 )
 
 PARTS = dg.StaticPartitionsDefinition(["a", "b"])
@@ -43,6 +44,25 @@ def test_what_a_run_has_materialized_is_known_while_it_goes_on():
         assert dg.materialize([both], instance=instance, partition_key="a").success
         assert set(seen) == {(dg.AssetKey("one"), None), (dg.AssetKey("two"), "b")}
         assert not materialized_in_run(instance, "another run")
+
+
+def test_a_step_knows_what_else_its_run_makes_and_not_what_it_does_not():
+    seen = []
+
+    @dg.multi_asset(specs=[dg.AssetSpec("one"), dg.AssetSpec("other")], can_subset=True)
+    def first(context: dg.AssetExecutionContext):
+        seen.append({spec.key.to_user_string() for spec in specs_of_run(context)})
+        yield dg.MaterializeResult(asset_key="one")
+
+    @dg.asset(deps=["one"])
+    def next_one(): ...
+
+    @dg.asset(deps=["one"])
+    def left_out(): ...
+
+    assert dg.materialize([first, next_one, left_out], selection=["one", "next_one"]).success
+    assert dg.materialize([first], selection=["one"]).success
+    assert seen == [{"one", "next_one"}, {"one"}]
 
 
 def test_the_last_evaluation_of_a_check_is_that_of_the_run_before():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import input_pointer_tag, input_version_tag, known_version
+from fastlabel_dagster._compat import input_pointer_tag, input_version_tag, known_version, specs_of_run
 from fastlabel_dagster.api.errors import FastLabelError, NotFound, Unauthorized
 from fastlabel_dagster.metadata.tables import counts_table
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, failure, resource_named
@@ -120,9 +120,10 @@ def build_observation(
     """One step that looks at all of ``observed``, or those of them that a run selects.
 
     What cannot be looked at does not keep the others from being observed: it keeps the version it had, with the error
-    in its metadata, and the step fails when it is through with the others, and names it. In a run that also syncs it
-    only warns, so that one broken project does not keep the others from being synced; its own sync fails by itself.
-    Only a token that is refused ends the step at once.
+    in its metadata, and the step fails when it is through with the others, and names it. Checks of the same run are
+    skipped then, and keep the result they had. Of a project that the same run also syncs (:func:`is_synced_too`) the
+    step only warns, so that one broken project does not keep the others from being synced; its own sync looks by itself
+    and fails by itself. Only a token that is refused ends the step at once.
     """
     looks = {one.spec.key: one.look for one in observed}
 
@@ -139,17 +140,18 @@ def build_observation(
                 except Unauthorized:
                     raise
                 except FastLabelError as error:
-                    failed[key] = error
+                    if not is_synced_too(context, key):
+                        failed[key] = error
                     context.log.warning("%s: %s: %s", key.to_user_string(), error_kind(error), error)
                     version = known_version(context.instance, key)
                     metadata = {"error": f"{error_kind(error)}: {error}"}
-                    if version is None and is_alone(context):
+                    if version is None and key in failed:
                         continue  # there is nothing to keep, and the step's own failure tells of it
-                # Never seen and not alone: observed without a version, or Dagster would skip all that follows this
+                # Never seen and synced too: observed without a version, or Dagster would skip all that follows this
                 # step, and call the run a success. A version made up would make the first real look a change.
                 known = None if version is None else dg.DataVersion(version)
                 yield dg.ObserveResult(asset_key=key, data_version=known, metadata=metadata)
-        if failed and is_alone(context):
+        if failed:
             raise _failure(failed)
 
     return observing(name, [one.spec for one in observed], observe, resource_key, description)
@@ -174,9 +176,13 @@ def observing(
     return made
 
 
-def is_alone(context: dg.AssetExecutionContext) -> bool:
-    """Whether a run does nothing but this step."""
-    return len(context.job_def.nodes) == 1
+def is_synced_too(context: dg.AssetExecutionContext, project: dg.AssetKey) -> bool:
+    """Whether a run also syncs the project that the asset ``project`` stands for. Then the sync tells what is wrong
+    with it. Other assets made of it, and checks, do not: they would pass for current though nobody could look."""
+    return any(
+        spec.tags.get("fastlabel/part") == "labels" and any(dep.asset_key == project for dep in spec.deps)
+        for spec in specs_of_run(context)
+    )
 
 
 def _failure(failed: Mapping[dg.AssetKey, FastLabelError]) -> dg.Failure:

@@ -18,7 +18,7 @@ from fastlabel_dagster._compat import materialized_in_run, provenance_tags
 from fastlabel_dagster.api.errors import FastLabelError, Unauthorized
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.gathered import GatheredConfig, GatheringSteps, Part, folder_of, run_parts
-from fastlabel_dagster.assets.observation import is_alone, observing, project_event
+from fastlabel_dagster.assets.observation import is_synced_too, observing, project_event
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.partitions import PROJECTS, project_partitions
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, resource_named
@@ -199,11 +199,11 @@ def materialization_of(
 def _observe(
     context: dg.AssetExecutionContext, fastlabel: FastLabelResource, spec: dg.AssetSpec, slugs: Iterable[str]
 ) -> Iterator[Any]:
-    """Each project's state as an observation of its partition. In a run that also syncs, an observation of all
+    """Each project's state as an observation of its partition. In a run that does more, an observation of all
     partitions at once, without a version, comes first: Dagster leaves out what follows a step that yields nothing."""
     from fastlabel_dagster.workspace import project_state
 
-    if not is_alone(context):
+    if len(context.job_def.nodes) > 1:
         yield dg.ObserveResult(asset_key=spec.key)
     failed: dict[str, Exception] = {}
     with fastlabel.dagster_errors(context) as client:
@@ -215,7 +215,7 @@ def _observe(
             except FastLabelError as error:
                 failed[slug] = error
                 context.log.warning("%s: %s", slug, _said(error))
-    if failed and is_alone(context):
+    if failed and not is_synced_too(context, spec.key):
         raise _failure(failed, len(list(context.partition_keys)))
 
 

@@ -124,9 +124,10 @@ def build_fastlabel_assets_definitions(
     """Every selected project of a workspace with all its assets, and the workspace's datasets, jobs and models.
 
     Each project gets what :func:`~fastlabel_dagster.assets.build_fastlabel_project_assets` gives, its store being
-    ``<store>/<slug>``. Projects and datasets are observable: one step (``observe_<name>``) looks at all of them, or at
-    those a run selects. A project that cannot be built (its slug is no key, or Dagster refuses a tag the translator
-    makes of its title, say) is left out with a warning in the log; so is what has the key of another asset. What could
+    ``<store>/<slug>``. Projects and datasets are observable: one step (``observe_<name>``) looks at all projects, and
+    one (``observe_<name>_datasets``) at all datasets, or at those a run selects. A project that cannot be built (its
+    slug is no key, or Dagster refuses a tag the translator makes of its title, say) is left out with a warning in the
+    log; so is what has the key of another asset. What could
     not be fetched of a project is in the metadata of its asset. None of it takes the code location down.
 
     With ``gather`` the data steps of each project are one step (``<slug>_project``; see
@@ -244,9 +245,10 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
     resource_key: str,
     taken: Iterable[dg.AssetKey] = (),
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets that belong to no project, and the step that looks at datasets and at what else is ``observed``.
+    """The assets that belong to no project, and the steps that look at the projects ``observed``, and at datasets. Two
+    steps, since a dataset that cannot be looked at fails the step, and no sync shall be left out for that.
     What would have a key that is ``taken`` is left out."""
-    seen = list(observed)
+    seen: list[Observed] = []
     datasets = _distinct(dataset_specs(workspace, translator), lambda named: named[1].key, taken)
     for dataset, spec in datasets:
         made_from = [key for key in published.get(dataset, ()) if key not in {dep.asset_key for dep in spec.deps}]
@@ -254,15 +256,19 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
     before = {*taken, *(spec.key for _, spec in datasets)}
     built: list[dg.AssetsDefinition | dg.AssetSpec] = []
     built += _distinct(job_specs(workspace, translator), lambda spec: spec.key, before)
-    for number, group in enumerate(apart(seen, lambda one: one.spec.key), 1):
-        built.append(
-            build_observation(
-                f"observe_{name}" if number == 1 else f"observe_{name}_{number}",
-                group,
-                resource_key=resource_key,
-                description="Looks at the state projects and datasets are in, with a few cheap requests each.",
+    for step, what, things in (
+        (f"observe_{name}", "projects", observed),
+        (f"observe_{name}_datasets", "datasets", seen),
+    ):
+        for number, group in enumerate(apart(things, lambda one: one.spec.key), 1):
+            built.append(
+                build_observation(
+                    step if number == 1 else f"{step}_{number}",
+                    group,
+                    resource_key=resource_key,
+                    description=f"Looks at the state {what} are in, with a few cheap requests each.",
+                )
             )
-        )
     return built
 
 

@@ -156,6 +156,27 @@ def test_what_cannot_be_looked_at_keeps_nothing_else_from_it(sandbox, instance, 
     assert not instance.fetch_observations(dg.AssetKey(["fastlabel", "gone"]), limit=1).records
 
 
+def test_a_failed_look_fails_the_run_also_where_checks_come_along(project, failure_text):
+    assert {"imports_succeeded", "polling_healthy"} <= set(project.checks(observe(project)))
+    project.sandbox.state.projects.delete(project.sandbox.state.find_project(project.slug)["id"])
+    result = observe(project)
+    assert not result.success and "could not be observed" in failure_text(result)
+    assert project.checks(result) == {}, "nothing was found well of what nobody could look at"
+    assert len(set(versions(project.instance))) == 1
+
+
+def test_what_is_made_of_it_is_not_made_when_the_look_fails(sandbox, instance, failure_text):
+    @dg.asset(deps=[dg.AssetKey(["fastlabel", "gone"])])
+    def own():
+        raise AssertionError("made of what nobody could look at")
+
+    _, built = definitions(sandbox, projects=["gone"])
+    resource = FastLabelResource(access_token=sandbox.token, base_url=sandbox.url, request_attempts=1, step_retries=0)
+    result = look(dg.Definitions(assets=[built, own], resources={"fastlabel": resource}), instance)
+    assert not result.success and "fastlabel/gone" in failure_text(result)
+    assert {event.step_key for event in result.all_events if event.is_step_failure} == {"observe_fastlabel"}
+
+
 def test_a_failed_look_keeps_the_version_also_behind_many_observations_without_one(sandbox, instance):
     gone = dg.AssetKey(["fastlabel", "gone"])
     instance.report_runless_asset_event(dg.AssetObservation(gone, tags={"dagster/data_version": "v1"}))

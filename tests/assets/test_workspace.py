@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import dagster as dg
@@ -134,6 +135,16 @@ def test_a_project_that_fails_harms_no_other(definitions, instance, sandbox, fai
     assert not result.success
     assert made(result) == {f"street/{name}" for name in DATA}
     assert "harbour" in failure_text(result)
+
+
+def test_a_dataset_that_is_gone_fails_the_run_and_keeps_no_project_from_its_sync(
+    sandbox, resource, workspace, instance, tmp_path, failure_text
+):
+    gone = dataclasses.replace(workspace, datasets=(Dataset(id="d1", name="gone"),))
+    built = build_fastlabel_assets_definitions(gone, store=tmp_path / "store", exports=[COCO])
+    result = run(dg.Definitions(assets=built, resources={"fastlabel": resource}), instance)
+    assert not result.success and "there is no dataset 'gone'" in failure_text(result)
+    assert made(result) == {f"{slug}/{name}" for slug in SLUGS for name in DATA}
 
 
 def test_a_part_that_fails_keeps_from_running_only_what_is_made_from_it(definitions, instance, sandbox, tmp_path):
