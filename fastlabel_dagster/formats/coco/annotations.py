@@ -6,33 +6,30 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import ANNOTATION_TYPES, AnnotationColumns, FoundClass
 from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.classes import ClassBook
-from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, list_array, lists_of_numbers, looked_up
+from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, list_array, looked_up
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
+from fastlabel_dagster.formats.coco.items import Items
 from fastlabel_dagster.formats.coco.masks import Traced, trace
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
-from fastlabel_dagster.formats.coco.regular import RegularRows
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
 from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 from fastlabel_dagster.labels.schema import ATTRIBUTE
 
-_MOST_NAMES = 16
 _SAME = 1e-9
 _CLOSE = 1 + 1e-6
 _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
@@ -59,28 +56,27 @@ def read_annotations(
         rectangles: an outline that is the rectangle of its own box is a box.
     """
     items = file.content.pop("annotations", None) or []
-    batch = _Batch.of(items, file.name, told)
-    owner = looked_up(batch.column("image_id"), tasks.read(file))
+    batch = _Batch.of(items if isinstance(items, Items) else Items.of(items), file.name, told)
+    owner = looked_up(batch.items.column("image_id"), tasks.read(file))
     batch.drop("annotations of images the file does not list", owner < 0)
-    numbers = book.numbers(file, batch.column("category_id"), batch.kept)
+    numbers = book.numbers(file, batch.items.column("category_id"), batch.kept)
     classes = book.classes
-    boxes = Boxes.of(batch.column("bbox"))
-    shapes = batch.column("segmentation")
-    runs = [] if isinstance(shapes, pa.Array) else [row for row, shape in enumerate(shapes) if type(shape) is dict]
-    outlines = _outlines(batch, shapes)
+    boxes = Boxes.of(batch.items.column("bbox"))
+    runs = batch.items.runs
+    outlines = Outlines.of(batch.items.column("segmentation"))
+    batch.alter("an outline that is not lists of numbers was left out", batch.rows(batch.items.odd["segmentation"]))
     outlined = outlines.counts > 0
     rotations = _rotations(batch)
-    asked = rectangles or np.isfinite(rotations).any()
-    rectangular = outlines.is_rectangle(boxes.corners) if asked else np.zeros(len(rotations), np.bool_)
-    turned = outlines.turned_back(rotations, rectangular)
+    asked = rectangles or rotations is not None
+    rectangular = outlines.is_rectangle(boxes.corners) if asked else np.zeros(len(owner), np.bool_)
+    turned = np.full((len(owner), 5), np.nan) if rotations is None else outlines.turned_back(rotations, rectangular)
     is_turned = outlined & np.isfinite(turned[:, 4])
     outlined &= ~is_turned
     if rectangles:
         outlined &= ~rectangular
 
     poses = _poses(batch, numbers, classes)
-    stated: dict[int, _Stated] = {}
-    _keep_shapes(batch, poses, boxes, outlined | batch.rows(runs), stated)
+    stated = _kept_shapes(batch, poses, boxes, outlines, outlined | batch.rows(runs))
     rest = batch.kept & ~poses.posed
     traced = _traced(batch, [row for row in runs if rest[row]], boxes, stated)
     sizes = {row: mask.size for row, mask in traced.items()}
@@ -92,7 +88,8 @@ def read_annotations(
     outlined &= rest
     batch.alter("polygons of fewer than three points", outlines.short)
     batch.drop(_TOO_FAR, outlined & ~outlines.sound)
-    _compare_boxes(batch, outlined & batch.kept, boxes, outlines.around, stated)
+    if outlined.any():
+        _compare_boxes(batch, outlined & batch.kept, boxes, outlines.around, stated)
     is_turned &= rest
     boxed = rest & ~outlined & ~is_turned
     batch.drop("annotations without a box, an outline or keypoints", boxed & ~boxes.there)
@@ -100,23 +97,23 @@ def read_annotations(
 
     into = _Target(batch, owner, numbers, pa.array([one.value for one in classes], pa.string()), found)
     into.attributes = _attributes(batch, stated)
-    rows = np.flatnonzero(boxed & batch.kept)
-    into.add("bbox", rows, points=(boxes.corners[rows].reshape(-1), 4 * np.arange(len(rows) + 1)))
-    rows = np.flatnonzero(is_turned & batch.kept)
-    upright = turned[rows, :4].reshape(-1), 4 * np.arange(len(rows) + 1)
-    into.add("bbox", rows, points=upright, rotation=pa.array(turned[rows, 4]))
-    rows = np.flatnonzero(outlined & batch.kept & (outlines.counts == 1))
-    into.add("polygon", rows, points=outlines.points(rows))
-    rows = np.flatnonzero(outlined & batch.kept & (outlines.counts > 1))
-    into.add("segmentation", rows, regions=outlines.regions(rows))
-    rows = np.array(list(traced), np.int64)
-    regions = [mask.regions for mask in traced.values()]
-    into.add("segmentation", rows, regions=pa.array(regions, ANNOTATION_TYPES["regions"]))
-    rows = np.flatnonzero(poses.posed & ~poses.single & batch.kept)
-    into.add("pose_estimation", rows, keypoints=poses.of(rows))
-    rows = np.flatnonzero(poses.single & batch.kept)
-    points = poses.around[rows, :2].reshape(-1), 2 * np.arange(len(rows) + 1)
-    into.add("keypoint", rows, points=points)
+    if len(rows := np.flatnonzero(boxed & batch.kept)):
+        into.add("bbox", rows, points=(boxes.corners[rows].reshape(-1), 4 * np.arange(len(rows) + 1)))
+    if len(rows := np.flatnonzero(is_turned & batch.kept)):
+        upright = turned[rows, :4].reshape(-1), 4 * np.arange(len(rows) + 1)
+        into.add("bbox", rows, points=upright, rotation=pa.array(turned[rows, 4]))
+    if len(rows := np.flatnonzero(outlined & batch.kept & (outlines.counts == 1))):
+        into.add("polygon", rows, points=outlines.points(rows))
+    if len(rows := np.flatnonzero(outlined & batch.kept & (outlines.counts > 1))):
+        into.add("segmentation", rows, regions=outlines.regions(rows))
+    if traced:
+        regions = [mask.regions for mask in traced.values()]
+        into.add("segmentation", np.array(list(traced)), regions=pa.array(regions, ANNOTATION_TYPES["regions"]))
+    if len(rows := np.flatnonzero(poses.posed & ~poses.single & batch.kept)):
+        into.add("pose_estimation", rows, keypoints=poses.of(rows))
+    if len(rows := np.flatnonzero(poses.single & batch.kept)):
+        points = poses.around[rows, :2].reshape(-1), 2 * np.arange(len(rows) + 1)
+        into.add("keypoint", rows, points=points)
 
 
 class _Stated(NamedTuple):
@@ -131,50 +128,16 @@ class _Stated(NamedTuple):
 class _Batch:
     """The annotations of a file, and what becomes of them."""
 
-    items: Sequence[dict[str, Any]]
-    place: Ints
-    """int64[n]: where each stands in the file."""
+    items: Items
     file: str
     told: ReadTally
-    ids: list[Any]
     kept: Bools
-    _columns: dict[str, list[Any]] | None = None
-    """What all of them say, by name, if all have the same names."""
 
     @classmethod
-    def of(cls, items: list[Any] | RegularRows, file: str, told: ReadTally) -> _Batch:
-        place = np.arange(len(items))
-        if isinstance(items, RegularRows):
-            batch = cls(items, place, file, told, [], np.ones(len(items), np.bool_))
-            batch.ids = batch.field("id")
-            return batch
-        if set(map(type, items)) - {dict}:
-            objects = np.array([type(item) is dict for item in items], np.bool_)
-            place, bad = place[objects], place[~objects]
-            where = [f"{file}, annotation #{row + 1}" for row in bad[:EXAMPLES].tolist()]
-            told.drop("it is not a JSON object", where=where, count=len(bad))
-            items = [items[row] for row in place.tolist()]
-        batch = cls(items, place, file, told, [], np.ones(len(items), np.bool_), _columns_of(items))
-        batch.ids = batch.field("id")
-        return batch
-
-    def field(self, name: str) -> list[Any]:
-        """What each says under this name, None where it says nothing."""
-        if isinstance(self.items, RegularRows):
-            array = self.items.column(name)
-            if array is None:
-                return [None] * len(self.items)
-            plain = array.null_count == 0 and pa.types.is_primitive(array.type)
-            return list(array.to_numpy(zero_copy_only=False).tolist() if plain else array.to_pylist())
-        if self._columns is None:
-            return list(map(dict.get, self.items, repeat(name)))
-        column = self._columns.get(name)
-        return [None] * len(self.items) if column is None else column
-
-    def column(self, name: str) -> list[Any] | pa.Array:
-        """The same as an array where it is one of the type COCO says; else as a list."""
-        array = self.items.column(name) if isinstance(self.items, RegularRows) else None
-        return self.field(name) if array is None else array
+    def of(cls, items: Items, file: str, told: ReadTally) -> _Batch:
+        where = [f"{file}, annotation #{place + 1}" for place in items.bad[:EXAMPLES]]
+        told.drop("it is not a JSON object", where=where, count=len(items.bad))
+        return cls(items, file, told, np.ones(len(items), np.bool_))
 
     def rows(self, rows: Iterable[int]) -> Bools:
         chosen = np.zeros(len(self.items), np.bool_)
@@ -198,18 +161,18 @@ class _Batch:
         return [f"{self.file}, annotation {self._name(row)}" for row in rows[:EXAMPLES].tolist()]
 
     def _name(self, row: int) -> str:
-        identity = self.ids[row]
-        return str(identity) if type(identity) in (int, str) else f"#{int(self.place[row]) + 1}"
+        identity = self.items.field("id")[row]
+        return str(identity) if type(identity) in (int, str) else f"#{int(self.items.place[row]) + 1}"
 
     def identities(self) -> pa.Array:
         """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
-        if set(map(type, self.ids)) == {int} and len(set(self.ids)) == len(self.ids):
-            with suppress(OverflowError):  # beyond 64 bits
-                return pa.array(np.array(self.ids, np.int64)).cast(pa.string())
+        ids = self.items.column("id")
+        if isinstance(ids, pa.Array) and pa.types.is_integer(ids.type) and pc.count_distinct(ids).as_py() == len(ids):
+            return ids.cast(pa.string())
         rows: list[str | None] = []
         repeated: list[int] = []
         seen: set[str] = set()
-        for row, identity in enumerate(self.ids):
+        for row, identity in enumerate(self.items.field("id")):
             text = str(identity) if type(identity) in (int, str) and identity != "" else None
             if text in seen:
                 repeated.append(row)
@@ -222,21 +185,11 @@ class _Batch:
 
     def scores(self) -> pa.Array | None:
         """float64[n]: ``score``, the confidence of a detection; None when no annotation has one."""
-        values = self.field("score")
-        if values.count(None) == len(values):
+        if not self.items.says("score"):
             return None
+        values = self.items.field("score")
         sound = [float(value) if type(value) in (int, float) and abs(value) <= 1 else None for value in values]
         return pa.array(sound, pa.float64())
-
-
-def _columns_of(items: list[dict[str, Any]]) -> dict[str, list[Any]] | None:
-    """The items as columns, if all have the same names and those are few: then nobody need look for the others."""
-    if not items or len(items[0]) > _MOST_NAMES or set(map(len, items)) != {len(items[0])}:
-        return None
-    try:  # as many names as the first one has, and all of those: the same ones
-        return {name: list(map(itemgetter(name), items)) for name in items[0]}
-    except KeyError:
-        return None
 
 
 @dataclass
@@ -256,40 +209,29 @@ class _Target:
         scores = self.batch.scores()
         if scores is not None:
             self._shared["confidence_score"] = scores
+        self._place = self.batch.items.place
 
     def add(self, kind: str, rows: Ints, **columns: Any) -> None:
-        if not len(rows):
-            return
         taken = pa.array(rows)
         shared = {name: column.take(taken) for name, column in self._shared.items()}
         if self.attributes is not None:
             shared["attributes"] = self.attributes.take(taken)
         value = pa.DictionaryArray.from_arrays(pa.array(self.numbers[rows].astype(np.int32)), self.names)
-        self.found.add_many(self.owner[rows], kind, value, order=self.batch.place[rows], **columns, **shared)
+        self.found.add_many(self.owner[rows], kind, value, order=self._place[rows], **columns, **shared)
 
 
-def _outlines(batch: _Batch, shapes: list[Any] | pa.Array) -> Outlines:
-    """The polygons; run lengths have none."""
-    if isinstance(shapes, pa.Array):
-        return Outlines.of(shapes)
-    shapes = [None if type(shape) is dict else shape for shape in shapes]
-    column, odd = lists_of_numbers(shapes, 2)
-    batch.alter("an outline that is not lists of numbers was left out", batch.rows(odd))
-    return Outlines.of(column)
-
-
-def _rotations(batch: _Batch) -> Floats:
-    """float64[n]: ``rotation`` in degrees; NaN where there is none."""
-    said = batch.field("rotation")
-    if not any(said):
-        return np.full(len(said), np.nan)
+def _rotations(batch: _Batch) -> Floats | None:
+    """float64[n]: ``rotation`` in degrees; NaN where there is none. None when no annotation has one."""
+    if not batch.items.says("rotation"):
+        return None
+    said = batch.items.field("rotation")
     sound = [float(value) if type(value) in (int, float) and abs(value) <= FARTHEST else np.nan for value in said]
     return np.array(sound, np.float64)
 
 
 def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
-    poses = poses_of(batch.column("keypoints"), batch.kept, numbers, classes)
-    batch.alter("keypoints that are not numbers were left out", batch.rows(poses.odd))
+    batch.alter("keypoints that are not numbers were left out", batch.rows(batch.items.odd["keypoints"]))
+    poses = poses_of(batch.items.column("keypoints"), batch.kept, numbers, classes)
     batch.alter("keypoints its category does not have were left out", poses.stray)
     batch.drop(_TOO_FAR, ~poses.sound)
     return poses
@@ -297,12 +239,15 @@ def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
 
 def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Stated]) -> dict[int, Traced]:
     """Row -> the run-length masks, traced; rows with an empty or damaged one are left to their boxes."""
+    if not rows:
+        return {}
     damaged, empty, unlike = [], [], []
     masks: dict[int, Traced] = {}
     around = np.full((len(batch.items), 4), np.nan)
+    areas = batch.items.field("area")
     for row in rows:
         try:
-            mask = trace(batch.items[row]["segmentation"])
+            mask = trace(batch.items.runs[row])
         except ValueError:
             damaged.append(row)
             continue
@@ -311,7 +256,7 @@ def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Sta
             continue
         masks[row] = mask
         around[row] = mask.box
-        area = batch.items[row].get("area")
+        area = areas[row]
         if isinstance(area, int | float) and not abs(area - mask.area) < 1:
             unlike.append(row)
     batch.alter("damaged run-length masks: the box was read", batch.rows(damaged))
@@ -334,30 +279,39 @@ def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, sta
         stated[row] = _Stated(STATED_BOX, text, False)
 
 
-def _keep_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlined: Bools, stated: dict[int, _Stated]) -> None:
-    """Keep, as an attribute, what poses have beside their keypoints: an outline, or a box that is not just theirs."""
+def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, outlined: Bools) -> dict[int, _Stated]:
+    """Row -> what poses have beside their keypoints, as an attribute: an outline, or a box that is not just theirs."""
+    stated: dict[int, _Stated] = {}
+    if not poses.posed.any():
+        return stated
+    around = poses.around
     with np.errstate(invalid="ignore"):
-        own_box = ~boxes.there | (np.abs(poses.around - boxes.corners) <= _SAME).all(axis=1)
+        own_box = ~boxes.there | (np.abs(around - boxes.corners) <= _SAME).all(axis=1)
     posed = poses.posed & batch.kept
     lost = posed & poses.single & outlined
-    for row in np.flatnonzero(posed & ~poses.single & (outlined | ~own_box)).tolist():
-        item, box = batch.items[row], boxes.numbers[row].tolist()
-        area = item.get("area")
+    shaped = np.flatnonzero(posed & ~poses.single & (outlined | ~own_box)).tolist()
+    areas = batch.items.field("area") if shaped else []
+    for row in shaped:
+        box, area = boxes.numbers[row].tolist(), areas[row]
         if type(area) not in (int, float):
             area = box[2] * box[3]
-        text = shape_text(box, area, item.get("segmentation")) if holds(box, poses.around[row]) else None
+        shape = batch.items.runs.get(row) or outlines.of_row(row)
+        text = shape_text(box, area, shape) if holds(box, around[row]) else None
         if text is None:
             lost[row] = True
         else:
             stated[row] = _Stated(STATED_SHAPE, text, True)
     batch.alter("its keypoints were read; box and outline were left out, for the box does not hold them", lost)
+    return stated
 
 
 def _attributes(batch: _Batch, stated: Mapping[int, _Stated]) -> pa.Array | None:
     """list<ATTRIBUTE>[n]: the attributes of the file, the crowd switch and the stated boxes; None: nobody has any."""
-    given, crowds = batch.field("attributes"), batch.field("iscrowd")
-    if not stated and not any(given) and not any(crowds):
+    crowded = batch.items.says("iscrowd") and any(batch.items.field("iscrowd"))
+    attributed = batch.items.says("attributes") and any(batch.items.field("attributes"))
+    if not stated and not crowded and not attributed:
         return None
+    given, crowds = batch.items.field("attributes"), batch.items.field("iscrowd")
     counts: Ints = np.zeros(len(given), np.int64)
     columns: dict[str, list[Any]] = {name: [] for name in ("key", "type", "value", "value_is_json")}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, floats, maxima, minima, offsets_of, ranges
 
+NUMBERS = pa.list_(pa.float64())
 _FEWEST_NUMBERS = 6
 _NUMBERS = (int, float)
 #: Turning a box back is exact to this many decimals of a pixel.
@@ -24,18 +27,13 @@ _DIGITS = 9
 _SAME = 1e-9
 
 
-def lists_of_numbers(values: list[Any] | pa.Array, depth: int) -> tuple[pa.Array, list[int]]:
-    """``values`` as ``list<double>`` (``depth`` 1) or ``list<list<double>>`` (2), and the rows that are something else:
-    they are null, as those are that were null already.
+def lists_of_numbers(values: list[Any], type_: pa.ListType) -> tuple[pa.Array, list[int]]:
+    """``values`` as ``type_`` (``list<double>`` or ``list<list<double>>``), and the rows that are something else: they
+    are null, as those are that were null already.
 
-    In depth 2 a row that is one plain list of numbers counts as a list with that one list in it. An array is one of
-    that type already.
+    Where lists of lists are wanted, a row that is one plain list of numbers counts as a list with that one list in it.
     """
-    if isinstance(values, pa.Array):
-        return values, []
-    type_ = pa.float64()
-    for _ in range(depth):
-        type_ = pa.list_(type_)
+    depth = 1 if type_ == NUMBERS else 2
     try:
         column = pa.array(values, type_)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -105,19 +103,23 @@ class Boxes:
     """bool[n]: there are four numbers."""
 
     @classmethod
-    def of(cls, values: list[Any] | pa.Array) -> Boxes:
-        column, _ = lists_of_numbers(values, 1)
+    def of(cls, column: pa.Array) -> Boxes:
+        """Of ``list<double>[n]``."""
         offsets = column.offsets.to_numpy().astype(np.int64)
         there = np.diff(offsets) == len(("x", "y", "width", "height"))
-        numbers = np.full((len(values), 4), np.nan)
+        if there.all():
+            return cls(floats(column.values)[offsets[0] : offsets[-1]].reshape(-1, 4), there)
+        numbers = np.full((len(column), 4), np.nan)
         numbers[there] = floats(column.values)[offsets[:-1][there, None] + np.arange(4)]
         return cls(numbers, there)
 
-    @property
+    @cached_property
     def corners(self) -> Floats:
         """float64[n, 4]: x1, y1, x2, y2."""
+        corners = self.numbers.copy()
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.hstack([self.numbers[:, :2], self.numbers[:, :2] + self.numbers[:, 2:]])
+            corners[:, 2:] += corners[:, :2]
+        return corners
 
     @property
     def sound(self) -> Bools:
@@ -177,6 +179,11 @@ class Outlines:
         return np.column_stack(
             [minima(x, vertices), minima(y, vertices), maxima(x, vertices), maxima(y, vertices)],
         )
+
+    def of_row(self, row: int) -> list[list[float]]:
+        """The polygons of one annotation."""
+        rings = self.offsets[self.rows[row] : self.rows[row + 1] + 1].tolist()
+        return [self.numbers[start:stop].tolist() for start, stop in pairwise(rings)]
 
     def points(self, rows: Ints) -> tuple[Floats, Ints]:
         """All polygons of ``rows`` one after the other as numbers and offsets."""

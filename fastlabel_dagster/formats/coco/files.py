@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from fastlabel_dagster.formats.coco.regular import RegularRows, regular_document
+from fastlabel_dagster.formats.coco.items import Items, items_of_document
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.report import FILE, REPORT_FILE
 from fastlabel_dagster.labels.report import ReadTally
@@ -23,11 +25,6 @@ _KINDS = ("instances_", "person_keypoints_", "panoptic_", "")
 
 #: In ``info``: boxes have their four corners as segmentation.
 RECTANGLES = "bbox_segmentation"
-
-
-#: Files of this size and more are tried as columns, for their objects would need gigabytes. Those of others take less
-#: time as objects, on a machine whose cores are busy.
-COLUMNS_FROM_BYTES = 64 * 2**20
 
 
 class CocoFile(NamedTuple):
@@ -64,14 +61,15 @@ def load_coco_files(
         FileNotFoundError: when there is none.
         FormatError: when the only JSON files there are damaged, or the one named is not COCO.
     """
+    load = load_coco if accepts is None else load_json
     accepts = accepts or is_coco
     if source.is_dir():
-        files = _one_per_split(_accepted(source, told, accepts))
+        files = _one_per_split(_accepted(source, told, load, accepts))
         if not files:
             raise FileNotFoundError(f"there is no {what} annotation file in {source} (nor one folder below it)")
         root = source
     else:
-        content = load_json(source)
+        content = load(source)
         if not accepts(content):
             raise FormatError(source, f"is not a {what} file: it has no list of images and such annotations")
         files = [(source, content)]
@@ -86,14 +84,14 @@ def load_coco_files(
     return result
 
 
-def _accepted(folder: Path, told: ReadTally, accepts: Callable[[Any], bool]) -> list[tuple[Path, dict[str, Any]]]:
+def _accepted(
+    folder: Path, told: ReadTally, load: Callable[[Path], Any], accepts: Callable[[Any], bool]
+) -> list[tuple[Path, dict[str, Any]]]:
     found: list[tuple[Path, dict[str, Any]]] = []
     damaged: list[FormatError] = []
-    for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
-        if path.name == REPORT_FILE or not path.is_file():
-            continue
+    for path in _json_files(folder):
         try:
-            content = load_json(path)
+            content = load(path)
         except FormatError as error:
             damaged.append(error)
             continue
@@ -106,15 +104,32 @@ def _accepted(folder: Path, told: ReadTally, accepts: Callable[[Any], bool]) -> 
     return found
 
 
-def load_json(path: Path) -> Any:
-    """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted. ``annotations``
-    that are all alike are :class:`~fastlabel_dagster.formats.coco.regular.RegularRows`. Raises FormatError for anything
-    else that is not JSON."""
+def _json_files(folder: Path) -> list[Path]:
+    """In the folder and in those of it, in the order of their paths; folders of a million pictures are among them."""
+    with os.scandir(folder) as entries:
+        folders = [folder, *(Path(entry.path) for entry in entries if entry.is_dir())]
+    paths: list[Path] = []
+    for one in folders:
+        with suppress(PermissionError), os.scandir(one) as entries:
+            paths += [one / entry.name for entry in entries if entry.name.endswith(".json")]
+    return sorted(path for path in paths if path.name != REPORT_FILE and path.is_file())
+
+
+def load_coco(path: Path) -> Any:
+    """The same as :func:`load_json`, with ``annotations`` as :class:`~fastlabel_dagster.formats.coco.items.Items` where
+    they can be read that way."""
     data = path.read_bytes()
-    if len(data) >= COLUMNS_FROM_BYTES:
-        content = regular_document(data)
-        if content is not None:
-            return content
+    content = items_of_document(data)
+    return _parsed(path, data) if content is None else content
+
+
+def load_json(path: Path) -> Any:
+    """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted. Raises
+    FormatError for anything else that is not JSON."""
+    return _parsed(path, path.read_bytes())
+
+
+def _parsed(path: Path, data: bytes) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -140,9 +155,9 @@ def is_coco(content: Any) -> bool:
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         return False
     annotations = content.get("annotations") or []
-    if not isinstance(annotations, list | RegularRows):
+    if not isinstance(annotations, list | Items):
         return False
-    first = annotations[0] if annotations else None
+    first = annotations.first if isinstance(annotations, Items) else annotations[0] if annotations else None
     return not (isinstance(first, dict) and ("caption" in first or "segments_info" in first))
 
 

@@ -107,9 +107,9 @@ class TaskRows:
         plain = (
             set(map(type, ids)) <= {int, str}
             and set(map(type, names)) == {str}
-            and set(map(type, [*widths, *heights])) == {int}
-            and min(*widths, *heights) >= 1
-            and max(*widths, *heights) <= FARTHEST
+            and set(map(type, widths)) | set(map(type, heights)) == {int}
+            and min(sides := {*widths, *heights}) >= 1
+            and max(sides) <= FARTHEST
             and (task_ids is None or set(map(type, task_ids)) == {str})
         )
         if not plain or "\\" in "".join(names) or len(set(ids)) < n or len(set(names)) < n or "" in names:

@@ -36,15 +36,17 @@ class PictureFinder:
 
     def urls_of(self, file_names: list[str]) -> list[str | None]:
         """The same for many."""
-        if not any("/" in name or "\0" in name for name in file_names) and "" not in file_names:
+        together = "".join(file_names)
+        if "/" not in together and "\0" not in together and "" not in file_names:
             places = [self._list(place) for place in self._folders]
-            holding = [(names, uri) for names, uri in places if not names.isdisjoint(file_names)]
+            wanted = set(file_names)
+            holding = [(names, uri) for names, uri in places if not names.isdisjoint(wanted)]
             if not holding:
                 return [None] * len(file_names)
             if len(holding) == 1:
                 ((held, uri),) = holding
-                fits = _UNRESERVED.fullmatch
-                return [uri + (name if fits(name) else quote(name)) if name in held else None for name in file_names]
+                quoted = file_names if _UNRESERVED.fullmatch(together) else map(quote, file_names)
+                return [uri + text if name in held else None for name, text in zip(file_names, quoted, strict=True)]
         return [self.url_of(name) for name in file_names]
 
     def _list(self, folder: str) -> tuple[set[str], str]:
@@ -59,15 +61,18 @@ class PictureFinder:
             return set(), ""
         try:
             with os.scandir(real) as entries:
-                names = {entry.name for entry in entries if self._is_picture(entry)}
+                names = {
+                    entry.name
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self._is_picture(entry))
+                }
         except OSError:  # no such folder: nothing lies in it
             return set(), ""
         return names, Path(real).as_uri().rstrip("/") + "/"
 
     def _is_picture(self, entry: os.DirEntry[str]) -> bool:
-        if entry.is_file(follow_symlinks=False):
-            return True
-        return entry.is_symlink() and entry.is_file() and self._holds(os.path.realpath(entry.path))
+        """Whether a link leads to a file of the dataset."""
+        return entry.is_file() and self._holds(os.path.realpath(entry.path))
 
     def _holds(self, path: str) -> bool:
         return path == self._root or path.startswith(self._root.rstrip("/") + "/")

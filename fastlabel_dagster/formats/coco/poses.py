@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import FoundClass
-from fastlabel_dagster.formats.coco.columns import is_near, list_array, lists_of_numbers
+from fastlabel_dagster.formats.coco.columns import is_near, list_array
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, floats, offsets_of, ranges
 from fastlabel_dagster.labels.schema import KEYPOINT
 
@@ -36,8 +35,6 @@ class Poses:
     """bool[n]: it has more placed keypoints than its category, which were left out."""
     sound: Bools
     """bool[n]: no coordinate of a placed one is infinite or absurdly far."""
-    odd: list[int]
-    """Rows whose keypoints are no numbers."""
 
     @property
     def around(self) -> Floats:
@@ -64,25 +61,25 @@ class Poses:
         return list_array(offsets_of(counts), structs)
 
 
-def poses_of(values: list[Any] | pa.Array, wanted: Bools, numbers: Ints, classes: list[FoundClass]) -> Poses:
-    """Take the ``keypoints`` of annotations apart: those ``wanted``, whose classes are ``classes[numbers]``."""
-    column, odd = lists_of_numbers(values, 1)
+def poses_of(column: pa.Array, wanted: Bools, numbers: Ints, classes: list[FoundClass]) -> Poses:
+    """Take the ``keypoints`` (list<double>[n]) of annotations apart: those ``wanted``, whose classes are
+    ``classes[numbers]``."""
     start = column.offsets.to_numpy().astype(np.int64)
     content = floats(column.values)
     slots = np.array([*(len(one.keypoints) for one in classes), 0], np.int64)
     base = offsets_of(slots)
     points = np.where(wanted, np.diff(start) // 3, 0)
-    owner = np.repeat(np.arange(len(values)), points)
-    slot = ranges(np.zeros(len(values)), points)
+    owner = np.repeat(np.arange(len(column)), points)
+    slot = ranges(np.zeros(len(column)), points)
     value = content[ranges(start[:-1], 3 * points)].reshape(-1, 3)
     placed = value[:, 2] > 0
     named = slot < slots[numbers][owner]
-    stray = np.zeros(len(values), np.bool_)
+    stray = np.zeros(len(column), np.bool_)
     stray[owner[placed & ~named]] = True
     chosen = placed & named
     owner, slot, value = owner[chosen], slot[chosen], value[chosen]
     value[:, 2] = value[:, 2] >= 2
-    posed, sound = np.zeros(len(values), np.bool_), np.ones(len(values), np.bool_)
+    posed, sound = np.zeros(len(column), np.bool_), np.ones(len(column), np.bool_)
     posed[owner] = True
     sound[owner[~is_near(value).all(axis=1)]] = False
     single = np.array([*(one.keypoints == [one.value] for one in classes), False], np.bool_)[numbers]
@@ -99,5 +96,4 @@ def poses_of(values: list[Any] | pa.Array, wanted: Bools, numbers: Ints, classes
         single & posed,
         stray,
         sound,
-        odd,
     )

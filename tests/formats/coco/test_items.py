@@ -1,9 +1,10 @@
-"""A file whose annotations are all alike is read another way, and nobody can tell."""
+"""A file whose annotations are read piece by piece says the same as one that is parsed at once."""
 
 from __future__ import annotations
 
 import copy
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import formats
-from fastlabel_dagster.formats.coco.regular import RegularRows, regular_document
+from fastlabel_dagster.formats.coco.items import Items, items_of_document
 
 Json = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def small_files_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only large files are read by columns; here all of them are."""
-    monkeypatch.setattr("fastlabel_dagster.formats.coco.files.COLUMNS_FROM_BYTES", 0)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of some annotations each, so that these files have several."""
+    monkeypatch.setattr("fastlabel_dagster.formats.coco.items._PIECE_BYTES", 200)
+    monkeypatch.setattr("fastlabel_dagster.formats.coco.items._PIECE_ITEMS", 4)
 
 
 def annotation(number: int, image: int = 1, **more: Any) -> Json:
@@ -45,6 +47,25 @@ DOCUMENTS = {
     "nulls": document(annotation(1), annotation(2, bbox=None, segmentation=None), annotation(3)),
     "the same id again": document(annotation(1), annotation(1, 2), annotation(2)),
     "ids nobody lists": document(annotation(1, 9), annotation(2, category_id=9), annotation(3)),
+    "run lengths": document(
+        annotation(1, segmentation=[RING]),
+        *(annotation(n, segmentation={"counts": [6, 2, 1], "size": [3, 3]}, area=n / 2) for n in range(2, 6)),
+    ),
+    "attributes": document(*(annotation(number, attributes={"a": [number, "], ["]}) for number in range(9))),
+    "poses with outlines": document(
+        *(
+            annotation(
+                number, keypoints=[number + 1, 6.5, 2, 0, 0, 0], category_id=2, segmentation=[RING, [1, 2], RING]
+            )
+            for number in range(9)
+        )
+    ),
+    "other names now and then": document(
+        *(annotation(number) | ({"score": 0.5} if number % 3 else {"note": 1}) for number in range(9))
+    ),
+    "something else": document(annotation(1, bbox=[1, None, 2, 3]), annotation(2, bbox="1"), annotation(3, bbox=7)),
+    "ids of any kind": document(*(annotation(1) | {"id": one} for one in (2**64, 1.5, 1, "1", True, 3, 3, 4))),
+    "whole numbers and others": document(*(annotation(1, area=one, score=one) for one in (1, 0.5, 2, None, 1.0, -0.0))),
     "turned": document(annotation(1, rotation=30.0, segmentation=[[0, 0, 10, 0, 10, 5, 0, 5]])),
     "stray values": document(
         annotation(1, bbox=[1, 2, 3]), annotation(2, bbox=[]), annotation(3, bbox=[0, 0, 1e12, 1])
@@ -66,7 +87,7 @@ def read(folder: Path, text: str) -> tuple[list[Json], list[Json], tuple[Any, ..
 
 def read_the_long_way(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as changed:
-        changed.setattr("fastlabel_dagster.formats.coco.files.regular_document", lambda data: None)
+        changed.setattr("fastlabel_dagster.formats.coco.files.items_of_document", lambda data: None)
         return read(folder, text)
 
 
@@ -74,30 +95,18 @@ def read_the_long_way(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("layout", [{}, {"separators": (",", ":")}, {"indent": 1}])
 def test_it_reads_the_same(tmp_path: Path, name: str, layout: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(DOCUMENTS[name], **layout)
-    taken = regular_document(text.encode())
+    taken = items_of_document(text.encode())
     assert taken is not None
-    assert isinstance(taken["annotations"], RegularRows)
+    assert isinstance(taken["annotations"], Items)
     assert repr(read(tmp_path, text)) == repr(read_the_long_way(tmp_path, text, monkeypatch))
 
 
 @pytest.mark.parametrize(
-    "odd",
-    [
-        annotation(5, segmentation={"counts": [1, 2], "size": [1, 3]}),
-        annotation(5, attributes={"a": 1}),
-        annotation(5, bbox=[1, None, 2, 3]),
-        annotation(5, bbox="1,2,3,4"),
-        annotation(5, category_id=1.0),
-        annotation(5, id=2**64),
-        annotation(5, score="high"),
-        None,
-        7,
-        [],
-    ],
+    "odd", [None, 7, [], annotation(5, marks=[{"a": 1}, {"b": 2}]), annotation(5, note="a}, {b"), math.nan]
 )
-def test_what_is_different_is_read_the_long_way(tmp_path: Path, odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = json.dumps(document(*(annotation(number) for number in range(4)), odd))
-    assert regular_document(text.encode()) is None
+def test_what_cannot_be_cut_is_parsed_at_once(tmp_path: Path, odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(document(*(annotation(number) for number in range(4)), *[odd] * 9))
+    assert items_of_document(text.encode()) is None
     assert repr(read(tmp_path, text)) == repr(read_the_long_way(tmp_path, text, monkeypatch))
 
 
@@ -116,8 +125,8 @@ def test_what_is_different_is_read_the_long_way(tmp_path: Path, odd: Any, monkey
     ],
 )
 def test_what_is_no_such_document_is_none(text: str) -> None:
-    assert regular_document(text.encode()) is None
-    assert regular_document(b'{"annotations":[{"id":1,"name":"\xff"}]}') is None
+    assert items_of_document(text.encode()) is None
+    assert items_of_document(b'{"annotations":[{"id":1,"name":"\xff"}]}') is None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
