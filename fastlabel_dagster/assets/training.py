@@ -96,6 +96,14 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             **labels_origin(labels),
             **api_usage(usage),
         }
+        if report.pictures_replaced:
+            metadata["pictures_replaced"] = report.pictures_replaced
+            context.log.warning(
+                "%d objects have another picture than they were published with: the labels are those of version %d, "
+                "and the pictures those of today.",
+                report.pictures_replaced,
+                version.version,
+            )
         if report.quarantined:
             metadata["quarantined"] = quarantine_table(report.quarantined)
         mirror = LabelMirror(store.at("labels"))

@@ -42,6 +42,8 @@ class PublishReport:
         dataset, dataset_id: the dataset's name and id; ``created`` whether it was made now.
         total: tasks that should be in it.
         added, updated, unchanged: objects made now, given new labels, as they were.
+        pictures_replaced: those of the updated objects whose picture is another than the one they were published with.
+            Labels can be those of an earlier version of the mirror; pictures are always those of the folder as it is.
         removed: objects deleted because their task should not be in it any more (only with ``prune``).
         left_over: objects of such tasks that were left alone, and are trained on like all others.
         others: objects that somebody else put there, or another project; they are never touched.
@@ -72,6 +74,7 @@ class PublishReport:
     retries: int
     waited_seconds: float
     bytes_sent: int
+    pictures_replaced: int = 0
 
     @property
     def changed(self) -> bool:
@@ -86,6 +89,7 @@ class PublishReport:
         parts = [f"dataset {self.dataset}: +{self.added:,} ~{self.updated:,} ={self.unchanged:,} -{self.removed:,}"]
         if not self.changed:
             parts = [f"dataset {self.dataset}: {self.unchanged:,} objects, nothing changed"]
+        parts += [f"{self.pictures_replaced:,} with another picture than before"] if self.pictures_replaced else []
         parts += [f"{self.left_over:,} left over"] if self.left_over else []
         parts += [f"{self.others:,} of others"] if self.others else []
         parts += [f"{len(self.quarantined):,} could not be published"] if self.quarantined else []
@@ -159,6 +163,10 @@ def publish_dataset(
     an object whose labels differ from its task's gets the new ones; everything else is left as it is, objects somebody
     else put there above all. An object is known again by the task id in its custom metadata, so doing this twice does
     nothing twice. Object names are the file names of ``images``.
+
+    Labels of an earlier version of the mirror meet the pictures as they are now: the mirror holds no pictures, and no
+    checksums of them. A picture that is another than the one its object was published with is told in
+    ``pictures_replaced``, and a task of that version whose picture is not there any more is quarantined.
 
     Args:
         labels: of the whole project; ``images`` as ``download_images`` left them.
@@ -249,6 +257,7 @@ def publish_dataset(
 
     counts = dict.fromkeys(("added", "updated", "unchanged", "quarantined"), 0)
     now = dict(there.ours)
+    pictures_replaced = 0
     outage = Outage()
     with progress_bar(progress, "objects", unit="object") as advance:
         for result in in_flight(publish, jobs(), workers=workers):
@@ -256,8 +265,9 @@ def publish_dataset(
                 advance(1)
             outage.note(result.error)
             counts[result.outcome] += 1
-            now.pop(result.task_id, None)
+            was = now.pop(result.task_id, None)
             if result.now is not None:
+                pictures_replaced += was is not None and was.image not in ("", result.now.image)
                 now[result.task_id] = result.now
             if result.problem is not None:
                 quarantined.append(result.problem)
@@ -289,6 +299,7 @@ def publish_dataset(
         retries=used.retries,
         waited_seconds=used.waited_seconds,
         bytes_sent=used.bytes_sent,
+        pictures_replaced=pictures_replaced,
     )
     if log is not None:
         log(str(report))

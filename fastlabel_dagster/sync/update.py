@@ -76,9 +76,7 @@ class Update:
         spill, before = self._spill, self._before
         tasks = spill.tasks
         laid_out = None if before is None else before.buckets
-        self._again = (
-            False  # laid out anew: never for equal labels, of which no file is written
-        )
+        self._again = False  # laid out anew: never for equal labels, of which no file is written
         self.buckets = self._wanted_buckets or buckets_for(tasks) if laid_out is None else laid_out
         self.digest = combined_digest(chain(spill.digests(), [self._classes_digest]))
         self.added = self.updated = self.removed = 0

@@ -6,8 +6,10 @@ import dataclasses
 import json
 
 import dagster as dg
+import pyarrow as pa
 
 from fastlabel_dagster.sandbox import Sandbox
+from fastlabel_dagster.store import ImageFolder, open_store
 
 MOVED = [{"type": "bbox", "value": "sign", "points": [1, 2, 30, 40]}]
 
@@ -114,6 +116,14 @@ def test_the_dataset_can_be_published_at_an_earlier_version(project):
     assert project.run(run_config=config).success
     assert project.metadata("dataset")["dataset_version"] == first
     assert project.metadata("labels")["labels_version"] == 1
+    assert "pictures_replaced" not in project.metadata("dataset")
+
+    folder = ImageFolder(open_store(project.store).at("images"))  # the pictures come to be others behind our back
+    folder.save(pa.Table.from_pylist([{**row, "sha256": "0" * 64} for row in folder.table.to_pylist()]))
+    dataset = [dg.AssetKey([project.slug, "dataset"])]
+    result = project.run(asset_selection=dataset, run_config=config)
+    assert result.success and project.metadata("dataset")["labels_version"] == 0
+    assert project.metadata("dataset")["pictures_replaced"] == 4
 
 
 def test_columns_are_traced_to_the_mirror_also_those_of_parquet_exports(make_project, sandbox, fill_project):

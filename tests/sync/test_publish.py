@@ -194,7 +194,8 @@ def test_an_image_that_was_replaced_is_published_anew(project, publish, client, 
     row.update(file="again.jpg", sha256=hashlib.sha256(new).hexdigest(), bytes=len(new))
     folder.save(pa.Table.from_pylist(rows))
     report = publish_dataset(client, LabelMirror(tmp_path / "labels").read(), folder, DATASET)
-    assert (report.added, report.updated, report.unchanged) == (0, 1, 2)
+    assert (report.added, report.updated, report.unchanged, report.pictures_replaced) == (0, 1, 2, 1)
+    assert "1 with another picture than before" in str(report) and first.pictures_replaced == 0
     assert report.digest != first.digest
     signed = {each["name"]: each["signedUrl"] for each in client.dataset_objects.signed_urls(DATASET)}
     received = bytearray()
