@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from fastlabel_dagster.api import FastLabelError
+from fastlabel_dagster.workspace.former import with_former
 from fastlabel_dagster.workspace.records import (
     AnnotationClass,
     AutoAnnotationJob,
@@ -62,6 +63,7 @@ def fetch_workspace(
     include: Iterable[Part] = DEFAULT_PARTS,
     max_requests: int = 3_000,
     workers: int = 4,
+    former: FastLabelWorkspace | None = None,
     log: Callable[[str], object] | None = None,
 ) -> FastLabelWorkspace:
     """The projects that ``selector`` means, and what else of the workspace ``include`` names, as records.
@@ -72,12 +74,15 @@ def fetch_workspace(
     each project says which (``left_out``). The service allows 10,000 requests in 10 minutes.
 
     What cannot be had of one project (it was deleted meanwhile, the server stumbles over it, its answer is no list)
-    becomes that project's ``errors``; what cannot be had of the workspace becomes ``problems``. Both are logged.
+    becomes that project's ``errors``; what cannot be had of the workspace becomes ``problems``. Both are logged. With
+    the ``former`` look at hand, it is taken from there, and ``kept`` says so.
 
     Args:
         selector: see :meth:`ProjectSelector.of`. None: all projects.
         max_requests: how many requests may be made, beside repetitions after a failed try.
         workers: how many projects are asked for at once; 1 uses no threads.
+        former: what an earlier call with the same selector and parts has found; see
+            :func:`~fastlabel_dagster.workspace.former.with_former`.
         log: called with a sentence for each problem.
 
     Raises:
@@ -94,15 +99,17 @@ def fetch_workspace(
     before = client.statistics
     projects = fetch.projects(chosen)
     datasets = fetch.listed("datasets", wanted, lambda: [client.datasets.list()], Dataset.of)
-    trainings = fetch.listed("trainings", wanted, lambda: fetch.pages(client.training_jobs.list), TrainingJob.of)
+    trainings = fetch.listed(
+        "trainings", wanted, lambda: fetch.pages("trainings", client.training_jobs.list), TrainingJob.of
+    )
     evaluations = fetch.listed(
-        "evaluations", wanted, lambda: fetch.pages(client.evaluation_jobs.list), EvaluationJob.of
+        "evaluations", wanted, lambda: fetch.pages("evaluations", client.evaluation_jobs.list), EvaluationJob.of
     )
     projects = _in_parallel(lambda project: fetch.detailed(project, wanted), projects, workers)
     if datasets is not None:
         found = [_with_revisions(dataset, evaluations or ()) for dataset in datasets]
         datasets = tuple(_in_parallel(fetch.counted, found, workers) if "objects" in wanted else found)
-    return FastLabelWorkspace(
+    workspace = FastLabelWorkspace(
         base_url=str(client.base_url),
         fetched_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         projects=tuple(projects),
@@ -112,6 +119,7 @@ def fetch_workspace(
         problems=dict(fetch.problems),
         requests=(client.statistics - before).requests,
     )
+    return workspace if former is None else with_former(workspace, former.select(chosen), say)
 
 
 @dataclass
@@ -161,10 +169,11 @@ class _Fetch:
                 self.problem(f"project {slug}", "this token sees no project of this slug that the selector would take")
         return [found[slug] for slug in sorted(found)]
 
-    def pages(self, fetch: Callable[[int, int], list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
+    def pages(self, part: Part, fetch: Callable[[int, int], list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
         """The first pages of a list of jobs."""
         for page in range(_JOB_PAGES):
             if page and not self.allowance.take():
+                self.problem(part, f"only {page * _PAGE:,} were listed: the requests allowed were used up")
                 return
             answers = fetch(page * _PAGE, _PAGE)
             yield answers

@@ -200,6 +200,7 @@ class Dataset:
         objects_at_least: what is certain of the number then.
         revisions: the revision ids that evaluations name, newest first. The API has no list of a dataset's versions.
         error: why its objects could not be counted.
+        kept: what is not of this look but of an earlier one, and of when: ``{"objects": "2025-01-31T10:00:00+00:00"}``.
     """
 
     id: str = ""
@@ -213,6 +214,7 @@ class Dataset:
     objects_at_least: int = 0
     revisions: tuple[str, ...] = ()
     error: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Dataset:
@@ -239,6 +241,8 @@ class Project:
         classes, imports, auto_annotations: None when they were not asked for or could not be had; newest first.
         errors: what could not be had, and why: ``{"classes": "ServerError: …"}``.
         left_out: what was not asked for because the requests allowed were used up.
+        kept: what is of an earlier look, as it could not be had in this one, and of when:
+            ``{"classes": "2025-01-31T10:00:00+00:00"}``; ``project`` stands for all of it.
     """
 
     slug: str = ""
@@ -255,6 +259,7 @@ class Project:
     auto_annotations: tuple[AutoAnnotationJob, ...] | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Project:

@@ -43,6 +43,8 @@ class FastLabelWorkspace:
         problems: what could not be had, and why, beside what each project says of itself:
             ``{"trainings": "Unauthorized: …", "project street": "no project of this slug"}``.
         requests: how many requests it took.
+        kept: lists that are of an earlier look, as they could not be had in this one, and of when:
+            ``{"trainings": "2025-01-31T10:00:00+00:00"}``.
     """
 
     base_url: str = ""
@@ -53,6 +55,7 @@ class FastLabelWorkspace:
     evaluations: tuple[EvaluationJob, ...] | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
     requests: int = 0
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def slugs(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fastlabel_dagster.api import ServerError
@@ -83,6 +85,61 @@ def test_a_list_that_cannot_be_had_leaves_the_rest(sandbox, client):
     assert set(workspace.problems) == {"trainings", "datasets"}
     assert workspace.trainings is None and workspace.datasets is None
     assert workspace.evaluations == () and len(workspace.projects) == 4
+
+
+def test_what_cannot_be_had_is_kept_of_the_look_before_and_said(sandbox, client):
+    state = sandbox.state
+    state.start_import("harbour", seconds=0)
+    state.datasets.create("boxes")
+    state.datasets.add_object("boxes", "a.txt", b"one", {})
+    state.jobs.start_training({"datasetName": "boxes", "baseModelName": "fastlabel_x", "epoch": 2})
+    state.clock.advance(1000)
+    client.evaluation_jobs.submit("boxes", client.training_jobs.list()[0]["customModel"]["modelName"])
+    state.clock.advance(1000)
+    whole = replace(fetch_workspace(client), fetched_at="2025-01-31T10:00:00+00:00")
+
+    said: list[str] = []
+    for path in ("annotations", "tasks/import/histories", "trainings", "evaluations", "dataset-revision-objects"):
+        sandbox.fail(f"GET {path}", times=1, status=500)
+    part = fetch_workspace(client, workers=1, former=whole, log=said.append)
+    harbour = part.project("harbour")
+    assert replace(harbour, errors={}, kept={}) == whole.project("harbour")
+    assert set(harbour.errors) == set(harbour.kept) == {"classes", "imports"}
+    assert part.models == whole.models and part.evaluations == whole.evaluations and part.models
+    assert set(part.problems) == set(part.kept) == {"trainings", "evaluations"}
+    (dataset,) = part.datasets
+    assert (dataset.objects, set(dataset.kept)) == (1, {"objects", "revisions"}) and dataset.revisions
+    assert sum("what was known at 2025-01-31T10:00:00+00:00 is kept" in sentence for sentence in said) == 6
+    assert FastLabelWorkspace.from_json(part.to_json()) == part
+
+    sandbox.fail("GET trainings", times=1, status=500)
+    again = fetch_workspace(client, former=replace(part, fetched_at="2025-02-01T10:00:00+00:00"))
+    assert again.kept == {"trainings": "2025-01-31T10:00:00+00:00"}, "since when it is known, not when it was kept"
+    well = fetch_workspace(client, former=again)
+    assert not well.kept and not any(one.kept for one in (*well.projects, *well.datasets))
+
+
+def test_a_list_of_projects_that_is_cut_short_takes_none_away(sandbox, client):
+    whole = fetch_workspace(client, include=OF_PROJECTS)
+    none = fetch_workspace(client, "street-*", include=OF_PROJECTS, max_requests=0, former=whole)
+    assert none.slugs == ("street-day", "street-night"), "the selected ones"
+    assert all(set(project.kept) == {"project"} for project in none.projects)
+    few = fetch_workspace(client, include=OF_PROJECTS, max_requests=3, workers=1, former=whole)
+    assert [project.classes for project in few.projects] == [project.classes for project in whole.projects]
+    assert few.project("yard").left_out == tuple(few.project("yard").kept) == tuple(OF_PROJECTS)
+
+
+def test_nothing_is_kept_of_what_is_gone_or_was_made_anew(sandbox, client):
+    whole = fetch_workspace(client, include=OF_PROJECTS)
+    sandbox.fail("GET annotations", times=len(whole.projects), status=500)
+    renewed = [replace(project, id="another") for project in whole.projects]
+    anew = fetch_workspace(client, include=OF_PROJECTS, former=replace(whole, projects=tuple(renewed)))
+    assert all(project.classes is None and not project.kept for project in anew.projects)
+    gone = replace(whole, projects=(*whole.projects, replace(whole.projects[0], slug="gone", id="gone")))
+    assert "gone" not in fetch_workspace(client, include=OF_PROJECTS, former=gone).slugs
+    sandbox.fail("GET annotations", times=1, status=500)
+    elsewhere = fetch_workspace(client, include=OF_PROJECTS, former=replace(whole, base_url="https://other.example/"))
+    assert [project.classes is None for project in elsewhere.projects].count(True) == 1
 
 
 def test_without_the_list_of_projects_there_is_nothing_to_show(sandbox, client):
