@@ -40,20 +40,17 @@ def label_pictures(
     classes: pa.Table,
     images: ImageFolder,
     *,
+    project_type: str,
     client: FastLabelClient | None = None,
-    pictured: bool = True,
-    textual: bool = False,
 ) -> dict[str, Any]:
     """What people see of the labels as metadata: charts of classes, of annotations per task, of places and sizes, and a
-    preview of tasks.
+    preview of tasks as suits the kind of project (:func:`~fastlabel_dagster.metadata.previews.preview_of`).
 
-    A project whose tasks are ``pictured``, one picture each, is shown as a contact sheet; a picture that is not in
-    ``images`` yet is fetched through ``client``, one task at a time, a dozen at most. One of texts (``textual``) is
-    shown as a few of them with their entities marked, as far as they are downloaded.
+    The picture of a task that is not in ``images`` yet is fetched through ``client``, one at a time, a dozen at most;
+    videos, recordings and texts are shown as far as they are downloaded.
     """
-    from fastlabel_dagster.metadata.sheet import contact_sheet
+    from fastlabel_dagster.metadata.previews import preview_of
     from fastlabel_dagster.metadata.spread import class_histogram
-    from fastlabel_dagster.metadata.texts import text_preview
 
     metadata: dict[str, Any] = {}
     counts = summary.classes(classes)
@@ -66,21 +63,16 @@ def label_pictures(
                 metadata["box_centres"] = _picture(spread.centres_chart(), "where annotations lie")
                 metadata["box_sizes"] = _picture(spread.sides_chart(), "how large annotations are")
     with enrichment(log, "The preview of tasks"):
-        sample = summary.sample() if pictured or textual else None
-        if sample is not None and pictured:
-            read = PictureReader(images, client)
-            svg = contact_sheet(sample, counts, read, lambda problem: log.info("Contact sheet: %s", problem))
-            metadata["contact_sheet"] = _picture(svg, "tasks with their annotations")
-        elif sample is not None:
-            read = PictureReader(images, None)
-
-            def text_of(task_id: str, name: str) -> str | None:
-                data = read(task_id, name)
-                return None if data is None else data.decode("utf-8", "replace")
-
-            shown = text_preview(sample, text_of, lambda problem: log.info("Text preview: %s", problem))
-            if shown:
-                metadata["text_preview"] = dg.MetadataValue.md(shown)
+        sample = summary.sample()
+        if sample is not None:
+            metadata |= preview_of(
+                project_type,
+                sample,
+                counts,
+                images,
+                read_image=PictureReader(images, client),
+                on_problem=lambda problem: log.info("Preview: %s", problem),
+            )
     return metadata
 
 

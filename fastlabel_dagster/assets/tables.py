@@ -32,19 +32,17 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         from fastlabel_dagster.metadata.summary import LabelSummary
         from fastlabel_dagster.store import ImageFolder
         from fastlabel_dagster.sync import LabelMirror
-        from fastlabel_dagster.sync.project_kind import is_of_pictures, is_of_texts
 
         store = plan.open_store()
         labels, version = read_labels(plan)
         report = formats.write(labels, format="parquet", target=store.at("parquet"), skip_unchanged=True)
         summary, spread = LabelSummary(), LabelSpread()
-        pictured = is_of_pictures(version.project_type)
         images = ImageFolder(store.at("images"))
         findings = LabelFindings(
             plan.checks,
             labels,
             mirror=LabelMirror(store.at("labels")),
-            images=images if pictured else None,
+            images=images,
             pictures=plan.previews,
             last=None if context.has_partition_key else lambda one: remembered(context.instance, check_key(one)),
         )
@@ -64,9 +62,8 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                     spread,
                     labels.classes,
                     images,
+                    project_type=version.project_type,
                     client=client,
-                    pictured=pictured,
-                    textual=is_of_texts(version.project_type),
                 )
                 pictures |= api_usage(client.statistics.snapshot() - before)
         rows = {"classes": labels.classes.num_rows, "tasks": summary.tasks, "annotations": summary.annotations}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import html
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -14,11 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastlabel_dagster.checks.batch import LabelBatch
-from fastlabel_dagster.metadata.pictures import FONT, colour, picture_markdown, shortened
+from fastlabel_dagster.metadata.pictures import colour, document, picture_markdown, shortened
 from fastlabel_dagster.metadata.summary import NO_COLOUR
-
-if TYPE_CHECKING:
-    from fastlabel_dagster.store import ImageFolder
 
 #: The bytes of a task's picture, given its id and name; None when there is none. May raise: then there is none.
 ReadImage = Callable[[str, str], bytes | None]
@@ -37,23 +33,9 @@ def no_photographs(task_id: str, name: str) -> None:
     """A ``ReadImage`` for labels whose pictures are nowhere at hand."""
 
 
-class FolderPictures:
-    """Reads a task's picture from an image folder, whose index is read when the first one is wanted."""
-
-    def __init__(self, images: ImageFolder) -> None:
-        self._images = images
-        self._files: dict[str, str] | None = None
-
-    def __call__(self, task_id: str, name: str) -> bytes | None:
-        if self._files is None:
-            self._files = self._images.files()
-        file = self._files.get(task_id)
-        return None if file is None else self._images.store.read_bytes(file)
-
-
 class Crop(NamedTuple):
-    """What is drawn of some annotations of one task: the task, size of its picture in pixels (NaN: unknown), class and
-    outlines of each, the last of them being the wrong one, and what is wrong."""
+    """What is drawn of some annotations of one task, or frame of a video: id and name of that, size of its picture in
+    pixels (NaN: unknown), class and outlines of each, the last of them being the wrong one, and what is wrong."""
 
     task_id: str
     name: str
@@ -77,9 +59,10 @@ def crop_of(batch: LabelBatch, rows: Sequence[int], words: str) -> Crop:
             points = flat.coords[int(flat.ring_offsets[ring]) : int(flat.ring_offsets[ring + 1])]
             rings.append(points[:: max(1, math.ceil(len(points) / _MOST_VERTICES))].copy())
         outlines.append(tuple(rings))
+    name = str(task["task"] or task["task_id"])
     return Crop(
-        str(task["task_id"]),
-        str(task["task"] or task["task_id"]),
+        str(batch.tasks["task_id"][int(flat.task[row])].as_py()),
+        f"frame {task['frame']} · {name}" if "frame" in task else name,
         (float(flat.width[row]), float(flat.height[row])),
         tuple(flat.value[one].as_py() or "" for one in map(int, rows)),
         tuple(outlines),
@@ -103,11 +86,7 @@ def crops_picture(crops: Sequence[Crop], classes: pa.Table, read_image: ReadImag
     cells = [_cell(number, one, colours, read_image) for number, one in enumerate(drawn)]
     width = 8 + min(_COLUMNS, len(cells)) * (_CELL[0] + 8)
     height = 8 + math.ceil(len(cells) / _COLUMNS) * (_CELL[1] + _CAPTION + 8)
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'font-family="{html.escape(FONT)}" font-size="11" fill="#1c2128">'
-        f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>{"".join(cells)}</svg>'
-    )
+    svg = document(width, height, "".join(cells), font_size=11)
     return {"picture": dg.MetadataValue.md(picture_markdown(svg, "what is wrong"))}
 
 

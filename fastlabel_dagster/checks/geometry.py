@@ -18,6 +18,7 @@ from fastlabel_dagster.labels.crossings import self_contact
 from fastlabel_dagster.labels.duplicates import duplicate_boxes, examined_boxes
 from fastlabel_dagster.labels.geometry import FlatAnnotations, areas, boxes
 from fastlabel_dagster.labels.ragged import Bools, Floats
+from fastlabel_dagster.labels.single_pictures import TakenApart
 from fastlabel_dagster.labels.summary import geometry_masks
 
 #: What encloses this many square pixels encloses nothing: areas of slanted lines come out like that.
@@ -25,7 +26,7 @@ _ROUNDING = 1e-9
 _ENCLOSING = ("bbox", "polygon", "segmentation", "circle")
 _DRAWN = ("polygon", "segmentation")
 #: Annotations without 2D geometry of their own.
-_ELSEWHERE = "in frames of videos, in texts, in space, of whole tasks"
+_ELSEWHERE = "on no frame of their video, in texts, in space, of whole tasks"
 
 
 def problems_of(setting: CheckSetting, flat: FlatAnnotations) -> tuple[dict[str, Bools], int]:
@@ -58,7 +59,7 @@ def problems_of(setting: CheckSetting, flat: FlatAnnotations) -> tuple[dict[str,
 
 
 def _has_outline(flat: FlatAnnotations) -> Bools:
-    """bool[n]: geometry of its own: the boxes of a video lie in its frames."""
+    """bool[n]: geometry of its own: what lies in texts and in space has none, nor has a track on no frame."""
     return np.asarray(np.diff(flat.annotation_rings) > 0)
 
 
@@ -75,7 +76,10 @@ def _areas(flat: FlatAnnotations) -> Floats:
 
 
 class Geometry:
-    """Counts annotations by what is wrong with their geometry, and keeps a few of each kind to show."""
+    """Counts annotations by what is wrong with their geometry, and keeps a few of each kind to show.
+
+    It is handed single pictures (:meth:`LabelBatch.pictures`): a track counts once for each keyframe somebody drew.
+    """
 
     def __init__(self, setting: CheckSetting, classes: pa.Table, read_image: ReadImage | None = None) -> None:
         self._setting, self._classes, self._read_image = setting, classes, read_image
@@ -98,6 +102,10 @@ class Geometry:
                 examples.append({**batch.annotation(row), "problem": name, "detail": _detail(flat, row, name)})
                 if self._read_image is not None and name != "unreadable" and len(crops) < MOST_CROPS:
                     crops.append(crop_of(batch, [row], name))
+
+    def leave_out(self, told: TakenApart) -> None:
+        """Count what is on no picture."""
+        self.annotations += told.annotations
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
         wrong = sum(self.counts.values())
@@ -145,6 +153,7 @@ class DuplicateBoxes:
     def __init__(self, setting: CheckSetting, classes: pa.Table, read_image: ReadImage | None = None) -> None:
         self._setting, self._classes, self._read_image = setting, classes, read_image
         self.boxes = self.all_boxes = self.duplicates = self.tasks = self.unexamined = 0
+        self._last_task: str | None = None
         self._examples: list[dict[str, Any]] = []
         self._crops: list[Crop] = []
 
@@ -155,7 +164,9 @@ class DuplicateBoxes:
         found = duplicate_boxes(flat, iou=setting["iou"], same_class=setting["same_class"])
         self.unexamined += found.unexamined
         self.duplicates += len(found.row)
-        self.tasks += len(np.unique(flat.task[found.row]))
+        tasks = {str(batch.task(row)["task_id"]): None for row in np.unique(flat.task[found.row]).tolist()}
+        self.tasks += len(tasks) - (self._last_task in tasks)  # the frames of a long video come in several batches
+        self._last_task = next(reversed(tasks), self._last_task)
         for position in range(min(len(found.row), MOST_OFFENDERS - len(self._examples))):
             row, other = int(found.row[position]), int(found.of[position])
             first = batch.annotation(other)
@@ -169,6 +180,10 @@ class DuplicateBoxes:
             )
             if self._read_image is not None and len(self._crops) < MOST_CROPS:
                 self._crops.append(crop_of(batch, [other, row], f"IoU {found.iou[position]:.3f}"))
+
+    def leave_out(self, told: TakenApart) -> None:
+        """Count the boxes that are on no picture."""
+        self.all_boxes += sum(note.count for note in told.left_out.notes("dropped") if note.type == "bbox")
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
         metadata: dict[str, Any] = {"duplicates": self.duplicates, "tasks": self.tasks, "boxes": self.boxes}
@@ -193,7 +208,7 @@ class DuplicateBoxes:
                 if self.boxes or not without
                 else "Nothing was looked at."
             )
-            + (f" {without:,} boxes were not looked at: in frames of videos, or unreadable." if without else "")
+            + (f" {without:,} boxes were not looked at: unreadable, or on no picture." if without else "")
             + (f" {self.unexamined:,} have too many beside them to be compared with all." if self.unexamined else ""),
             metadata=metadata,
         )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastlabel_dagster.checks.batch import LabelBatch
     from fastlabel_dagster.checks.versions import Remembered
     from fastlabel_dagster.labels import Labels
+    from fastlabel_dagster.labels.single_pictures import TakenApart
     from fastlabel_dagster.store import ImageFolder
     from fastlabel_dagster.sync import LabelMirror
 
@@ -45,6 +46,12 @@ class Finding(Protocol):
     def add(self, batch: LabelBatch) -> None: ...
 
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult: ...
+
+
+class PictureFinding(Finding, Protocol):
+    """One that sees single pictures, videos and tasks with contents taken apart, and is told what is on none."""
+
+    def leave_out(self, told: TakenApart) -> None: ...
 
 
 class LabelFindings:
@@ -74,31 +81,53 @@ class LabelFindings:
     ) -> None:
         from fastlabel_dagster.checks import class_use, geometry, versions
         from fastlabel_dagster.checks.class_changes import ClassChanges
-        from fastlabel_dagster.checks.crops import FolderPictures, ReadImage, no_photographs
+        from fastlabel_dagster.checks.crops import ReadImage, no_photographs
         from fastlabel_dagster.checks.empty import EmptyTasks
+        from fastlabel_dagster.metadata.stills import FolderPictures
 
         read_image: ReadImage | None = no_photographs if images is None else FolderPictures(images)
         read_image = read_image if pictures else None
         before = versions.Before(mirror, labels, last)
         make: dict[str, Callable[[CheckSetting], Finding]] = {
             CLASS_CHANGES_CHECK: lambda setting: ClassChanges(labels.classes, before),
-            GEOMETRY_CHECK: lambda setting: geometry.Geometry(setting, labels.classes, read_image),
-            DUPLICATES_CHECK: lambda setting: geometry.DuplicateBoxes(setting, labels.classes, read_image),
             CLASSES_CHECK: lambda setting: class_use.KnownClasses(labels.classes),
             EMPTY_CHECK: EmptyTasks,
             CLASS_COVERAGE_CHECK: lambda setting: class_use.ClassCoverage(labels.classes),
             CLASS_DRIFT_CHECK: lambda setting: class_use.ClassDrift(before),
         }
-        self._found = [(setting, make[setting.name](setting)) for setting in plan if setting.name in make]
+        of_pictures: dict[str, Callable[[CheckSetting], PictureFinding]] = {
+            GEOMETRY_CHECK: lambda setting: geometry.Geometry(setting, labels.classes, read_image),
+            DUPLICATES_CHECK: lambda setting: geometry.DuplicateBoxes(setting, labels.classes, read_image),
+        }
+        self._found: list[tuple[CheckSetting, Finding]] = []
+        self._whole: list[Finding] = []
+        self._pictured: list[PictureFinding] = []
+        for setting in plan:
+            if setting.name in of_pictures:
+                self._pictured.append(of_pictures[setting.name](setting))
+                self._found.append((setting, self._pictured[-1]))
+            elif setting.name in make:
+                self._whole.append(make[setting.name](setting))
+                self._found.append((setting, self._whole[-1]))
 
     def add(self, tasks: pa.Table) -> None:
         """Look at one batch of tasks (schema ``TASKS``)."""
         from fastlabel_dagster.checks.batch import LabelBatch
+        from fastlabel_dagster.labels.single_pictures import TakenApart
 
-        if tasks.num_rows:
-            batch = LabelBatch(tasks)
-            for _, finding in self._found:
-                finding.add(batch)
+        if not tasks.num_rows:
+            return
+        batch = LabelBatch(tasks)
+        for finding in self._whole:
+            finding.add(batch)
+        if not self._pictured:
+            return
+        told = TakenApart()
+        for piece in batch.pictures(told):
+            for one in self._pictured:
+                one.add(piece)
+        for one in self._pictured:
+            one.leave_out(told)
 
     def results(self, part: str, key: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks on ``part`` (``annotations``, ``classes``; empty: all), for the asset ``key``."""

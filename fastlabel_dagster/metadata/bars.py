@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlabel_dagster.metadata.pictures import FONT, shortened
+from fastlabel_dagster.metadata.pictures import document, shortened
 
 _WIDTH = 720
 _ROW = 24
-_INK, _QUIET, _BAR = "#1c2128", "#444b55", "#3b6fb6"
+_QUIET, _BAR = "#444b55", "#3b6fb6"
 
 #: The way of a task, in order: who is at one stage has passed those before it. The other statuses are listed below.
 STAGES = ("registered", "completed", "reviewed", "approved")
@@ -36,12 +36,8 @@ class Bar:
 
 def frame(width: int, height: int, title: str, body: str) -> str:
     """An SVG document of so many pixels: a white ground, ``title`` (escaped here) and ``body`` (SVG elements)."""
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'font-family="{html.escape(FONT)}" font-size="13" fill="{_INK}">'
-        f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>'
-        f'<text x="16" y="26" font-size="15" font-weight="600">{html.escape(title)}</text>{body}</svg>'
-    )
+    words = f'<text x="16" y="26" font-size="15" font-weight="600">{html.escape(title)}</text>'
+    return document(width, height, words + body, font_size=13)
 
 
 def bars(title: str, rows: Sequence[Bar], *, empty: str = "Nothing to show yet.") -> str:

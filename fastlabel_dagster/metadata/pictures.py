@@ -10,6 +10,17 @@ from fastlabel_dagster.metadata.summary import NO_COLOUR
 
 #: Fonts with Japanese letters first; the browser takes the first one it has.
 FONT = "'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,'IPAexGothic',system-ui,sans-serif"
+#: Colour of text.
+INK = "#1c2128"
+
+
+def document(width: int, height: int, body: str, *, font_size: int = 12) -> str:
+    """An SVG document of so many pixels: ``body`` on a white ground of its own, which reads in light and dark alike."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'font-family="{html.escape(FONT)}" font-size="{font_size}" fill="{INK}">'
+        f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>{body}</svg>'
+    )
 
 
 def picture_markdown(svg: str, description: str) -> str:

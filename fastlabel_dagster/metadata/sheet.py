@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import base64
-import html
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from fastlabel_dagster.formats.frames import Pixels, encode
 from fastlabel_dagster.labels.geometry import FlatAnnotations, flatten
-from fastlabel_dagster.metadata.pictures import FONT, colour, shortened
+from fastlabel_dagster.metadata.pictures import colour, document, shortened
 from fastlabel_dagster.metadata.summary import NO_COLOUR, ClassCount
 
 _COLUMNS = 4
 _CELL = (236, 178)
 _CAPTION = 20
-_MOST_SHAPES = 80
-_MOST_VERTICES = 120
 _LEGEND_PER_ROW = 5
 #: A picture larger than this many bytes is not opened for a thumbnail.
 _LARGEST_FILE = 64 * 1024 * 1024
+
+#: A sheet is about this many bytes at most; in Markdown it takes a third more, and an event should stay below 300 KB.
+LARGEST_SHEET = 140_000
+
+
+class _Detail(NamedTuple):
+    cells: float
+    """Pixels of a photograph for each of its cell, across."""
+    quality: int
+    """Of its JPEG."""
+    shapes: int
+    """Of a picture."""
+    vertices: int
+    """Of an outline."""
+
+
+class _Picture(NamedTuple):
+    name: str
+    photo: Pixels | None
+    size: tuple[Any, Any]
+    """Width and height in pixels; None where unknown."""
+
+
+#: How finely to draw: the first with which a sheet is small enough, or the last.
+_DETAILS = (
+    _Detail(1.4, 72, 80, 120),
+    _Detail(1.2, 60, 80, 60),
+    _Detail(1.0, 50, 60, 40),
+    _Detail(1.0, 35, 40, 24),
+    _Detail(0.7, 30, 24, 16),
+    _Detail(0.5, 20, 12, 12),
+)
 
 #: The bytes of a task's picture, given its id and name; None when there is none. May raise: the cell then stays grey.
 ReadImage = Callable[[str, str], bytes | None]
@@ -33,45 +63,56 @@ def contact_sheet(
     classes: Sequence[ClassCount],
     read_image: ReadImage,
     on_problem: Callable[[str], object] = lambda _: None,
+    *,
+    limit: int = LARGEST_SHEET,
 ) -> str:
-    """An SVG document with one cell for each row of ``tasks`` (schema ``TASKS``).
+    """An SVG document with one cell for each row of ``tasks`` (schema ``TASKS``), of about ``limit`` bytes at most.
 
     Photographs are small JPEGs inside it; shapes and names are drawn by the browser on top, so lines stay sharp and
     Japanese names readable. Boxes, polygons, segmentations with holes, lines, points and circles are drawn; at most 80
-    shapes a picture. A picture that cannot be had or read leaves a grey cell and a line to ``on_problem``.
+    shapes a picture. A sheet that would be too large has coarser photographs and fewer shapes. A picture that cannot be
+    had or read leaves a grey cell and a line to ``on_problem``.
     """
     flat = flatten(tasks)
-    colours = {one.value: colour(one.color) for one in classes}
-    rows = tasks.select(["task_id", "name", "width", "height"]).to_pylist()
-    cells = []
-    used: set[str] = set()
-    for number, row in enumerate(rows):
+    pictures: list[_Picture] = []
+    for row in tasks.select(["task_id", "name", "width", "height"]).to_pylist():
         name = str(row["name"] or row["task_id"])
-        photo, size = "", (row["width"], row["height"])
+        photo, size = None, (row["width"], row["height"])
         try:
             data = read_image(str(row["task_id"]), name)
             if data is None:
                 on_problem(f"{name}: no picture")
             else:
-                jpeg, actual = thumbnail(data)
+                photo, actual = _small(data)
                 size = (row["width"] or actual[0], row["height"] or actual[1])
-                photo = _photo(jpeg, size)
         except Exception as error:  # noqa: BLE001 - a decoration: whatever is wrong with one picture, the rest is drawn
             on_problem(f"{name}: {type(error).__name__}: {error}")
-        shapes, values = _shapes(flat, number, colours, size)
+        pictures.append(_Picture(name, photo, size))
+    svg = ""
+    for detail in _DETAILS:
+        svg = _sheet(flat, classes, pictures, detail)
+        if len(svg) <= limit:
+            break
+    return svg
+
+
+def _sheet(
+    flat: FlatAnnotations,
+    classes: Sequence[ClassCount],
+    pictures: Sequence[_Picture],
+    detail: _Detail,
+) -> str:
+    colours = {one.value: colour(one.color) for one in classes}
+    cells = []
+    used: set[str] = set()
+    for number, (name, photo, size) in enumerate(pictures):
+        shapes, values = _shapes(flat, number, colours, size, detail)
         used |= values
-        cells.append(_cell(number, name, photo, shapes, size))
-    lines = math.ceil(len(rows) / _COLUMNS)
-    legend, legend_height = _legend(
-        [one for one in classes if one.value in used], 8 + lines * (_CELL[1] + _CAPTION + 8)
-    )
+        cells.append(_cell(number, name, "" if photo is None else _photo(photo, size, detail), shapes, size))
+    top = 8 + math.ceil(len(pictures) / _COLUMNS) * (_CELL[1] + _CAPTION + 8)
     width = 8 + _COLUMNS * (_CELL[0] + 8)
-    height = 8 + lines * (_CELL[1] + _CAPTION + 8) + legend_height
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'font-family="{html.escape(FONT)}" font-size="12" fill="#1c2128">'
-        f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>{"".join(cells)}{legend}</svg>'
-    )
+    said, said_height = legend([one for one in classes if one.value in used], top, width)
+    return document(width, top + said_height, "".join(cells) + said)
 
 
 def thumbnail(data: bytes) -> tuple[bytes, tuple[int, int]]:
@@ -80,6 +121,12 @@ def thumbnail(data: bytes) -> tuple[bytes, tuple[int, int]]:
     Raises:
         ValueError: ``data`` is no picture OpenCV can read, or is too large.
     """
+    small, size = _small(data)
+    return encode(small, ".jpg", _DETAILS[0].quality), size
+
+
+def _small(data: bytes) -> tuple[Pixels, tuple[int, int]]:
+    """The picture in ``data`` as small as it is shown, and its own (width, height)."""
     import cv2
 
     if len(data) > _LARGEST_FILE:
@@ -88,18 +135,23 @@ def thumbnail(data: bytes) -> tuple[bytes, tuple[int, int]]:
     if picture is None:
         raise ValueError("not a picture that can be read")
     height, width = picture.shape[:2]
-    scale = min(1.0, _CELL[0] * 1.4 / width, _CELL[1] * 1.4 / height)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    good, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 72])
-    if not good:
-        raise ValueError("the thumbnail could not be written")
-    return jpeg.tobytes(), (width, height)
+    return _at_most(np.asarray(picture, np.uint8), 1.4), (width, height)
 
 
-def _photo(jpeg: bytes, size: tuple[Any, Any]) -> str:
-    coded = base64.b64encode(jpeg).decode()
+def _at_most(picture: Pixels, cells: float) -> Pixels:
+    """``picture``, made smaller where it has more than ``cells`` pixels for each of its cell."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    scale = min(_CELL[0] * cells / width, _CELL[1] * cells / height)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _photo(photo: Pixels, size: tuple[Any, Any], detail: _Detail) -> str:
+    coded = base64.b64encode(encode(_at_most(photo, detail.cells), ".jpg", detail.quality)).decode()
     place = f'width="{size[0]}" height="{size[1]}" preserveAspectRatio="none"'
     return f'<image {place} href="data:image/jpeg;base64,{coded}"/>'
 
@@ -119,16 +171,18 @@ def _cell(number: int, name: str, photo: str, shapes: str, size: tuple[Any, Any]
     )
 
 
-def _shapes(flat: FlatAnnotations, task: int, colours: dict[str, str], size: tuple[Any, Any]) -> tuple[str, set[str]]:
+def _shapes(
+    flat: FlatAnnotations, task: int, colours: dict[str, str], size: tuple[Any, Any], detail: _Detail
+) -> tuple[str, set[str]]:
     """The annotations of row ``task`` as SVG elements in pixels of the picture, and the class values they use."""
     drawn, values = [], set()
     dot = 2.2 * max((size[0] or 0) / _CELL[0], (size[1] or 0) / _CELL[1], 0.3)
-    for row in np.flatnonzero(flat.task == task)[:_MOST_SHAPES].tolist():
+    for row in np.flatnonzero(flat.task == task)[: detail.shapes].tolist():
         first, last = int(flat.annotation_rings[row]), int(flat.annotation_rings[row + 1])
         value = flat.value[row].as_py() or ""
         values.add(value)
         tint = colours.get(value, NO_COLOUR)
-        rings = [_ring(flat, ring) for ring in range(first, last)]
+        rings = [_ring(flat, ring, detail.vertices) for ring in range(first, last)]
         rings = [ring for ring in rings if len(ring)]
         if not rings:
             continue
@@ -137,10 +191,10 @@ def _shapes(flat: FlatAnnotations, task: int, colours: dict[str, str], size: tup
     return "".join(drawn), values
 
 
-def _ring(flat: FlatAnnotations, ring: int) -> Any:
+def _ring(flat: FlatAnnotations, ring: int, most: int) -> Any:
     points = flat.coords[int(flat.ring_offsets[ring]) : int(flat.ring_offsets[ring + 1])]
     points = points[np.isfinite(points).all(axis=1)]
-    step = max(1, math.ceil(len(points) / _MOST_VERTICES))
+    step = max(1, math.ceil(len(points) / most))
     return points[::step]
 
 
@@ -163,13 +217,14 @@ def _shape(kind: str, rings: list[Any], tint: str, radius: float, dot: float) ->
     return f'<path d="{path}" fill="{fill}" fill-rule="evenodd" {stroke}/>'
 
 
-def _legend(classes: Sequence[ClassCount], top: int) -> tuple[str, int]:
-    """Colour and name of each class that is drawn, up to 20, and the height this takes."""
+def legend(classes: Sequence[ClassCount], top: int, width: int) -> tuple[str, int]:
+    """Colour and name of each of ``classes``, up to 20, from ``top`` on in a picture of so many pixels' ``width``; and
+    the height this takes."""
     shown = list(classes)[:20]
-    width = (_COLUMNS * (_CELL[0] + 8)) // _LEGEND_PER_ROW
+    each = (width - 8) // _LEGEND_PER_ROW
     parts = []
     for number, one in enumerate(shown):
-        x, y = 10 + (number % _LEGEND_PER_ROW) * width, top + 4 + (number // _LEGEND_PER_ROW) * 20
+        x, y = 10 + (number % _LEGEND_PER_ROW) * each, top + 4 + (number // _LEGEND_PER_ROW) * 20
         parts.append(
             f'<rect x="{x}" y="{y}" width="12" height="12" rx="2" fill="{colour(one.color)}"/>'
             f'<text x="{x + 18}" y="{y + 11}">{shortened(one.title or one.value, 22)}</text>'

@@ -61,11 +61,6 @@ def is_of_pictures(project_type: str) -> bool:
     return modality_of({"type": project_type}) is IMAGE_TASK
 
 
-def is_of_texts(project_type: str) -> bool:
-    """Whether each task of a project of this type is one text with spans marked in it."""
-    return modality_of({"type": project_type}).key == "text"
-
-
 def tasks_of(client: FastLabelClient, modality: Modality) -> ModalityTasks:
     """The group of the client's methods for tasks of this kind."""
     return cast("ModalityTasks", getattr(client, modality.group))

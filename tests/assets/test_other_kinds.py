@@ -29,7 +29,9 @@ def test_project_of_videos_becomes_frames(make_project, sandbox, tmp_path):
     assert result.success
     assert all(project.checks(result).values())
     assert project.metadata("images")["downloaded"] == 1
-    assert "contact_sheet" not in project.metadata("annotations")
+    assert project.metadata("annotations")["contact_sheet"].startswith(
+        "![pictures of tasks with their annotations](data:"
+    )
     document = json.loads((project.store / "coco" / "annotations.json").read_bytes())
     assert [image["file_name"] for image in document["images"]] == [f"walk_{number}.jpg" for number in range(4)]
     assert all((project.store / "coco" / "images" / image["file_name"]).is_file() for image in document["images"])
@@ -50,6 +52,7 @@ def test_project_of_texts_becomes_documents(make_project, sandbox):
     assert all(project.checks(result).values())
     (file,) = (project.store / "spacy").glob("*.jsonl")
     assert json.loads(file.read_text())["text"] == "At FastLabel."
+    assert "**FastLabel** `ORG`" in project.metadata("annotations")["text_preview"]
 
 
 def test_classified_tasks_are_not_empty(make_project, sandbox):

@@ -146,10 +146,12 @@ def test_pictures_that_cannot_be_had_leave_a_grey_cell_and_a_line():
 def test_a_sheet_of_large_pictures_stays_small():
     rng = np.random.default_rng(0)
     large = cv2.imencode(".jpg", rng.integers(0, 255, (1500, 2000, 3)).astype(np.uint8))[1].tobytes()
-    labels = from_fastlabel([task(n, [box()] * 200, width=2000, height=1500) for n in range(12)], CLASSES)
+    many = [{"type": "polygon", "value": "person", "points": rng.uniform(0, 1500, 800).tolist()} for _ in range(200)]
+    labels = from_fastlabel([task(n, many, width=2000, height=1500) for n in range(12)], CLASSES)
     summary = LabelSummary.of(labels)
     svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda _id, _name: large)
-    assert len(svg) < 1_500_000  # noise is the worst a JPEG can meet; photographs take a tenth
+    assert len(svg) < 140_000, "noise is the worst a JPEG can meet, and the event has other pictures"
+    assert len(list(ET.fromstring(svg).iter(f"{SVG}image"))) == 12
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"GIF89a"])

@@ -1,0 +1,68 @@
+"""Single pictures out of an image folder: of tasks, of contents of tasks, and of frames of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastlabel_dagster.labels.picture_plan import is_name_of_video
+from fastlabel_dagster.labels.single_pictures import video_of
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.formats.sources import Picture
+    from fastlabel_dagster.store import ImageFolder
+
+#: Frames are decoded from the first on, so those further in than this, a minute of most videos, are not looked at.
+FURTHEST_FRAME = 1_800
+#: A video that does not lie on the local disk is brought there up to this many bytes.
+_LARGEST_VIDEO = 256 * 1024 * 1024
+
+
+class FolderPictures:
+    """Reads pictures of an image folder, whose index is read when the first one is wanted.
+
+    Called with the id of a single picture (see :mod:`fastlabel_dagster.labels.single_pictures`): that of a task,
+    ``<task id>/<content>``, or ``<task id>#<frame>``, and its name. The answer is a picture file, None where there is
+    none: not downloaded, no picture, or a frame beyond :data:`FURTHEST_FRAME`.
+    """
+
+    def __init__(self, images: ImageFolder) -> None:
+        self._images = images
+        self._held: dict[str, Picture] | None = None
+
+    @property
+    def held(self) -> dict[str, Picture]:
+        """The file of each task or content."""
+        if self._held is None:
+            from fastlabel_dagster.formats.sources import pictures_of_folder
+
+            self._held = pictures_of_folder(self._images).held
+        return self._held
+
+    def __call__(self, task_id: str, name: str) -> bytes | None:
+        held = self.held.get(task_id)
+        if held is None:
+            of_video = video_of(task_id)
+            return None if of_video is None else self.frames(of_video[0], [of_video[1]]).get(of_video[1])
+        return None if is_name_of_video(held.path) else held.store.read_bytes(held.path)
+
+    def frames(self, task_id: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        """These frames (from 1) of a video as JPEG files, decoded in one go; those that cannot be had are missing.
+
+        Raises:
+            VideoError: what lies there is no video that can be read.
+        """
+        from fastlabel_dagster.formats.frames import encode, open_video
+
+        video = self.held.get(task_id)
+        wanted = sorted({number for number in numbers if 1 <= number <= FURTHEST_FRAME})
+        if video is None or not wanted or (not video.store.is_local and video.size > _LARGEST_VIDEO):
+            return {}
+        found: dict[int, bytes] = {}
+        with open_video(video) as film:
+            for number in wanted:
+                pixels = film.frame(number)
+                if pixels is None:
+                    break
+                found[number] = encode(pixels, ".jpg")
+        return found
