@@ -3,8 +3,10 @@
 import dagster as dg
 
 from fastlabel_dagster._compat import (
+    TaggedAssets,
     function_of_step,
     input_pointer_tag,
+    kept_whole,
     last_check_evaluation,
     materialized_in_run,
     provenance_tags,
@@ -29,6 +31,44 @@ def test_the_function_of_a_step_can_be_called_from_another():
         other()
 
     assert job.execute_in_process().success
+
+
+def test_checks_kept_whole_are_one_definition_after_a_component_has_marked_them():
+    @dg.multi_asset_check(specs=[dg.AssetCheckSpec(name, asset="thing") for name in ("one", "two")], can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext):
+        for key in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(passed=True, check_name=key.name)
+
+    def counted(definition):
+        marked = dg.Definitions(
+            assets=[dg.AssetSpec("thing")], asset_checks=[definition]
+        ).with_definition_metadata_update(lambda metadata: {**metadata, "from": "a component"})
+        repository = marked.get_repository_def()
+        copies = set(repository.asset_checks_defs_by_key.values())
+        specs = [spec for one in copies for spec in one.check_specs]
+        assert {spec.metadata["from"] for spec in specs} == {"a component"}
+        run = marked.resolve_implicit_global_asset_job_def().execute_in_process()
+        assert {one.check_name for one in run.get_asset_check_evaluations()} == {"one", "two"}
+        return len(copies)
+
+    assert counted(kept_whole(checks)) == 1
+    assert counted(checks) == 2, "Dagster keeps them by itself now: kept_whole can go"
+
+
+def test_assets_are_selected_by_a_tag_of_each_group():
+    def asset(name, **tags):
+        return dg.asset(name=name, tags=tags)(lambda: None)
+
+    assets = [asset("both", a="1", b="2"), asset("other", a="2", b="2"), asset("first", a="1"), asset("no", a="3")]
+    shown = dg.AssetSpec("shown", tags={"a": "1", "b": "2"})
+    selection = TaggedAssets((frozenset({("a", "1"), ("a", "2")}), frozenset({("b", "2")})))
+    job = dg.define_asset_job("job", selection=selection)
+    sensor = dg.SensorDefinition("sensor", evaluation_fn=lambda context: None, asset_selection=selection)
+    definitions = dg.Definitions(assets=[*assets, shown], jobs=[job], sensors=[sensor])
+    keys = {dg.AssetKey("both"), dg.AssetKey("other")}
+    assert definitions.resolve_job_def("job").asset_layer.selected_asset_keys == keys
+    found = definitions.get_repository_def().get_sensor_def("sensor").asset_selection
+    assert set(found.to_serializable_asset_selection(definitions.resolve_asset_graph()).selected_keys) == keys
 
 
 def test_what_a_run_has_materialized_is_known_while_it_goes_on():

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import function_of_step
+from fastlabel_dagster._compat import function_of_step, kept_whole
 from fastlabel_dagster.api import FastLabelError
 from fastlabel_dagster.assets.gathered import apart
 from fastlabel_dagster.checks import CheckPlan, ChecksLike, build_remote_checks
@@ -99,7 +99,8 @@ def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, 
                         answer = _failed(key, plan, error)
                     yield answer
 
-    return dg.multi_asset_check(name=name, specs=specs, can_subset=True)(resource_named(resource_key, check))
+    made = dg.multi_asset_check(name=name, specs=specs, can_subset=True)(resource_named(resource_key, check))
+    return kept_whole(made)
 
 
 def _failed(key: dg.AssetCheckKey, plan: CheckPlan, error: Exception) -> dg.AssetCheckResult:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import dagster as dg
 
+from fastlabel_dagster._compat import TaggedAssets
 from fastlabel_dagster.resource import resource_named
 from fastlabel_dagster.translator import GATE_TAG, project_tag, safe_name
 
@@ -18,18 +19,15 @@ SYNC_PARTS = ("labels", "classes", "tasks", "annotations", "images", "export")
 TRAINING_PARTS = ("labels", "images", "dataset", "training")
 
 
-def project_selection(project: str, *, training: bool = False) -> dg.AssetSelection:
-    """The assets of ``project`` a sync makes (mirror to exports), or with ``training`` those a retraining makes.
+def project_selection(*projects: str, training: bool = False) -> dg.AssetSelection:
+    """The assets of ``projects`` a sync makes (mirror to exports), or with ``training`` those a retraining makes.
 
     Assets whose checks block are among them in any case. Found by the tags the translator sets, so a renamed or
     regrouped asset is still found.
     """
-    parts = TRAINING_PARTS if training else SYNC_PARTS
-    chosen: dg.AssetSelection = dg.AssetSelection.tag("fastlabel/part", parts[0])
-    for part in parts[1:]:
-        chosen = chosen | dg.AssetSelection.tag("fastlabel/part", part)
-    chosen = chosen | dg.AssetSelection.tag(GATE_TAG, "blocking")
-    return chosen & dg.AssetSelection.tag("fastlabel/project", project_tag(project))
+    parts = {("fastlabel/part", part) for part in (TRAINING_PARTS if training else SYNC_PARTS)}
+    owned = {("fastlabel/project", project_tag(project)) for project in projects}
+    return TaggedAssets((frozenset({*parts, (GATE_TAG, "blocking")}), frozenset(owned)))
 
 
 def slugs_of(projects: str | Sequence[str]) -> list[str]:
@@ -93,11 +91,7 @@ class Target:
             return {"job": self._job}
         if not self._runs:
             return {}
-        selections = [project_selection(project, training=self._training) for project in self._projects]
-        selection = selections[0]
-        for other in selections[1:]:
-            selection = selection | other
-        return {"asset_selection": selection}
+        return {"asset_selection": project_selection(*self._projects, training=self._training)}
 
     def requests(
         self,
