@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -19,6 +20,9 @@ import dagster as dg
 # them; they can be imported from where they live, but from no module that is declared public.
 from dagster.components.resolved.core_models import OpSpec
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+
+if TYPE_CHECKING:
+    from dagster.components import DefsStateConfig
 
 __all__ = [
     "OpSpec",
@@ -36,6 +40,7 @@ __all__ = [
     "materialized_in_run",
     "provenance_tags",
     "specs_of_run",
+    "stored_state",
     "version_tags",
 ]
 
@@ -207,3 +212,20 @@ def provenance_tags(
             # of a partitioned upstream asset Dagster notes one hash over the versions of all partitions used: here one
             tags[input_version_tag(key)] = hashlib.sha256((version or "INITIAL").encode()).hexdigest()
     return tags
+
+
+def stored_state(config: DefsStateConfig, path: Path) -> Path | None:
+    """The newest state of a component that the instance keeps (``VERSIONED_STATE_STORAGE``), copied to ``path``; None
+    when it keeps none.
+
+    A component is told where to write its state, but not where the former one is.
+    """
+    from dagster._core.storage.defs_state.base import DefsStateStorage
+
+    storage = DefsStateStorage.get() if config.management_type.value == "VERSIONED_STATE_STORAGE" else None
+    info = storage.get_latest_defs_state_info() if storage is not None else None
+    known = info.info_mapping.get(config.key) if info is not None else None
+    if storage is None or known is None or known.management_type is not config.management_type:
+        return None
+    storage.download_state_to_path(config.key, known.version, path)
+    return path

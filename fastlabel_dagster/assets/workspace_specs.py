@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
@@ -62,6 +62,7 @@ def _project_metadata(project: Project) -> dict[str, Any]:
         "fastlabel/updated_at": project.updated_at,
         "fastlabel/error": project.error,
         "fastlabel/left_out": ", ".join(project.left_out),
+        "fastlabel/kept": _kept(project.kept),
     }
     told = {key: value for key, value in told.items() if value}
     if project.tasks is not None:
@@ -70,6 +71,11 @@ def _project_metadata(project: Project) -> dict[str, Any]:
     if project.classes is not None:
         told["fastlabel/classes"] = len(project.classes)
     return told
+
+
+def _kept(kept: Mapping[str, str]) -> str:
+    """What is of an earlier look, as it could not be had in the last one: ``classes of 2025-01-31T10:00:00+00:00``."""
+    return ", ".join(f"{part} of {when}" for part, when in kept.items())
 
 
 def project_specs(project: Project, translator: DagsterFastLabelTranslator) -> list[dg.AssetSpec]:
@@ -146,7 +152,8 @@ def dataset_specs(
             "fastlabel/visibility": dataset.visibility,
             "fastlabel/license": dataset.license,
             "fastlabel/updated_at": dataset.updated_at,
-            "fastlabel/error": dataset.error,
+            "fastlabel/error": dataset.error or workspace.problems.get("datasets"),
+            "fastlabel/kept": _kept({**_only("datasets", workspace.kept), **dataset.kept}),
         }
         spec = _of_workspace(translator, "workspace_dataset", dataset.name, metadata)
         if spec is not None:
@@ -161,7 +168,7 @@ def job_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTransla
         return [] if made is None else [made]
 
     if workspace.trainings is not None:
-        trainings = spec("training_jobs", "training_jobs", _jobs_metadata(workspace.trainings))
+        trainings = spec("training_jobs", "training_jobs", _jobs_metadata(workspace, "trainings"))
         yield from trainings
         # what counts is the name in the key: `a/b` and `a-b` are one there
         names = [model.name.replace("/", "-") for model in workspace.models]
@@ -182,16 +189,26 @@ def job_specs(workspace: FastLabelWorkspace, translator: DagsterFastLabelTransla
                 [one.key for one in trainings],
             )
     if workspace.evaluations is not None:
-        yield from spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace.evaluations))
+        yield from spec("evaluation_jobs", "evaluation_jobs", _jobs_metadata(workspace, "evaluations"))
 
 
-def _jobs_metadata(jobs: Sequence[Any]) -> dict[str, Any]:
+def _jobs_metadata(workspace: FastLabelWorkspace, part: Literal["trainings", "evaluations"]) -> dict[str, Any]:
+    jobs: Sequence[Any] = getattr(workspace, part) or ()
+    told = {
+        "fastlabel/jobs": len(jobs),
+        "fastlabel/error": workspace.problems.get(part),
+        "fastlabel/kept": _kept(_only(part, workspace.kept)),
+    }
     newest = max(jobs, key=lambda job: str(job.created_at), default=None)
     if newest is None:
-        return {"fastlabel/jobs": 0}
+        return told
     return {
-        "fastlabel/jobs": len(jobs),
+        **told,
         "fastlabel/newest_job": newest.id,
         "fastlabel/newest_status": newest.status,
         "fastlabel/newest_at": newest.created_at,
     }
+
+
+def _only(part: str, kept: Mapping[str, str]) -> dict[str, str]:
+    return {part: kept[part]} if part in kept else {}

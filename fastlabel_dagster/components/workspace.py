@@ -21,6 +21,7 @@ from fastlabel_dagster.assets.workspace import build_fastlabel_assets_definition
 from fastlabel_dagster.components.attributes import S3Attributes, WorkspaceSensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
+from fastlabel_dagster.components.state_file import refresh
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.partitions import project_partitions
 from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_workspace_sensor
@@ -179,22 +180,27 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     def write_state_to_path(self, state_path: Path) -> None:
         """Fetch the workspace and keep it in the file. An earlier state stays when that does not succeed.
 
+        A list that cannot be had is kept as the former state has it, and the log and the assets' metadata say so: one
+        broken project takes no assets away.
+
         Raises:
-            FastLabelError: the list of projects cannot be had. What cannot be had of one project stands in the state.
+            FastLabelError: the list of projects cannot be had.
         """
         resource = self.fastlabel.resource()
         try:
-            workspace = fetch_workspace(
-                resource.client,
-                self.selector,
-                include=self.include or DEFAULT_PARTS,  # type: ignore[arg-type]  # fetch_workspace checks the names
-                log=log.warning,
+            refresh(
+                state_path,
+                self.defs_state_config,
+                lambda former: fetch_workspace(
+                    resource.client,
+                    self.selector,
+                    include=self.include or DEFAULT_PARTS,  # type: ignore[arg-type]  # fetch_workspace checks the names
+                    former=former,
+                    log=log.warning,
+                ),
             )
         finally:
             resource.close()
-        beside = state_path.with_name(f"{state_path.name}.new")
-        beside.write_text(workspace.to_json(), encoding="utf-8")
-        beside.replace(state_path)
 
     def build_defs_from_state(self, context: dg.ComponentLoadContext, state_path: Path | None) -> dg.Definitions:
         """The definitions of what the file holds. Asks nobody; without a file, says what to run."""

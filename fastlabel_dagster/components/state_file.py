@@ -1,0 +1,45 @@
+"""The state of a workspace component between two refreshes: read, fetched anew, written whole."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from dagster.components import DefsStateConfig
+
+from fastlabel_dagster._compat import stored_state
+from fastlabel_dagster.workspace import FastLabelWorkspace
+
+log = logging.getLogger("fastlabel_dagster.components")
+
+
+def refresh(
+    path: Path, config: DefsStateConfig, fetch: Callable[[FastLabelWorkspace | None], FastLabelWorkspace]
+) -> None:
+    """Have ``fetch`` look at the workspace, and keep what it found at ``path``, whole or not at all.
+
+    Args:
+        path: where Dagster wants the state; with ``LOCAL_FILESYSTEM`` the former one lies there.
+        config: under which key, and where, the state is kept.
+        fetch: is given the former state, None when there is none.
+    """
+    workspace = fetch(_former(path, config))
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(workspace.to_json(), encoding="utf-8")
+    beside.replace(path)
+
+
+def _former(path: Path, config: DefsStateConfig) -> FastLabelWorkspace | None:
+    """The state of the last refresh; None when there is none that can be read. A code server's snapshots
+    (``LEGACY_CODE_SERVER_SNAPSHOTS``) know nothing of the one before."""
+    with tempfile.TemporaryDirectory() as folder:
+        stored = path if path.is_file() else stored_state(config, Path(folder) / "state")
+        if stored is None:
+            return None
+        try:
+            return FastLabelWorkspace.from_json(stored.read_bytes())
+        except ValueError as error:
+            log.warning("The former state is not used: %s", error)
+            return None
