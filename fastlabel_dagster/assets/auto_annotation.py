@@ -15,8 +15,8 @@ from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
-from fastlabel_dagster.job_reports.evaluations import newest_verdict
-from fastlabel_dagster.job_reports.submissions import carried_of, newest, submission_metadata
+from fastlabel_dagster.job_reports.evaluations import newest_evaluation, newest_verdict
+from fastlabel_dagster.job_reports.submissions import carried_of, submission_metadata
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, JobRequest
 from fastlabel_dagster.jobs.ledger import Ledger
 from fastlabel_dagster.jobs.submission import PAUSES, Submission
@@ -141,7 +141,7 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
     def annotate(
         context: dg.AssetExecutionContext, config: AutoAnnotationConfig, fastlabel: FastLabelResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        measured = newest(context.instance, evaluation_key)
+        measured = newest_evaluation(context.instance, evaluation_key)
         if not measured.get("model_name"):
             raise dg.Failure(
                 description=f"No model was evaluated yet; materialize {evaluation_key.to_user_string()} first.",

@@ -11,7 +11,7 @@ from fastlabel_dagster.api import job_state
 from fastlabel_dagster.checks.names import GATE_CHECK
 from fastlabel_dagster.job_reports.evaluations import newest_verdict
 from fastlabel_dagster.job_reports.outcomes import success_check, verdict_metadata
-from fastlabel_dagster.job_reports.submissions import job_metadata, submitted_jobs
+from fastlabel_dagster.job_reports.submissions import job_history, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Gate
 from fastlabel_dagster.jobs.kinds import JobKind
 from fastlabel_dagster.resource import FastLabelResource, resource_named
@@ -29,7 +29,7 @@ def build_job_check(
     spec = dg.AssetCheckSpec(success_check(kind), asset=key, description=f"The newest {kind.words} finished.")
 
     def look(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> dg.AssetCheckResult:
-        newest = next(iter(submitted_jobs(context.instance, key, kind)), None)
+        newest = next(iter(job_history(context.instance, key, kind).submitted()), None)
         if newest is None:
             return dg.AssetCheckResult(
                 asset_key=key,

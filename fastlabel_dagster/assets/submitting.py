@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster._compat import add_run_tags
-from fastlabel_dagster.job_reports.submissions import reported_jobs
+from fastlabel_dagster.job_reports.submissions import job_history
 from fastlabel_dagster.jobs.kinds import JobKind, JobRequest
 from fastlabel_dagster.jobs.ledger import Claimant
 from fastlabel_dagster.jobs.submission import Submission, submit_job
@@ -71,7 +71,7 @@ def submit_in_run(
 
     def has_completed(job: str) -> bool:
         told = reported or key
-        return told is not None and job in reported_jobs(context.instance, told, kind)[0]
+        return told is not None and job in job_history(context.instance, told, kind).reports()
 
     with unclear_told(context.op.name, kind):
         return submit_job(

@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster.job_reports.submissions import LOOK_BACK, newest, plain
+from fastlabel_dagster.job_reports.submissions import LOOK_BACK, newest_report, plain
 from fastlabel_dagster.jobs.gate import METRICS, Gate, Verdict, measure
+from fastlabel_dagster.jobs.kinds import EVALUATION
 
 #: How often further back is looked for a model that has passed its gate, where the newest events show none.
 _PAGES = 20
@@ -58,14 +59,23 @@ def gate_of(metadata: Mapping[str, Any]) -> Gate | None:
     return Gate.of(gate) if isinstance(gate, Mapping) and gate else None
 
 
+def newest_evaluation(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Any]:
+    """Of the evaluations reported, the one that was asked for last, as plain values; empty when there is none.
+
+    An older one that the jobs sensor finds finished after a newer one is no reason to go back to an older model.
+    """
+    return newest_report(instance, key, EVALUATION, key)
+
+
 def newest_verdict(
     instance: dg.DagsterInstance, key: dg.AssetKey, gate: Gate
 ) -> tuple[Mapping[str, Any], Verdict | None]:
     """The newest evaluation, and what ``gate`` says of it; an empty one and None before the first.
 
-    It is the newest one that is judged, whatever it has measured: one without measures does not pass.
+    The newest is the one that was asked for last (:func:`newest_evaluation`), and it is judged whatever it has
+    measured: one without measures does not pass.
     """
-    measured = newest(instance, key)
+    measured = newest_evaluation(instance, key)
     return measured, gate.judge(measured, models_before(instance, key, measured)) if measured else None
 
 

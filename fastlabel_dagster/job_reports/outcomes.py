@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ import dagster as dg
 from fastlabel_dagster.api.links import without_query
 from fastlabel_dagster.checks.names import GATE_CHECK
 from fastlabel_dagster.job_reports.evaluations import gate_of, models_before
-from fastlabel_dagster.job_reports.submissions import OUTCOME, job_metadata
+from fastlabel_dagster.job_reports.submissions import OUTCOME, is_overtaken, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
 from fastlabel_dagster.jobs.kinds import Job, JobKind
 from fastlabel_dagster.metadata.tables import records_table
@@ -34,6 +34,7 @@ class JobOutcome:
         key: ``<slug>/model`` for a training, ``<slug>/<kind>`` for the others.
         problem: what went wrong, as a sentence; empty when it completed.
         verdict: what the gate says of an evaluated model, where there is a gate.
+        overtaken: an evaluation that was asked for later is told already: this one's verdict is not the asset's.
     """
 
     key: dg.AssetKey
@@ -42,6 +43,7 @@ class JobOutcome:
     metadata: Mapping[str, Any]
     problem: str = ""
     verdict: Verdict | None = field(default=None)
+    overtaken: bool = False
 
     def materialization(self) -> dg.AssetMaterialization:
         """For a sensor's tick."""
@@ -69,8 +71,8 @@ class JobOutcome:
         )
 
     def gate_check(self) -> dg.AssetCheckEvaluation | None:
-        """What the gate says, where there is one."""
-        if self.verdict is None:
+        """What the gate says, where there is one, of the newest model."""
+        if self.verdict is None or self.overtaken:
             return None
         return dg.AssetCheckEvaluation(
             asset_key=self.key,
@@ -105,12 +107,14 @@ def completed_job(
     job: Job,
     carried: Mapping[str, Any],
     previews: bool = True,
+    beside: Collection[str] = (),
 ) -> JobOutcome:
     """A job that came to a good end.
 
     Args:
         carried: what the job was made from, as its submission says.
         previews: with pictures; tables there are in any case.
+        beside: other completed jobs that are told at this moment.
     """
     metadata: dict[str, Any] = {**job_metadata(kind, job_id, job), **job_facts(kind, job), **carried}
     if "model_url" in metadata:
@@ -118,7 +122,7 @@ def completed_job(
     ended = _timestamp(job.get("completedAt") or (job.get("updatedAt") if "import" in kind.name else None))
     if ended is not None:
         metadata["completed_at"] = dg.MetadataValue.timestamp(ended)
-    verdict = None
+    verdict, overtaken = None, False
     if kind.name == "evaluation":
         earlier = models_before(instance, key, metadata)
         gate = gate_of(carried)
@@ -126,8 +130,9 @@ def completed_job(
             verdict = gate.judge(metadata, earlier)
             metadata["gate_verdict"] = verdict.text
             metadata["gate_passed"] = verdict.passed
+            overtaken = is_overtaken(instance, key, kind, key, job_id=job_id, beside=beside)
         metadata |= _models_shown(job, metadata, earlier, previews)
-    return JobOutcome(key, kind, job_id, _present(metadata), verdict=verdict)
+    return JobOutcome(key, kind, job_id, _present(metadata), verdict=verdict, overtaken=overtaken)
 
 
 def _models_shown(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,13 +59,13 @@ class SubmittedJob:
 
     Attributes:
         metadata: of the first event that names the job, as plain values.
-        run_id: the run it was submitted in; empty outside runs.
+        runs: the runs that wait for it, or did.
         timestamp: when that event was stored, seconds since 1970 by Dagster's clock.
     """
 
     job_id: str
     metadata: Mapping[str, Any]
-    run_id: str
+    runs: tuple[str, ...]
     timestamp: float
 
     @property
@@ -74,11 +74,9 @@ class SubmittedJob:
         return {name: self.metadata[name] for name in CARRIED if self.metadata.get(name) is not None}
 
     def polled_by(self, instance: dg.DagsterInstance) -> bool:
-        """Whether the run that submitted it is still there and waits for it."""
-        if self.metadata.get("wait") != "run" or not self.run_id:
-            return False
-        run = instance.get_run_by_id(self.run_id)
-        return run is not None and not run.is_finished
+        """Whether one of the runs that submitted it, or attached to it, is still there and waits for it."""
+        runs = (instance.get_run_by_id(run_id) for run_id in self.runs)
+        return any(run is not None and not run.is_finished for run in runs)
 
 
 def submission_metadata(kind: JobKind, submission: Submission, about: Mapping[str, Any], wait: str) -> dict[str, Any]:
@@ -112,65 +110,86 @@ def job_metadata(kind: JobKind, job_id: str, job: Job | Mapping[str, Any]) -> di
     return metadata
 
 
-def submitted_jobs(instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind) -> dict[str, SubmittedJob]:
-    """The jobs of a kind that events of ``key`` say were submitted, the newest submission first.
+@dataclass(frozen=True)
+class JobHistory:
+    """What the events of one asset say of jobs of one kind.
 
-    A job that later events name again, as when a run attached to it, keeps what its first event says of it. Events of
-    outcomes are none of submissions.
+    Attributes:
+        events: the materializations that name a job, then the observations that do; each the newest first.
+        complete_since: no event that is newer than this was left out, in seconds since 1970.
     """
-    found: list[tuple[float, SubmittedJob]] = []
-    for record, metadata in _job_events(instance, key, kind):
-        # a release before the job kinds had a name did not say of each training that it was submitted
-        if OUTCOME not in metadata and ("submitted" in metadata or kind.name == "training"):
-            job = SubmittedJob(named_job(metadata, kind), metadata, record.run_id or "", record.timestamp)
-            found.append((record.timestamp, job))
-    jobs: dict[str, SubmittedJob] = {}
-    for _, job in sorted(found, key=lambda one: one[0], reverse=True):
-        jobs.pop(job.job_id, None)  # an earlier event of the same job takes the place of the later one
-        jobs[job.job_id] = job
-    return jobs
+
+    kind: JobKind
+    events: tuple[tuple[dg.EventLogRecord, Mapping[str, Any]], ...]
+    complete_since: float
+
+    def submitted(self) -> dict[str, SubmittedJob]:
+        """The jobs that were submitted, the newest submission first.
+
+        A job that later events name again, as when a run attached to it, keeps what its first event says of it. Events
+        of outcomes are none of submissions.
+        """
+        jobs: dict[str, SubmittedJob] = {}
+        for record, metadata in sorted(self.events, key=lambda one: one[0].timestamp, reverse=True):
+            # a release before the job kinds had a name did not say of each training that it was submitted
+            if OUTCOME in metadata or not ("submitted" in metadata or self.kind.name == "training"):
+                continue
+            id = named_job(metadata, self.kind)
+            later = jobs.pop(id, None)  # an earlier event of the same job takes the place of the later one
+            runs = () if later is None else later.runs
+            if metadata.get("wait") == "run" and record.run_id:
+                runs = (*runs, record.run_id)
+            jobs[id] = SubmittedJob(id, metadata, runs, record.timestamp)
+        return jobs
+
+    def ended(self) -> tuple[set[str], set[str], set[str]]:
+        """Ids of the jobs that have completed, have failed, were stuck when they were last looked at."""
+        completed: set[str] = set()
+        failed: set[str] = set()
+        stuck: set[str] = set()
+        for record, metadata in self.events:
+            id, said = named_job(metadata, self.kind), metadata.get(OUTCOME)
+            if record.asset_materialization is not None:
+                completed.add(id)
+            elif said in ("failed", "stuck"):
+                (failed if said == "failed" else stuck).add(id)
+        return completed, failed, stuck
+
+    def reports(self, *, since: float = 0.0) -> dict[str, Mapping[str, Any]]:
+        """The newest word on each completed job, the last one first; nothing older than ``since``."""
+        reports: dict[str, Mapping[str, Any]] = {}
+        for record, metadata in self.events:
+            if record.asset_materialization is not None and record.timestamp > since:
+                reports.setdefault(named_job(metadata, self.kind), metadata)
+        return reports
+
+    def asked(self, *, reported_here: bool) -> list[str]:
+        """Ids of the jobs that were asked for, the one asked for last first.
+
+        Args:
+            reported_here: materializations of this asset are reports, and ask for nothing.
+        """
+        asked = [
+            (record.timestamp, named_job(metadata, self.kind))
+            for record, metadata in self.events
+            if OUTCOME not in metadata and not (reported_here and record.asset_materialization is not None)
+        ]
+        return list(dict.fromkeys(id for _, id in sorted(asked, reverse=True)))
 
 
-def carried_of(
-    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, job_id: str, about: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a job was made from, as the event says that first named it; for one that no event names, as ``about`` does.
-
-    A run that attaches to the job of an earlier one knows what is there now, which may be newer.
-    """
-    first = submitted_jobs(instance, key, kind).get(job_id)
-    if first is not None:
-        return first.carried
-    return {name: about[name] for name in CARRIED if about.get(name) is not None}
-
-
-def reported_jobs(
+def job_history(
     instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, *, since: float | None = None
-) -> tuple[set[str], set[str], set[str]]:
-    """Ids of the jobs that ``key`` says have completed, have failed, were stuck when they were last looked at.
+) -> JobHistory:
+    """Read what the events of ``key`` say of jobs of a kind.
 
     Args:
-        since: all reports from this time on are read, in seconds since 1970: from the oldest submission on nothing is
-            missed. None reads as far back as :func:`submitted_jobs` does.
+        since: everything from this time on is read, in seconds since 1970. None: the last :data:`LOOK_BACK` events that
+            name a job, and a week.
     """
-    completed: set[str] = set()
-    failed: set[str] = set()
-    stuck: set[str] = set()
-    for record, metadata in _job_events(instance, key, kind, since=since):
-        id, said = named_job(metadata, kind), metadata.get(OUTCOME)
-        if record.asset_materialization is not None:
-            completed.add(id)
-        elif said in ("failed", "stuck"):
-            (failed if said == "failed" else stuck).add(id)
-    return completed, failed, stuck
-
-
-def _job_events(
-    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, *, since: float | None = None
-) -> Iterator[tuple[dg.EventLogRecord, dict[str, Any]]]:
-    """The materializations of ``key`` that name a job, then the observations that do; each the newest first."""
     until = time.time() - _RECENT if since is None else since - _CLOCKS_DIFFER
     fetched = dg.AssetRecordsFilter(key, after_timestamp=None if since is None else until)
+    events: list[tuple[dg.EventLogRecord, Mapping[str, Any]]] = []
+    complete_since = 0.0 if since is None else until
     for fetch in (instance.fetch_materializations, instance.fetch_observations):
         cursor: str | None = None
         named, older = 0, False
@@ -182,10 +201,27 @@ def _job_events(
                 older = older or record.timestamp < until
                 if named_job(metadata, kind):
                     named += 1
-                    yield record, metadata
-            if not page.has_more or (older and (named >= LOOK_BACK or number >= _PAGES_OF_OLD)):
+                    events.append((record, metadata))
+            if not page.has_more:
+                break
+            if number == _PAGES or (older and (named >= LOOK_BACK or number >= _PAGES_OF_OLD)):
+                complete_since = max(complete_since, page.records[-1].timestamp)
                 break
             cursor = page.cursor
+    return JobHistory(kind, tuple(events), complete_since)
+
+
+def carried_of(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, job_id: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a job was made from, as the event says that first named it; for one that no event names, as ``about`` does.
+
+    A run that attaches to the job of an earlier one knows what is there now, which may be newer.
+    """
+    first = job_history(instance, key, kind).submitted().get(job_id)
+    if first is not None:
+        return first.carried
+    return {name: about[name] for name in CARRIED if about.get(name) is not None}
 
 
 def named_job(metadata: Mapping[str, Any], kind: JobKind) -> str:
@@ -206,32 +242,60 @@ def newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Any]:
 def newest_model(instance: dg.DagsterInstance, key: dg.AssetKey, training_key: dg.AssetKey) -> dict[str, Any]:
     """The model in use: of those reported, the one whose training was asked for last, as plain values.
 
-    An older training may end after a newer one; it is reported then, and is not the model all the same. A run that
-    attaches to an older training asks for it again. A model that no training of ``training_key`` has made was reported
-    by somebody else, and is the model as long as it is the newest. Empty when there is none.
+    A model that no training of ``training_key`` has made was reported by somebody else, and is the model as long as it
+    is the newest. Empty when there is none.
 
     Args:
         key: of the models.
         training_key: of the asset that submits the trainings.
     """
+    return newest_report(instance, key, TRAINING, training_key)
+
+
+def newest_report(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, submitter: dg.AssetKey
+) -> dict[str, Any]:
+    """What is said of the job that was asked for last, of those that ``key`` says have completed, as plain values.
+
+    An older job may end after a newer one; it is reported then, and is not the newest all the same. A run that attaches
+    to an older job asks for it again. A report of a job that nobody is known to have asked for counts as long as it is
+    the last one. Empty when there is none.
+
+    Args:
+        submitter: the asset that submits the jobs; where it is ``key`` itself, its materializations are the reports.
+    """
     last = newest(instance, key)
-    asked = sorted(
-        ((record.timestamp, named_job(metadata, TRAINING)) for record, metadata in _asked(instance, training_key)),
-        reverse=True,
-    )
-    if named_job(last, TRAINING) not in {id for _, id in asked}:
+    asked, reports = _asked_and_reported(instance, key, kind, submitter)
+    if named_job(last, kind) not in asked:
         return last
-    models: dict[str, dict[str, Any]] = {}
-    for record, metadata in _job_events(instance, key, TRAINING):
-        if record.asset_materialization is not None:
-            models.setdefault(named_job(metadata, TRAINING), metadata)
-    return next((models[id] for _, id in asked if id in models), last)
+    return next((dict(reports[id]) for id in asked if id in reports), last)
 
 
-def _asked(
-    instance: dg.DagsterInstance, training_key: dg.AssetKey
-) -> Iterator[tuple[dg.EventLogRecord, dict[str, Any]]]:
-    return (one for one in _job_events(instance, training_key, TRAINING) if OUTCOME not in one[1])
+def is_overtaken(
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    kind: JobKind,
+    submitter: dg.AssetKey,
+    *,
+    job_id: str,
+    beside: Collection[str] = (),
+) -> bool:
+    """Whether ``key`` already tells of a job that was asked for later than this one; see :func:`newest_report`.
+
+    Args:
+        beside: further jobs that are being told at this moment.
+    """
+    asked, reports = _asked_and_reported(instance, key, kind, submitter)
+    later = asked[: asked.index(job_id)] if job_id in asked else []
+    return any(one in reports or one in beside for one in later)
+
+
+def _asked_and_reported(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: JobKind, submitter: dg.AssetKey
+) -> tuple[list[str], dict[str, Mapping[str, Any]]]:
+    asked_in = job_history(instance, submitter, kind)
+    told_in = asked_in if submitter == key else job_history(instance, key, kind)
+    return asked_in.asked(reported_here=submitter == key), told_in.reports()
 
 
 def plain(metadata: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:

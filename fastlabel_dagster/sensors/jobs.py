@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,14 @@ import dagster as dg
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events
-from fastlabel_dagster.job_reports.submissions import (
-    SubmittedJob,
-    named_job,
-    plain,
-    reported_jobs,
-    submitted_jobs,
-)
+from fastlabel_dagster.job_reports.submissions import JobHistory, SubmittedJob, job_history, plain
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import CursorState, load_cursor
 from fastlabel_dagster.sensors.health import says_healthy
+from fastlabel_dagster.sensors.job_followers import NEW, JobFollowers, missed_runs
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
-from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
+from fastlabel_dagster.sensors.target import JobLike, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
 if TYPE_CHECKING:
@@ -34,10 +29,6 @@ if TYPE_CHECKING:
 _KIND = "jobs"
 #: A job that FastLabel does not know is given this many looks: a new one may take a moment to be listed.
 _LOOKS_FOR_A_MISSING_JOB = 2
-#: What is older than this starts no run any more: the runs that show whether it has may be deleted by then.
-_NEW = timedelta(days=3)
-#: So many of the newest materializations of an asset are looked at for one that no run has followed.
-_FOLLOWED = 50
 
 
 def build_jobs_sensor(
@@ -103,25 +94,26 @@ def build_jobs_sensor(
     if longest <= timedelta(0):
         raise ValueError(f"stuck_after is longer than nothing, not {stuck_after}")
     called = name or sensor_name(slugs, _KIND)
-    followers = _Followers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
+    followers = JobFollowers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
     polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, clock=clock)
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
         started = clock()
         jobs: dict[str, _OpenJob] = {}
         requests: list[dg.RunRequest] = []
+        completed: dict[dg.AssetKey, set[str]] = {}
         # the instance answers at once as a rule; when it does not, the next tick begins with another project
         first = int(time.time() // max(minimum_interval_seconds, 1)) % len(slugs)
         for slug in [*slugs[first:], *slugs[:first]]:
             if clock() - started > time_budget_seconds / 3:
                 context.log.warning("The Dagster instance is slow: not every project was looked at in this tick.")
                 break
-            for kind in followed:
-                jobs |= {job.target: job for job in _open_jobs(context.instance, slug, kind, translator, longest)}
-            for kind, part in ((TRAINING, "model"), (EVALUATION, "evaluation")):
+            for kind in dict.fromkeys((*followed, *followers.kinds)):
+                told = _Told.read(context.instance, slug, kind, translator, followed=followers.follow(kind))
+                if kind in followed:
+                    jobs |= {job.target: job for job in _open_jobs(context.instance, slug, told, longest)}
                 if followers.follow(kind):
-                    key = asset_key(slug, part, translator)
-                    requests += _missed(context, followers, slug, kind, key, sensor=called)
+                    requests += missed_runs(context, followers, slug, told.ends, sensor=called)
 
         def ask(client: FastLabelClient, name: str, memory: Mapping[str, Any] | None) -> Job | None:
             job = jobs[name]
@@ -129,9 +121,15 @@ def build_jobs_sensor(
 
         def digest(visit: Visit, answer: Job | None) -> Findings:
             job = jobs[visit.target]
-            findings = _findings(context.instance, job, answer, visit.memory or {}, longest=longest, previews=previews)
+            done = completed.setdefault(job.key, set())
+            findings = _findings(
+                context.instance, job, answer, visit.memory or {}, longest=longest, previews=previews, beside=done
+            )
             for event in findings.events:
-                if isinstance(event, dg.AssetMaterialization) and followers.follow(job.kind):
+                if not isinstance(event, dg.AssetMaterialization):
+                    continue
+                done.add(job.submitted.job_id)
+                if followers.follow(job.kind):
                     # what this sensor reports, no run goes on from, also where one had wanted to wait for it
                     told = {**plain(event.metadata), "wait": "sensor"}
                     findings.runs = followers.following(job.project, job.kind, told)
@@ -200,29 +198,53 @@ def _kind(name: str) -> JobKind:
     return KINDS[name]
 
 
-def _open_jobs(
-    instance: dg.DagsterInstance,
-    project: str,
-    kind: JobKind,
-    translator: DagsterFastLabelTranslator | None,
-    longest: timedelta,
-) -> list[_OpenJob]:
+@dataclass(frozen=True)
+class _Told:
+    """What the instance says of one project's jobs of one kind, read once a tick.
+
+    Attributes:
+        key: the asset their ends are told of.
+        ends: what is told there, back to the oldest submission and for :data:`NEW` at least; where nothing was
+            submitted and nothing is ``followed``, nobody looks.
+    """
+
+    key: dg.AssetKey
+    submitted: dict[str, SubmittedJob]
+    ends: JobHistory
+    since: float
+
+    @classmethod
+    def read(
+        cls,
+        instance: dg.DagsterInstance,
+        project: str,
+        kind: JobKind,
+        translator: DagsterFastLabelTranslator | None,
+        *,
+        followed: bool,
+    ) -> _Told:
+        submitter = asset_key(project, kind.name, translator)
+        key = asset_key(project, "model" if kind is TRAINING else kind.name, translator)
+        asked = job_history(instance, submitter, kind)
+        submitted = asked.submitted()
+        since = min([time.time() - NEW.total_seconds(), *(job.timestamp for job in submitted.values())])
+        enough = (key == submitter and asked.complete_since <= since) or not (submitted or followed)
+        return cls(key, submitted, asked if enough else job_history(instance, key, kind, since=since), since)
+
+
+def _open_jobs(instance: dg.DagsterInstance, project: str, told: _Told, longest: timedelta) -> list[_OpenJob]:
     """The oldest first; without those that a living run waits for. A run that counts as going on for longer than a job
     may take has been killed without anybody noticing."""
-    submitted = submitted_jobs(instance, asset_key(project, kind.name, translator), kind)
-    if not submitted:
-        return []
-    key = asset_key(project, "model" if kind is TRAINING else kind.name, translator)
-    since = min(job.timestamp for job in submitted.values())
-    completed, failed, stuck = reported_jobs(instance, key, kind, since=since)
+    key, kind, submitted = told.key, told.ends.kind, told.submitted
+    completed, failed, stuck = told.ends.ended()
     free = [
         (id, job)
         for id, job in reversed(submitted.items())
         if id not in completed | failed and not (_age(job) <= longest.total_seconds() and job.polled_by(instance))
     ]
-    if any(job.metadata.get("wait") == "run" for _, job in free):
+    if any(job.runs for _, job in free):
         # a run may have reported its job and ended between the two looks: what it has reported is there now
-        completed, failed, stuck = reported_jobs(instance, key, kind, since=since)
+        completed, failed, stuck = job_history(instance, key, kind, since=told.since).ended()
     return [
         _OpenJob(project, kind, key, job, id in stuck) for id, job in free if id not in completed and id not in failed
     ]
@@ -236,12 +258,15 @@ def _findings(
     *,
     longest: timedelta,
     previews: bool,
+    beside: Collection[str],
 ) -> Findings:
     id, carried = job.submitted.job_id, job.submitted.carried
     state = "gone" if answer is None else job_state(answer)
     if state == "completed":
         assert answer is not None
-        outcome = completed_job(instance, job.key, job.kind, job_id=id, job=answer, carried=carried, previews=previews)
+        outcome = completed_job(
+            instance, job.key, job.kind, job_id=id, job=answer, carried=carried, previews=previews, beside=beside
+        )
         return Findings({}, events=outcome.events())
     if state in ("failed", "gone"):
         looks = int(memory.get("missing", 0)) + 1
@@ -306,76 +331,3 @@ def _told_by_project(
 def _age(job: SubmittedJob) -> float:
     """Seconds since it was submitted, by Dagster's clock."""
     return max(0.0, time.time() - job.timestamp)
-
-
-class _Followers(Target):
-    """The jobs that are run when something has finished, by the kind of what has: trainings and evaluations."""
-
-    def __init__(self, projects: Sequence[str], jobs: Mapping[str, JobLike | Mapping[str, JobLike] | None]) -> None:
-        self._jobs = {kind: job for kind, job in jobs.items() if job is not None}
-        if len(self._jobs) > 1 and any(isinstance(job, str) for job in self._jobs.values()):
-            raise ValueError("on_model and on_evaluation are given as job objects when there are both of them")
-        self._targets = {kind: Target(job, projects) for kind, job in self._jobs.items()}
-
-    def follow(self, kind: JobKind) -> bool:
-        """Whether anything is run when a job of this kind has finished."""
-        return kind.name in self._jobs
-
-    def arguments(self) -> dict[str, Any]:
-        if len(self._jobs) < 2:
-            return {key: value for target in self._targets.values() for key, value in target.arguments().items()}
-        objects = [one for job in self._jobs.values() for one in (job.values() if isinstance(job, Mapping) else [job])]
-        return {"jobs": list({one.name: one for one in objects}.values())}
-
-    def _chosen(self, project: str, kind: JobKind) -> JobLike:
-        job = self._jobs[kind.name]
-        return job[project] if isinstance(job, Mapping) else job
-
-    def job_name(self, project: str, kind: JobKind) -> str:
-        """What the job is called that is run for this project."""
-        chosen = self._chosen(project, kind)
-        return chosen if isinstance(chosen, str) else str(chosen.name)
-
-    def following(self, project: str, kind: JobKind, told: Mapping[str, Any]) -> list[dg.RunRequest]:
-        """The run that follows a materialization with this metadata, if one does."""
-        job_id = named_job(told, kind)
-        waits_elsewhere = kind is EVALUATION and told.get("wait") != "sensor"
-        if not job_id or waits_elsewhere or told.get("gate_passed") is False:
-            return []
-        chosen = self._chosen(project, kind)
-        trigger = "a new model" if kind is TRAINING else "a model passed its gate"
-        named = {} if isinstance(chosen, str) else {"job_name": chosen.name}
-        return [
-            dg.RunRequest(run_key=job_id, tags={"fastlabel/project": project, "fastlabel/trigger": trigger}, **named)
-        ]
-
-
-def _missed(
-    context: dg.SensorEvaluationContext,
-    followers: _Followers,
-    project: str,
-    kind: JobKind,
-    key: dg.AssetKey,
-    *,
-    sensor: str,
-) -> list[dg.RunRequest]:
-    """The runs for new materializations that none has followed: a tick has reported one and died before the run was
-    launched, or a run that waited for the job has made it. The oldest first.
-
-    A run has followed when this sensor has launched it, or when it is of the same job: the run key alone is the id of
-    what has finished, and another sensor may run another job for that.
-    """
-    since = dg.AssetRecordsFilter(asset_key=key, after_timestamp=time.time() - _NEW.total_seconds())
-    wanted: dict[str, dg.RunRequest] = {}
-    for record in reversed(context.instance.fetch_materializations(since, limit=_FOLLOWED).records):
-        if record.asset_materialization is not None:
-            told = plain(record.asset_materialization.metadata)
-            wanted.pop(named_job(told, kind), None)  # the newest word on a job counts
-            wanted |= {str(one.run_key): one for one in followers.following(project, kind, told)}
-    if not wanted:
-        return []
-    job = followers.job_name(project, kind)
-    for run in context.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/run_key": list(wanted)})):
-        if run.job_name == job or run.tags.get("dagster/sensor_name") == sensor:
-            wanted.pop(run.tags["dagster/run_key"], None)
-    return list(wanted.values())

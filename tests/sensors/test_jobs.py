@@ -439,13 +439,13 @@ def test_time_the_instance_has_taken_is_gone_for_polling(make_vendor, make_daemo
         metadata = {"job_kind": "training", "job_id": f"t-{slug}", "submitted": True}
         instance.report_runless_asset_event(dg.AssetObservation(dg.AssetKey([slug, "training"]), metadata=metadata))
     vendor = make_vendor(lambda path, query: [], lambda path, query: 0.3)
-    look = jobs_module.submitted_jobs
+    look = jobs_module.job_history
 
-    def slow(*given):
-        vendor.now += 0.05
-        return look(*given)
+    def slow(*given, **more):
+        vendor.now += 0.025
+        return look(*given, **more)
 
-    monkeypatch.setattr(jobs_module, "submitted_jobs", slow)
+    monkeypatch.setattr(jobs_module, "job_history", slow)
     watch = build_jobs_sensor(slugs, kinds=["training"], time_budget_seconds=3, clock=vendor.clock)
     for _ in range(3):
         before = vendor.now
