@@ -34,8 +34,8 @@ __all__ = [
     "function_of_step",
     "input_pointer_tag",
     "input_version_tag",
-    "known_version",
     "kept_whole",
+    "known_version",
     "last_check_evaluation",
     "materialized_in_run",
     "provenance_tags",
@@ -95,19 +95,19 @@ def version_tags(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, st
 
 @dataclass(frozen=True)
 class TaggedAssets(dg.AssetSelection):
-    """The materializable assets that have, of each of ``groups``, at least one tag.
+    """The materializable assets that have, of each of ``wanted``, at least one tag.
 
     The same can be said with ``dg.AssetSelection.tag``, ``|`` and ``&``, but every tag is then a look at all assets
     whenever a code location loads: for a sensor of 300 projects 7 million, and five seconds. ``dg.AssetSelection`` is
     public, what a selection of one's own has to have is not.
     """
 
-    groups: tuple[frozenset[tuple[str, str]], ...]
+    wanted: tuple[frozenset[tuple[str, str]], ...]
 
     def resolve_inner(self, asset_graph: Any, allow_missing: bool) -> AbstractSet[dg.AssetKey]:
         """The keys of the assets in a graph."""
         nodes = (node for node in asset_graph.asset_nodes if node.is_materializable)
-        return {node.key for node in nodes if not any(group.isdisjoint(node.tags.items()) for group in self.groups)}
+        return {node.key for node in nodes if not any(group.isdisjoint(node.tags.items()) for group in self.wanted)}
 
 
 def component_spec(*, produces: Sequence[str], **known: Any) -> dg.ComponentTypeSpec:
