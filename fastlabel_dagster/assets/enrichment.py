@@ -88,31 +88,45 @@ def progress_picture(
     return metadata
 
 
-def change_picture(
+def change_pictures(
     log: logging.Logger,
     mirror: LabelMirror,
-    before: int,
-    after: int,
+    told: Mapping[str, Any],
     *,
     images: ImageFolder,
     client: FastLabelClient | None = None,
 ) -> dict[str, Any]:
-    """A few changed tasks, as they were beside what they are, as metadata."""
+    """Pictures of the changes that ``told``, the metadata of an asset, tells of, as ``changes_pictured`` and
+    ``changes_since_model_pictured``: a few changed tasks, as they were beside what they are.
+
+    Where both tell of the same versions they are drawn once, under the first name. Only projects of pictures have them.
+    """
     from fastlabel_dagster.metadata.changes import changes_picture
     from fastlabel_dagster.metadata.summary import LabelSummary
+    from fastlabel_dagster.sync.project_kind import is_of_pictures
 
     metadata: dict[str, Any] = {}
-    with enrichment(log, "The picture of what changed"):
-        svg = changes_picture(
-            mirror,
-            before,
-            after,
-            classes=LabelSummary().classes(mirror.classes(after)),
-            read_image=PictureReader(images, client),
-            on_problem=lambda problem: log.info("What changed: %s", problem),
-        )
-        if svg is not None:
-            metadata["changes_pictured"] = _picture(svg, "changed tasks before and after")
+    drawn: set[tuple[int, int]] = set()
+    reader: PictureReader | None = None
+    for one in ("changes", "changes_since_model"):
+        before, after = told.get(f"{one}_from"), told.get(f"{one}_to")
+        if before is None or after is None or before == after or (before, after) in drawn:
+            continue
+        drawn.add((before, after))
+        with enrichment(log, "The picture of what changed"):
+            if not is_of_pictures(mirror.at(after).project_type):
+                break
+            reader = reader or PictureReader(images, client)
+            svg = changes_picture(
+                mirror,
+                before,
+                after,
+                classes=LabelSummary().classes(mirror.classes(after)),
+                read_image=reader,
+                on_problem=lambda problem: log.info("What changed: %s", problem),
+            )
+            if svg is not None:
+                metadata[f"{one}_pictured"] = _picture(svg, "changed tasks before and after")
     return metadata
 
 
@@ -127,13 +141,14 @@ class PictureReader:
     server that is down is not asked a dozen times, each with all its retries."""
 
     def __init__(self, images: ImageFolder, client: FastLabelClient | None) -> None:
-        self._images, self._files, self._client = images, images.files(), client
+        from fastlabel_dagster.metadata.stills import FolderPictures
+
+        self._folder, self._client = FolderPictures(images), client
 
     def __call__(self, task_id: str, name: str) -> bytes | None:
-        if task_id in self._files:
-            return self._images.store.read_bytes(self._files[task_id])
-        if self._client is None:
-            return None
+        data = self._folder(task_id, name)
+        if data is not None or self._client is None:
+            return data
         try:
             return _fetched(self._client, task_id)
         except NotFound:

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from fastlabel_dagster.assets.enrichment import change_picture, enrichment, progress_picture
+from fastlabel_dagster.assets.enrichment import change_pictures, enrichment, progress_picture
 from fastlabel_dagster.assets.observation import project_event, tags_of_sync
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import freshness_policy, mirror_results
@@ -41,7 +41,6 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         from fastlabel_dagster.metadata.changes import changes_since, since_trained
         from fastlabel_dagster.store import ImageFolder
         from fastlabel_dagster.sync import LabelMirror, sync_project
-        from fastlabel_dagster.sync.project_kind import is_of_pictures
         from fastlabel_dagster.workspace import project_state
 
         store = plan.open_store()
@@ -98,11 +97,8 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         if plan.previews and statuses:
             statuses_before = None if earlier is None else status_counts(mirror.read(earlier))
             metadata.update(progress_picture(context.log, statuses, statuses_before))
-            if earlier is not None and is_of_pictures(report.project_type):
-                images = ImageFolder(store.at("images"))
-                metadata.update(
-                    change_picture(context.log, mirror, earlier, report.version, images=images, client=fastlabel.client)
-                )
+            images = ImageFolder(store.at("images"))
+            metadata.update(change_pictures(context.log, mirror, metadata, images=images, client=fastlabel.client))
         results = mirror_results(
             plan.checks, key, report=report, counted=counted, labels=mirror.read, client=fastlabel.client
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from fastlabel_dagster.assets.enrichment import enrichment
+from fastlabel_dagster.assets.enrichment import change_pictures, enrichment
 from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
 from fastlabel_dagster.assets.job_plans import VersionNow
 from fastlabel_dagster.assets.plan import ProjectPlan
@@ -115,6 +115,9 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             with enrichment(context.log, "What changed since the model was trained"):
                 model = newest_model(context.instance, plan.key("model"), plan.key("training"))
                 metadata.update(since_trained(mirror, model, version.version))
+        if plan.previews:
+            images = ImageFolder(store.at("images"))
+            metadata.update(change_pictures(context.log, mirror, metadata, images=images, client=fastlabel.client))
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(report.digest), metadata=metadata)
 
     spec = plan.spec("dataset", [plan.key("labels"), plan.key("images"), *plan.gates], options={"dataset": name})

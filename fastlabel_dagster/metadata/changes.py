@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_TASKS = 20_000
 #: How many changed tasks are drawn, each as it was and as it is.
 _DRAWN = 6
+#: A picture of changes is about this many bytes at most: an asset may have two.
+_LARGEST = 70_000
 
 
 def changes_since(mirror: LabelMirror, before: int, after: int, *, name: str = "changes") -> dict[str, Any]:
@@ -89,7 +91,7 @@ def changes_picture(
                 break
         if len(rows) >= 2 * _DRAWN or looked_at > MOST_TASKS:
             break
-    return contact_sheet(pa.concat_tables(rows), classes, read_image, on_problem) if rows else None
+    return contact_sheet(pa.concat_tables(rows), classes, read_image, on_problem, limit=_LARGEST) if rows else None
 
 
 def _named(task: pa.Table, moment: str) -> pa.Table:

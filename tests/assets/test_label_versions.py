@@ -106,6 +106,14 @@ def test_dataset_and_model_say_what_changed_since_the_model_was_trained(project)
     assert (dataset["changes_since_model_from"], dataset["changes_since_model_to"]) == (0, 1)
     assert "reclassified car → sign" in dataset["changes_since_model"] or "gone" in dataset["changes_since_model"]
     assert dataset["changes"] == dataset["changes_since_model"] == training["changes_since_model"]
+    assert dataset["changes_pictured"].startswith("![changed tasks before and after](data:image/svg+xml;base64,")
+    assert "changes_since_model_pictured" not in dataset, "the same versions are drawn once"
+    change(project, 1)
+    assert project.run().success
+    for part in ("dataset", "labels"):
+        told = project.metadata(part)
+        assert (told["changes_from"], told["changes_since_model_from"]) == (1, 0)
+        assert told["changes_pictured"] != told["changes_since_model_pictured"]
 
 
 def test_the_dataset_can_be_published_at_an_earlier_version(project):
