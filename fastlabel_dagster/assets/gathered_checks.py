@@ -19,11 +19,13 @@ from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, 
 
 @dataclass(frozen=True)
 class CheckedProject:
-    """A project whose remote checks are to be gathered; ``trained`` when it has a training, and so a model."""
+    """A project whose remote checks are to be gathered; ``trained`` when it has a training, and so a model; ``checks``
+    where it has its own in place of those of all."""
 
     slug: str
     translator: DagsterFastLabelTranslator
     trained: bool = False
+    checks: CheckPlan | None = None
 
     def key(self, part: str) -> dg.AssetKey:
         """The key of one of its assets."""
@@ -54,7 +56,7 @@ def gathered_checks(
     one project must not stop the others.
 
     The definitions of a project's own checks are made when a run asks for one of them. When the code location loads,
-    one project with a model and one without stand for all others.
+    one project with a model and one without stand for all others that have the same checks.
     """
     plan = CheckPlan.of(checks)
     groups = apart(projects, lambda project: project.key("project"))
@@ -62,24 +64,26 @@ def gathered_checks(
         _one_step(name if number == 1 else f"{name}_{number}", group, resource_key, plan)
         for number, group in enumerate(groups, 1)
     ]
-    if plan.blocks("project"):
-        for project in projects:
-            own = project.definitions(resource_key, plan, f"{name}_{safe_name(project.slug)}")
+    for project in projects:
+        if (project.checks or plan).blocks("project"):
+            own = project.definitions(resource_key, project.checks or plan, f"{name}_{safe_name(project.slug)}")
             built += [one for one in own if any(spec.blocking for spec in one.check_specs)]
     return built
 
 
 def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, plan: CheckPlan) -> dg.AssetsDefinition:
     patterns = {
-        one.trained: [
-            (spec, part) for spec in _specs(one, resource_key, plan) if not spec.blocking and (part := _part(one, spec))
+        alike: [
+            (spec, part)
+            for spec in _specs(one, resource_key, one.checks or plan)
+            if not spec.blocking and (part := _part(one, spec))
         ]
-        for one in {one.trained: one for one in projects}.values()
+        for alike, one in {(one.trained, id(one.checks)): one for one in projects}.items()
     }
     owners: dict[dg.AssetCheckKey, CheckedProject] = {}
     specs: list[dg.AssetCheckSpec] = []
     for project in projects:
-        for pattern, part in patterns[project.trained]:
+        for pattern, part in patterns[project.trained, id(project.checks)]:
             spec = dg.AssetCheckSpec(
                 pattern.name,
                 asset=project.key(part),
@@ -91,12 +95,13 @@ def _one_step(name: str, projects: Sequence[CheckedProject], resource_key: str, 
 
     def check(context: dg.AssetCheckExecutionContext, fastlabel: FastLabelResource) -> Iterator[dg.AssetCheckResult]:
         for key in sorted(context.selected_asset_check_keys, key=str):
-            for definition in owners[key].definitions(resource_key, plan):
+            own = owners[key].checks or plan
+            for definition in owners[key].definitions(resource_key, own):
                 if key in definition.check_keys:
                     try:
                         answer: Any = function_of_step(definition)(context, **{resource_key: fastlabel})
                     except Exception as error:  # noqa: BLE001 - one project must not keep the others from an answer
-                        answer = _failed(key, plan, error)
+                        answer = _failed(key, own, error)
                     yield answer
 
     made = dg.multi_asset_check(name=name, specs=specs, can_subset=True)(resource_named(resource_key, check))

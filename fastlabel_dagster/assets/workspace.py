@@ -6,12 +6,14 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.assets.built import BuiltTranslator
 from fastlabel_dagster.assets.decorator import fastlabel_project_assets
 from fastlabel_dagster.assets.gathered import GatheringSteps, Part, apart, folder_of, gathered_step
 from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
@@ -27,6 +29,7 @@ from fastlabel_dagster.assets.workspace_specs import (
     props_of,
     workspace_specs,
 )
+from fastlabel_dagster.checks import CheckPlan
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, dataset_name, safe_name
 
@@ -160,6 +163,8 @@ def build_fastlabel_assets_definitions(
     """
     found = fetched(workspace, selector)
     told = InformedTranslator(translator, found)
+    base = steps or StepOptions()
+    shared = partial(base.around, project="", resource_key=resource_key, pool=pool)
     if partitions is not None:
         if dataset is not None or projects:
             raise ValueError("assets partitioned by project publish no dataset, and have no options of single projects")
@@ -174,9 +179,8 @@ def build_fastlabel_assets_definitions(
             retry_policy=retry_policy,
             **options,
         )
-        return [*partitioned, *_of_workspace(found, told, {}, [], name, resource_key)]
+        return [*partitioned, *shared(_of_workspace(found, told, {}, [], name, resource_key))]
     _check_options(projects or {})
-    base = steps or StepOptions()
     separate = replace(base, name=None)
     common = {"exports": list(exports), "resource_key": resource_key, "pool": pool, **options}
     built: list[dg.AssetsDefinition | dg.AssetSpec] = []
@@ -221,7 +225,9 @@ def build_fastlabel_assets_definitions(
             if isinstance(one, dg.AssetSpec) and one.key == shown[0].key:
                 observed.append(observed_project(one, slug))
                 if gather:
-                    checked.append(CheckedProject(slug, told, trained=own.get("training") is not None))
+                    checks = CheckPlan.of(own["checks"]) if "checks" in ((projects or {}).get(slug) or {}) else None
+                    known = BuiltTranslator(rest, told)
+                    checked.append(CheckedProject(slug, known, own.get("training") is not None, checks))
             else:
                 built.append(one)
         more = _distinct(shown[1:], lambda spec: spec.key, taken)
@@ -231,8 +237,8 @@ def build_fastlabel_assets_definitions(
             published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(props_of(slug, "dataset")).key)
     if problem is not None and not taken:
         raise problem
-    built += _of_workspace(found, told, published, observed, name, resource_key, taken)
-    built += gathered_checks(f"{name}_checks", checked, resource_key=resource_key, checks=options.get("checks"))
+    built += shared(_of_workspace(found, told, published, observed, name, resource_key, taken))
+    built += shared(gathered_checks(f"{name}_checks", checked, resource_key=resource_key, checks=options.get("checks")))
     return built
 
 

@@ -1,7 +1,8 @@
 """The small attributes both components have in their YAML: store, sensors, schedule."""
 
 # Annotations are not postponed here: Dagster derives the YAML's schema from them.
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -31,27 +32,56 @@ class ScheduleAttributes(dg.Model, dg.Resolvable):
     time_zone: str = Field(default="UTC", description="The cron expression's time zone, such as Asia/Tokyo.")
 
 
-class SensorAttributes(dg.Model, dg.Resolvable):
+#: What the quality sensor takes in YAML.
+_QUALITY = ("comments", "statuses", "external_statuses", "most_open_comments", "most_sent_back")
+
+
+class QualityAttributes(dg.Model, dg.Resolvable):
+    """What both components say of quality and of the time between two looks."""
+
+    quality: bool | Mapping[str, Any] = Field(
+        default=False,
+        description="Open comments and tasks sent back fail checks: true, or what is too much, as in the examples.",
+        examples=[True, {"most_open_comments": 3, "most_sent_back": 5, "statuses": ["sent_back", "declined"]}],
+    )
+    interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")
+
+    @property
+    def quality_rules(self) -> dict[str, Any] | None:
+        """For the builders; None where nobody wants it. Raises ValueError for a rule there is none of."""
+        if not isinstance(self.quality, Mapping):
+            return {} if self.quality else None
+        unknown = [str(one) for one in self.quality if one not in _QUALITY]
+        if unknown:
+            raise ValueError(f"sensors.quality has no {', '.join(unknown)}; it has {', '.join(_QUALITY)}")
+        return dict(self.quality)
+
+
+class SensorAttributes(QualityAttributes):
     """Which sensors there are, and how often each looks."""
 
     imports: bool = Field(default=True, description="Finished imports start a sync; failed ones fail a check.")
     approvals: bool = Field(default=True, description="Enough approvals start a retraining; needs `loop`.")
     jobs: bool = Field(default=True, description="Finished, failed and stuck jobs are reported; needs `loop`.")
-    quality: bool = Field(default=False, description="Open comments and tasks sent back fail checks.")
-    interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")
 
 
-class WorkspaceSensorAttributes(dg.Model, dg.Resolvable):
+class WorkspaceSensorAttributes(QualityAttributes):
     """Which sensors a workspace has, and how often each looks."""
 
     imports: bool = Field(
         default=True,
-        description="Finished imports start a sync of their project; needs `store`, and no `partitions`.",
+        description="Finished imports start a sync of their project, failed ones fail its check; needs `store`.",
     )
-    approvals: int | None = Field(
+    approvals: bool | int | None = Field(
         default=None,
-        description="So many newly approved tasks of a project publish its dataset anew; needs `dataset`.",
+        description="So many newly approved tasks of a project publish its dataset anew; needs `dataset`. A project "
+        "with a `loop` goes by that in any case; false switches both off.",
         examples=[200],
+    )
+    jobs: bool = Field(
+        default=True,
+        description="Finished, failed and stuck jobs are reported, and what follows them is started; where a project "
+        "has a `loop`, a training or imports.",
     )
     projects: bool | None = Field(
         default=None,
@@ -61,4 +91,3 @@ class WorkspaceSensorAttributes(dg.Model, dg.Resolvable):
     delete_partitions: bool = Field(
         default=False, description="Also delete the partitions of projects that are gone. Their history stays."
     )
-    interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import Self
 
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
-from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
+from fastlabel_dagster.assets.steps import FastLabelStep, StepContext, StepOptions
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
 from fastlabel_dagster.components.names import refuse_name
@@ -81,8 +81,8 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     schedule: ScheduleAttributes | None = Field(default=None, description="When to sync; without it, no schedule.")
     observe: str | None = Field(
         default=None,
-        description="Cron expression, in the schedule's time zone, of looks at the state the project is in (a few cheap "
-        "requests): what people change between two syncs shows as a new data version. Without it, only a sync looks.",
+        description="Cron expression, in the schedule's time zone, of looks at the state the project is in, a few "
+        "cheap requests each: what people change shows as a new data version. Without it, only a sync looks.",
         examples=["*/15 * * * *"],
     )
     running: bool = Field(
@@ -96,7 +96,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     )
     op: OpSpec | None = Field(
         default=None,
-        description="Of the steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which begins the "
+        description="Of all steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which begins the "
         "names of ops, jobs and sensors: two instances of one project need two.",
         examples=[{"pool": "fastlabel", "tags": {"team": "perception"}}],
     )
@@ -134,15 +134,21 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         refuse_tokens(attributes)
         return super().load(attributes, context)
 
-    def execute(self, context: dg.AssetExecutionContext, step: FastLabelStep) -> Iterator[Any]:
+    @property
+    def name(self) -> str:
+        """What the names of ops, jobs and sensors begin with."""
+        return (self.op and self.op.name) or safe_name(self.project)
+
+    def execute(self, context: StepContext, step: FastLabelStep) -> Iterator[Any]:
         """Runs one step of the project; override it to do something before, after or with the results of every step.
 
         Args:
-            context: of the running step.
+            context: of the running step: a ``dg.AssetCheckExecutionContext`` where it only checks.
             step: ``step.project``, ``step.name`` (its op), and ``step.run()``, which does the work.
 
         Yields:
-            what ``step.run()`` yields: ``MaterializeResult`` and other results Dagster knows.
+            what ``step.run()`` yields: ``MaterializeResult``, or ``ObserveResult`` and ``AssetCheckResult`` where
+            it observes or checks.
         """
         yield from step.run()
 
@@ -155,7 +161,6 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         """Assets, checks, sensors, jobs, schedule, resource. Asks nobody. Raises ValueError for unusable attributes."""
         op = self.op or OpSpec()
         refuse_name("op.name", op.name)
-        name = op.name or safe_name(self.project)
         defs = build_fastlabel_project(
             self.project,
             store=self.store,
@@ -172,11 +177,12 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
             checks=self.checks,
             imports=self.imports,
-            quality=self.sensors.quality,
+            quality=False if (rules := self.sensors.quality_rules) is None else rules,
             sensor_interval_seconds=self.sensors.interval_seconds,
             default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         )
-        left_out = {f"{name}_{kind}" for kind in ("imports", "approvals", "jobs") if not getattr(self.sensors, kind)}
+        kinds = ("imports", "approvals", "jobs")
+        left_out = {f"{self.name}_{kind}" for kind in kinds if not getattr(self.sensors, kind)}
         return dg.Definitions(
             assets=defs.assets,
             jobs=defs.jobs,

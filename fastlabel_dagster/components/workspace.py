@@ -1,7 +1,6 @@
 """``FastLabelWorkspaceComponent``: every project of a workspace, from a file that one command refreshes."""
 
 # Annotations are not postponed here: Dagster derives the YAML's schema from them.
-import gc
 import hashlib
 import json
 import logging
@@ -16,15 +15,24 @@ from pydantic import BaseModel, Field
 from typing_extensions import Self
 
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
-from fastlabel_dagster.assets.steps import FastLabelStep, StepOptions
+from fastlabel_dagster.assets.built import BuiltTranslator
+from fastlabel_dagster.assets.lasting import lasting
+from fastlabel_dagster.assets.steps import FastLabelStep, StepContext, StepOptions
 from fastlabel_dagster.assets.workspace import build_fastlabel_assets_definitions, load_fastlabel_asset_specs
-from fastlabel_dagster.components.attributes import S3Attributes, WorkspaceSensorAttributes
+from fastlabel_dagster.assets.workspace_specs import InformedTranslator
+from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, WorkspaceSensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
+from fastlabel_dagster.components.contradictions import refuse_contradictions, refuse_shared_name
+from fastlabel_dagster.components.names import refuse_name
+from fastlabel_dagster.components.observed import observable_workspace, observed_keys
+from fastlabel_dagster.components.planned import REFRESH, PlannedProject, planned_projects
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
 from fastlabel_dagster.components.state_file import refresh
 from fastlabel_dagster.components.translation import ComponentTranslator
+from fastlabel_dagster.components.watching import Watching
 from fastlabel_dagster.partitions import project_partitions
-from fastlabel_dagster.sensors import build_approval_sensor, build_import_sensor, build_workspace_sensor
+from fastlabel_dagster.project_jobs import build_observation_job, build_schedule
+from fastlabel_dagster.sensors import build_workspace_sensor
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
 from fastlabel_dagster.workspace import DEFAULT_PARTS, FastLabelWorkspace, ProjectSelector, fetch_workspace
 
@@ -32,8 +40,6 @@ log = logging.getLogger("fastlabel_dagster.components")
 
 #: Keys of what belongs to no project begin with this, or with another name in a workspace of another name.
 _OF_THE_WORKSPACE = "fastlabel_workspace"
-#: What fetches the state file; said wherever the file is missing.
-REFRESH = "dg utils refresh-defs-state"
 
 
 def _only_by_command(state: DefsStateConfigArgs) -> DefsStateConfigArgs:
@@ -96,14 +102,28 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         description="Dataset that the approved tasks of each project are published to; {slug} stands for its slug.",
         examples=["train-{slug}"],
     )
+    loop: Mapping[str, Any] | None = Field(
+        default=None,
+        description="Closes the labeling loop of each image project, as in FastLabelProjectComponent. `dataset` has "
+        "{slug} in its name; left out, it is the workspace's `dataset`. In `projects`, the `loop` of a project says "
+        "what differs, or false: none. Needs `store`.",
+        examples=[
+            {
+                "retrain_after": {"approved": 200},
+                "dataset": "train-{slug}",
+                "base_model": "fastlabel_object_detection_light",
+                "epoch": 300,
+            }
+        ],
+    )
     partitions: Literal["project"] | None = Field(
         default=None,
         description="`project`: one set of assets for all projects, with a partition for each; needs `store`. There is "
-        "no `dataset` then, and nothing of single `projects`.",
+        "no `dataset` and no `loop` then, and nothing of single `projects`.",
     )
     projects: Mapping[str, Mapping[str, Any]] | None = Field(
         default=None,
-        description="By slug, what is different for a project: exports, dataset, store, checks …",
+        description="By slug, what is different for a project: exports, dataset, store, checks, loop …",
         examples=[{"street-night": {"exports": ["yolo"]}}],
     )
     checks: Mapping[str, Any] | bool | None = Field(
@@ -112,10 +132,21 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     sensors: WorkspaceSensorAttributes = Field(
         default_factory=WorkspaceSensorAttributes, description="Which sensors there are."
     )
-    running: bool = Field(default=False, description="Sensors run from the start; else they are switched on in the UI.")
+    schedule: ScheduleAttributes | None = Field(
+        default=None, description="When to sync all projects, in one run; needs `store`. Without it, no schedule."
+    )
+    observe: str | None = Field(
+        default=None,
+        description="Cron expression, in the schedule's time zone, of looks at the state projects and datasets are in, "
+        "a few cheap requests each: what people change shows as a new data version. Without it, only a sync looks.",
+        examples=["*/15 * * * *"],
+    )
+    running: bool = Field(
+        default=False, description="Sensors and schedules run from the start; else they are switched on in the UI."
+    )
     op: OpSpec | None = Field(
         default=None,
-        description="Of the steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which is part of "
+        description="Of all steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which is part of "
         "the names of ops, sensors and the workspace's own assets: two workspaces in one code location need two.",
     )
     translation: Annotated[
@@ -147,7 +178,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         return component_spec(
             description="A FastLabel workspace: its projects, datasets, jobs and models, from a refreshed state file.",
             tags=["fastlabel", "annotation", "machine-learning"],
-            produces=["asset", "asset_check", "job", "resource", "sensor"],
+            produces=["asset", "asset_check", "job", "resource", "schedule", "sensor"],
         )
 
     @classmethod
@@ -204,35 +235,76 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
 
     def build_defs_from_state(self, context: dg.ComponentLoadContext, state_path: Path | None) -> dg.Definitions:
         """The definitions of what the file holds. Asks nobody; without a file, says what to run."""
+        refuse_name("op.name", self.op.name if self.op else None)
+        refuse_contradictions(self)
+        if context is not None:
+            refuse_shared_name(self, context)
         resources = {self.resource_key: self.fastlabel.resource()}
         if state_path is None or not state_path.is_file():
             return self._nothing_yet("it was never fetched", resources)
-        try:
-            workspace = FastLabelWorkspace.from_json(state_path.read_bytes())
-        except ValueError as error:
-            return self._nothing_yet(str(error), resources)
-        collecting = gc.isenabled()
-        gc.disable()  # thousands of definitions, all of which stay: looking for garbage costs a third more
-        try:
+        with lasting():
+            try:
+                workspace = FastLabelWorkspace.from_json(state_path.read_bytes())
+            except ValueError as error:
+                return self._nothing_yet(str(error), resources)
             return self._defs(workspace, resources)
-        finally:
-            if collecting:
-                gc.enable()
 
     def _defs(self, workspace: FastLabelWorkspace, resources: Mapping[str, Any]) -> dg.Definitions:
-        translator = ComponentTranslator(self.get_asset_spec)
+        translator = ComponentTranslator(self.get_asset_spec, made=self.store is not None)
+        own = self.op.name if self.op else None
+        planned = planned_projects(
+            workspace, name=own, dataset=self.dataset, loop=self.loop, projects=self.projects if self.store else None
+        )
+        assets = self._assets(workspace, planned, translator)
+        built = BuiltTranslator(assets, InformedTranslator(translator, workspace))
+        common: dict[str, Any] = {
+            "resource_key": self.resource_key,
+            "minimum_interval_seconds": self.sensors.interval_seconds,
+            "default_status": dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
+        }
+        partitioned = self.partitions is not None
+        watching = Watching(self.sensors, self.name, built, () if partitioned else planned, common, self.loop)
+        sync = [self._sync_of_a_project(assets)] if partitioned else []
+        sensors, checks = watching.quality()
+        shown_only = watching.health() if sensors and self.store is None else []
+        schedules: list[dg.ScheduleDefinition] = []
+        jobs = [*sync]
+        if self.store is not None and not partitioned:
+            sensors += watching.sensors()
+            jobs += [job for each in watching.jobs.values() for job in each.all]
+        if self.sensors.projects or (self.sensors.projects is None and partitioned):
+            sensors.append(self._workspace_sensor(*sync, translator=built, **common))
+        at: dict[str, Any] = {"time_zone": self.schedule.time_zone if self.schedule else "UTC", "running": self.running}
+        if self.schedule is not None and workspace.projects:
+            everything = watching.sync_of_all()
+            schedules.append(build_schedule(f"{self.name}_nightly", everything, self.schedule.cron, **at))
+        if self.observe is not None and (seen := observed_keys(assets)):
+            look = build_observation_job(f"{self.name}_observation", seen)
+            schedules.append(build_schedule(look.name, look, self.observe, **at))
+        return dg.Definitions(
+            assets=[*assets, *shown_only],
+            asset_checks=checks,
+            jobs=jobs,
+            sensors=sensors,
+            schedules=schedules,
+            resources=resources,
+        )
+
+    def _assets(
+        self, workspace: FastLabelWorkspace, planned: Sequence[PlannedProject], translator: ComponentTranslator
+    ) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
         if self.store is None:
-            if self.partitions is not None:
-                raise ValueError("partitions are of what is made of the projects: give store too")
             specs = load_fastlabel_asset_specs(workspace, translator)
-            return dg.Definitions(assets=specs, sensors=self._sensors(workspace, translator), resources=resources)
+            if self.observe is None:
+                return specs
+            return observable_workspace(specs, workspace, translator, name=self.name, resource_key=self.resource_key)
         op = self.op or OpSpec()
-        assets = build_fastlabel_assets_definitions(
+        return build_fastlabel_assets_definitions(
             workspace,
             store=self.store,
             exports=self.exports,
             dataset=self.dataset,
-            projects=self.projects,
+            projects=self.projects if self.partitions else {one.slug: one.options for one in planned if one.options},
             translator=translator,
             partitions=self.partitions,
             name=self.name,
@@ -241,13 +313,6 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
             checks=self.checks,
             s3=self.s3.options() if self.s3 else None,
-        )
-        sync = self._sync_of_a_project(assets) if self.partitions is not None else None
-        return dg.Definitions(
-            assets=assets,
-            jobs=[] if sync is None else [sync],
-            sensors=self._sensors(workspace, translator, sync),
-            resources=resources,
         )
 
     @property
@@ -264,8 +329,11 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             description="Mirrors the project of the partition and writes its tables, images and exports.",
         )
 
-    def execute(self, context: dg.AssetExecutionContext, step: FastLabelStep) -> Iterator[Any]:
-        """Runs one step; override it to do something before, after or with the results of every step."""
+    def execute(self, context: StepContext, step: FastLabelStep) -> Iterator[Any]:
+        """Runs one step; override it to do something before, after or with the results of every step.
+
+        As in ``FastLabelProjectComponent``; ``step.project`` is empty for a step that serves several projects.
+        """
         yield from step.run()
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
@@ -275,40 +343,16 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             spec = spec.replace_attributes(key=dg.AssetKey([f"{self.name}_workspace", *spec.key.path[1:]]))
         return spec if self.translation is None else self.translation(spec, props)
 
-    def _sensors(
-        self, workspace: FastLabelWorkspace, translator: ComponentTranslator, sync: Any = None
-    ) -> list[dg.SensorDefinition]:
+    def _workspace_sensor(self, sync: Any = None, **common: Any) -> dg.SensorDefinition:
         """``sync`` is the job of a partition, where there are partitions."""
-        wanted, partitioned = self.sensors, self.partitions is not None
-        common: dict[str, Any] = {
-            "resource_key": self.resource_key,
-            "translator": translator,
-            "minimum_interval_seconds": wanted.interval_seconds,
-            "default_status": dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
-        }
-        sensors = []
-        if wanted.projects or (wanted.projects is None and partitioned):
-            sensors.append(
-                build_workspace_sensor(
-                    project_partitions(self._projects_name) if partitioned else None,
-                    selector=ProjectSelector.of(self.selector),
-                    delete=wanted.delete_partitions,
-                    job=sync,
-                    name=f"{self.name}_workspace",
-                    **common,
-                )
-            )
-        if self.store is None or partitioned:
-            return sensors
-        if wanted.imports and workspace.slugs:
-            sensors.append(build_import_sensor(workspace.slugs, name=f"{self.name}_imports", **common))
-        own = self.projects or {}
-        published = [slug for slug in workspace.slugs if (own.get(slug) or {}).get("dataset", self.dataset)]
-        if wanted.approvals is not None and published:
-            sensors.append(
-                build_approval_sensor(published, every=wanted.approvals, name=f"{self.name}_approvals", **common)
-            )
-        return sensors
+        return build_workspace_sensor(
+            project_partitions(self._projects_name) if self.partitions is not None else None,
+            selector=ProjectSelector.of(self.selector),
+            delete=self.sensors.delete_partitions,
+            job=sync,
+            name=f"{self.name}_workspace",
+            **common,
+        )
 
     def _nothing_yet(self, why: str, resources: Mapping[str, Any]) -> dg.Definitions:
         """An asset that says what to run, and a warning: an empty code location would say nothing."""

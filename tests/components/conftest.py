@@ -14,6 +14,8 @@ import pytest
 import yaml
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
+from fastlabel_dagster import FastLabelWorkspaceComponent
+
 PROJECT = "fastlabel_dagster.FastLabelProjectComponent"
 WORKSPACE = "fastlabel_dagster.FastLabelWorkspaceComponent"
 
@@ -63,3 +65,52 @@ def filled(fastlabel_sandbox: Any) -> Any:
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+def workspace_component(**attributes: Any) -> FastLabelWorkspaceComponent:
+    return FastLabelWorkspaceComponent.from_attributes_dict(attributes=attributes)
+
+
+def keys(defs: dg.Definitions) -> set[str]:
+    return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.fixture
+def many(fastlabel_sandbox: Any) -> Any:
+    """Three projects, two of which the selector of these tests means."""
+    for slug in ("street-day", "street-night", "archive"):
+        fastlabel_sandbox.seed(tasks=2, project=slug)
+    return fastlabel_sandbox
+
+
+def refreshed(component: FastLabelWorkspaceComponent, tmp_path: Path) -> Path:
+    state = tmp_path / "state"
+    component.write_state_to_path(state)
+    return state
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Any:
+    """An instance on disk: Dagster checks the partitions of run requests against no other."""
+    (tmp_path / "instance").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+        yield instance
+
+
+def tick(defs: dg.Definitions, name: str, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+    """One evaluation of a sensor, its requests for partitions granted as the daemon grants them."""
+    with dg.build_sensor_context(
+        instance=instance,
+        instance_ref=instance.get_ref(),
+        cursor=cursor,
+        definitions=defs,
+        resources=dict(defs.resources or {}),
+    ) as context:
+        result = defs.resolve_sensor_def(name).evaluate_tick(context)
+    for request in result.dynamic_partitions_requests or ():
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        else:
+            for key in request.partition_keys:
+                instance.delete_dynamic_partition(request.partitions_def_name, key)
+    return result

@@ -12,36 +12,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from fastlabel_dagster import FastLabelWorkspaceComponent
 from fastlabel_dagster.workspace import FastLabelWorkspace
 
-from .conftest import WORKSPACE
-
-
-def workspace_component(**attributes: Any) -> FastLabelWorkspaceComponent:
-    return FastLabelWorkspaceComponent.from_attributes_dict(attributes=attributes)
+from .conftest import WORKSPACE, keys, refreshed, tick, workspace_component
 
 
 def state_key(**attributes: Any) -> str:
     return workspace_component(**attributes).defs_state_config.key
-
-
-def keys(defs: dg.Definitions) -> set[str]:
-    return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
-
-
-@pytest.fixture
-def many(fastlabel_sandbox: Any) -> Any:
-    """Three projects, two of which the selector of these tests means."""
-    for slug in ("street-day", "street-night", "archive"):
-        fastlabel_sandbox.seed(tasks=2, project=slug)
-    return fastlabel_sandbox
-
-
-def refreshed(component: FastLabelWorkspaceComponent, tmp_path: Path) -> Path:
-    state = tmp_path / "state"
-    component.write_state_to_path(state)
-    return state
 
 
 def test_without_a_file_it_says_what_to_run(defs_folder, caplog, no_fastlabel_variables):
@@ -213,33 +190,6 @@ PARTITIONED = {"selector": "street-*", "exports": ["coco"], "partitions": "proje
 def partitioned(tmp_path: Path, **more: Any) -> dg.Definitions:
     component = workspace_component(**{**PARTITIONED, "store": str(tmp_path / "store"), **more})
     return component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def on_disk(tmp_path: Path) -> Any:
-    """An instance on disk: Dagster checks the partitions of run requests against no other."""
-    (tmp_path / "instance").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
-        yield instance
-
-
-def tick(defs: dg.Definitions, name: str, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
-    """One evaluation of a sensor, its requests for partitions granted as the daemon grants them."""
-    with dg.build_sensor_context(
-        instance=instance,
-        instance_ref=instance.get_ref(),
-        cursor=cursor,
-        definitions=defs,
-        resources=dict(defs.resources or {}),
-    ) as context:
-        result = defs.resolve_sensor_def(name).evaluate_tick(context)
-    for request in result.dynamic_partitions_requests or ():
-        if isinstance(request, dg.AddDynamicPartitionsRequest):
-            instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
-        else:
-            for key in request.partition_keys:
-                instance.delete_dynamic_partition(request.partitions_def_name, key)
-    return result
 
 
 def test_partitions_by_project_are_one_set_of_assets_that_a_sensor_keeps_in_step(many, tmp_path, on_disk):

@@ -1,0 +1,61 @@
+"""The projects and datasets of a workspace as what Dagster can look at, and the keys of what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fastlabel_dagster.assets.gathered import apart
+from fastlabel_dagster.assets.observation import build_observation, observed_dataset, observed_project
+from fastlabel_dagster.assets.workspace_specs import InformedTranslator, props_of
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.translator import DagsterFastLabelTranslator
+    from fastlabel_dagster.workspace import FastLabelWorkspace
+
+_OBSERVED_PARTS = ("project", "workspace_dataset")
+
+
+def observable_workspace(
+    specs: Iterable[dg.AssetSpec],
+    workspace: FastLabelWorkspace,
+    translator: DagsterFastLabelTranslator,
+    *,
+    name: str,
+    resource_key: str,
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """``specs``, the projects and datasets among them with the step ``observe_<name>``, which looks at them."""
+    told = InformedTranslator(translator, workspace)
+    by_key = {spec.key: spec for spec in specs}
+    seen = []
+    for slug in workspace.slugs:
+        spec = by_key.pop(told.get_asset_spec(props_of(slug, "project", slug)).key, None)
+        if spec is not None:
+            seen.append(observed_project(spec, slug))
+    for dataset in workspace.datasets or ():
+        spec = by_key.pop(told.get_asset_spec(props_of("", "workspace_dataset", dataset.name)).key, None)
+        if spec is not None:
+            seen.append(observed_dataset(spec, dataset.name))
+    steps = [
+        build_observation(
+            f"observe_{name}" if number == 1 else f"observe_{name}_{number}",
+            group,
+            resource_key=resource_key,
+            description="Looks at the state projects and datasets are in, with a few cheap requests each.",
+        )
+        for number, group in enumerate(apart(seen, lambda one: one.spec.key), 1)
+    ]
+    return [*by_key.values(), *steps]
+
+
+def observed_keys(assets: Sequence[dg.AssetsDefinition | dg.AssetSpec]) -> list[dg.AssetKey]:
+    """The keys of the projects and datasets that a step looks at."""
+    return [
+        spec.key
+        for one in assets
+        if isinstance(one, dg.AssetsDefinition)
+        for spec in one.specs
+        if spec.tags.get("fastlabel/part") in _OBSERVED_PARTS
+    ]

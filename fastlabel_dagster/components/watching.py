@@ -1,0 +1,176 @@
+"""What watches a workspace: one sensor of each kind for all its projects, and the jobs and schedules they start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+
+from fastlabel_dagster.assets.built import BuiltTranslator
+from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
+from fastlabel_dagster.components.attributes import WorkspaceSensorAttributes
+from fastlabel_dagster.components.planned import PlannedProject
+from fastlabel_dagster.project_jobs import ProjectJobs, build_project_jobs
+from fastlabel_dagster.sensors import (
+    build_annotated_sensor,
+    build_approval_sensor,
+    build_import_sensor,
+    build_jobs_sensor,
+    build_quality_checks,
+    build_quality_sensor,
+)
+from fastlabel_dagster.sensors.target import SYNC_PARTS
+
+#: When a project is ready for a run: newly approved tasks, the share of those approved, and the status that counts.
+_Rule = tuple[int | None, float | None, str]
+_APPROVED = "approved"
+
+
+@dataclass(frozen=True)
+class Watching:
+    """The sensors of a workspace.
+
+    Attributes:
+        wanted: which of them there are.
+        name: begins their names.
+        built: what was built, which knows the keys.
+        projects: those of the workspace, as they are planned.
+        common: further arguments of every builder that has a resource: ``resource_key``, ``default_status`` …
+        loop: that of all projects; its approvals sensor is the one without a mark in its name.
+    """
+
+    wanted: WorkspaceSensorAttributes
+    name: str
+    built: BuiltTranslator
+    projects: Sequence[PlannedProject]
+    common: Mapping[str, Any] = field(default_factory=dict)
+    loop: Mapping[str, Any] | None = None
+
+    @cached_property
+    def jobs(self) -> Mapping[str, ProjectJobs]:
+        """The jobs of each project that is trained. The others are synced by runs of their assets."""
+        return {
+            one.slug: build_project_jobs(
+                one.slug,
+                self.built,
+                name=one.name,
+                training=True,
+                evaluation=one.evaluation,
+                auto_annotation=one.options.get("auto_annotation") is not None,
+                publish_status=_status(one),
+            )
+            for one in self.projects
+            if one.options.get("training") is not None and self.built.keys(one.slug, ["training"])
+        }
+
+    def sensors(self) -> list[dg.SensorDefinition]:
+        """One of each kind, but for approvals, of which there is one for each rule, and for jobs, of which there is one
+        for each way things go on from there."""
+        found = [*self._approvals(), *self._jobs(), *self._annotated()]
+        if self.wanted.imports and self.projects:
+            slugs = [one.slug for one in self.projects]
+            found.insert(0, build_import_sensor(slugs, name=f"{self.name}_imports", **self._all))
+        return found
+
+    def sync_of_all(self) -> Any:
+        """The job that brings every project up to date, in one run."""
+        keys = [key for one in self.projects for key in self.built.keys(one.slug, SYNC_PARTS, gates=True)]
+        return dg.define_asset_job(
+            f"{self.name}_sync_all",
+            selection=dg.AssetSelection.assets(*keys),
+            description="Mirrors every project and writes its tables, images and exports.",
+        )
+
+    @property
+    def _all(self) -> dict[str, Any]:
+        return {**self.common, "translator": self.built}
+
+    def _approvals(self) -> list[dg.SensorDefinition]:
+        wanted = self.wanted.approvals
+        if wanted is False:
+            return []
+        every = None if wanted is True else wanted
+        of_all: _Rule = (every, None, _APPROVED)
+        if self.loop is not None:
+            after = self.loop["retrain_after"]
+            of_all = (after.get("approved"), after.get("share"), _APPROVED)
+        groups: dict[_Rule, list[str]] = {}
+        for one in self.projects:
+            if one.loop is not None:
+                groups.setdefault((one.loop.approved, one.loop.share, _status(one)), []).append(one.slug)
+            elif every is not None and one.options.get("dataset"):
+                groups.setdefault((every, None, _status(one)), []).append(one.slug)
+        return [
+            build_approval_sensor(
+                slugs,
+                every=rule[0],
+                share=rule[1],
+                status=rule[2],
+                name=f"{self.name}_approvals{'' if rule == of_all else _marked(rule)}",
+                **self._all,
+            )
+            for rule, slugs in groups.items()
+        ]
+
+    def _jobs(self) -> list[dg.SensorDefinition]:
+        if not self.wanted.jobs:
+            return []
+        groups: dict[str, list[str]] = {}
+        for one in self.projects:
+            if one.has_jobs:
+                jobs = self.jobs.get(one.slug)
+                kind = "_only" if jobs is None or jobs.evaluate is None else "_apart" if jobs.annotate else ""
+                groups.setdefault(kind, []).append(one.slug)
+        return [
+            build_jobs_sensor(
+                slugs,
+                on_model=None if kind == "_only" else {slug: self.jobs[slug].evaluate for slug in slugs},
+                on_evaluation={slug: self.jobs[slug].annotate for slug in slugs} if kind == "_apart" else None,
+                name=f"{self.name}_jobs{kind}",
+                **self._all,
+            )
+            for kind, slugs in groups.items()
+        ]
+
+    def _annotated(self) -> list[dg.SensorDefinition]:
+        slugs = [one.slug for one in self.projects if one.options.get("auto_annotation") is not None]
+        if not slugs:
+            return []
+        settings = {key: value for key, value in self._all.items() if key != "resource_key"}
+        return [build_annotated_sensor(slugs, name=f"{self.name}_annotated", **settings)]
+
+    def quality(self) -> tuple[list[dg.SensorDefinition], list[dg.AssetChecksDefinition]]:
+        """The quality sensor and the checks it reports, when they are wanted."""
+        rules = self.wanted.quality_rules
+        there = [] if rules is None else [one for one in self.projects if self.built.keys(one.slug, ["project"])]
+        if rules is None or not there:
+            return [], []
+        sensor = build_quality_sensor([one.slug for one in there], name=f"{self.name}_quality", **rules, **self._all)
+        own = {"translator": self.built, "resource_key": self.common["resource_key"]}
+        return [sensor], [
+            build_quality_checks(one.slug, name=f"{one.name}_quality_checks", **own, **rules) for one in there
+        ]
+
+    def health(self) -> list[dg.AssetsDefinition]:
+        """The checks of projects that nothing is made of: what is made of others brings them along."""
+        return gathered_checks(
+            f"{self.name}_checks",
+            [CheckedProject(one.slug, self.built) for one in self.projects],
+            resource_key=self.common["resource_key"],
+        )
+
+
+def _status(project: PlannedProject) -> str:
+    """The status of the tasks that are published."""
+    return str(project.options.get("publish_status") or _APPROVED)
+
+
+def _marked(rule: _Rule) -> str:
+    """The rule as the end of a name: ``_200``, ``_80_percent``, ``_200_reviewed``."""
+    every, share, status = rule
+    parts = [str(every)] if every is not None else []
+    parts += [f"{share * 100:g}_percent".replace(".", "_")] if share is not None else []
+    return "_" + "_".join([*parts, *([status] if status != _APPROVED else [])])

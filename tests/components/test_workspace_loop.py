@@ -1,0 +1,236 @@
+"""What a workspace's YAML says of all its projects reaches each of them: loop, jobs, sensors, schedules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from .conftest import WORKSPACE, keys, refreshed, tick, workspace_component
+
+LOOP = {
+    "retrain_after": {"approved": 2},
+    "dataset": "train-{slug}",
+    "base_model": "fastlabel_object_detection_light",
+    "epoch": 3,
+    "evaluation": {"wait": "sensor"},
+    "auto_annotate": True,
+}
+
+
+@pytest.fixture
+def definitions(many: Any, tmp_path: Path) -> Any:
+    """``definitions(**attributes)``: what a workspace of the two street projects is, loaded to the end."""
+
+    def made(**attributes: Any) -> dg.Definitions:
+        component = workspace_component(
+            **{"selector": "street-*", "store": str(tmp_path / "store"), "exports": [], **attributes}
+        )
+        defs = component.build_defs_from_state(None, refreshed(component, tmp_path))
+        defs.get_repository_def().load_all_definitions()
+        return defs
+
+    return made
+
+
+def sensor_names(defs: dg.Definitions) -> set[str]:
+    return {sensor.name.removeprefix("fastlabel_") for sensor in defs.sensors or ()}
+
+
+def parts_of(requests: Any) -> set[tuple[str, ...]]:
+    return {tuple(key.path) for request in requests for key in request.asset_selection or ()}
+
+
+def test_the_loop_of_a_workspace_closes_in_each_project(definitions, many, on_disk):
+    defs = definitions(loop=LOOP)
+    assert sensor_names(defs) == {"imports", "approvals", "jobs_apart", "annotated"}
+    jobs = {job.name for job in defs.jobs or ()}
+    assert jobs == {
+        f"street_{one}_{does}" for one in ("day", "night") for does in ("sync", "retrain", "evaluate", "annotate")
+    }
+
+    first = tick(defs, "fastlabel_approvals", on_disk)
+    many.seed(tasks=8, project="unseen")
+    many.state.add_tasks("street-day", [{"name": f"{n}.jpg", "status": "approved"} for n in range(2)])
+    (request,) = tick(defs, "fastlabel_approvals", on_disk, first.cursor).run_requests
+    made = {("street-day", part) for part in ("labels", "images", "dataset", "training")}
+    assert parts_of([request]) == made
+    retrain = defs.resolve_job_def("street_day_retrain").asset_layer.executable_asset_keys
+    assert {tuple(key.path) for key in retrain} == made, "by hand it is the same"
+
+    key = dg.AssetKey(["street-day", "model"])
+    told = {"job_kind": "training", "job_id": "t-1", "model_name": "m", "model_id": "i"}
+    on_disk.report_runless_asset_event(dg.AssetMaterialization(key, metadata=told))
+    passed = {"job_kind": "evaluation", "job_id": "e-1", "wait": "sensor", "gate_passed": True, "model_name": "m"}
+    evaluation = dg.AssetKey(["street-night", "evaluation"])
+    on_disk.report_runless_asset_event(dg.AssetMaterialization(evaluation, metadata=passed))
+    started = {(one.job_name, one.run_key) for one in tick(defs, "fastlabel_jobs_apart", on_disk).run_requests}
+    assert started == {("street_day_evaluate", "t-1"), ("street_night_annotate", "e-1")}
+
+    landed = dg.AssetMaterialization(["street-night", "auto_annotation"], metadata={"job_id": "a-1"})
+    on_disk.report_runless_asset_event(landed)
+    after = tick(defs, "fastlabel_annotated", on_disk)
+    (request,) = after.run_requests
+    synced = {("street-night", part) for part in ("labels", "classes", "tasks", "annotations", "images")}
+    assert (request.run_key, parts_of([request])) == ("fastlabel/street-night/annotated/a-1", synced)
+    assert not tick(defs, "fastlabel_annotated", on_disk, after.cursor).run_requests
+
+
+def test_a_project_says_what_differs_from_the_loop_of_all(definitions, many):
+    many.state.create_project("street-film", type="video_bbox")
+    own = {
+        "street-day": {"loop": {"retrain_after": {"share": 0.8}, "auto_annotate": False}},
+        "street-night": {"loop": False},
+    }
+    defs = definitions(loop=LOOP, projects=own)
+    there = keys(defs)
+    assert {"street-day/training", "street-day/evaluation"} <= there
+    assert not {"street-day/auto_annotation", "street-night/training", "street-film/training"} & there
+    assert sensor_names(defs) == {"imports", "approvals_80_percent", "jobs"}
+    only = definitions(projects={"street-night": {"loop": {**LOOP, "dataset": "night"}}})
+    assert {key for key in keys(only) if key.endswith("/training")} == {"street-night/training"}
+
+
+def test_what_is_told_of_one_dataset_for_all_is_that_of_the_loop(definitions):
+    less = {key: value for key, value in LOOP.items() if key != "dataset"}
+    defs = definitions(loop=less, dataset="of-{slug}")
+    operations = {"street-day", "street-night"}
+    assert {f"{one}/dataset" for one in operations} | {f"{one}/training" for one in operations} <= keys(defs)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"loop": {**LOOP, "dataset": "one"}}, r"trained on one dataset, one; put \{slug\}"),
+        ({"loop": {**LOOP, "epoch": 0}}, "project street-.*epoch"),
+        ({"loop": LOOP, "projects": {"street-day": {"training": {"base_model": "m", "epoch": 1}}}}, "loop: false"),
+        ({"loop": LOOP, "projects": {"street-day": {"dataset": "train-street-night"}}}, "street-day and street-night"),
+        ({"loop": LOOP, "partitions": "project"}, "FastLabelProjectComponent each"),
+        ({"loop": LOOP, "store": None}, "loop.*give store too"),
+        ({"observe": "* * * * *", "partitions": "project"}, "observe are of a workspace without partitions"),
+        ({"sensors": {"quality": True}, "partitions": "project"}, "no.* partitions"),
+        ({"sensors": {"quality": {"most": 3}}}, "sensors.quality has no most; it has comments"),
+    ],
+)
+def test_what_a_loop_of_all_cannot_be_is_said_at_load(definitions, attributes, words):
+    with pytest.raises(ValueError, match=words):
+        definitions(**attributes)
+
+
+def test_the_sensors_of_a_loop_can_be_left_out(definitions):
+    off = {"imports": False, "approvals": False, "jobs": False}
+    assert sensor_names(definitions(loop=LOOP, sensors=off)) == {"annotated"}
+
+
+def test_one_approvals_sensor_for_each_rule_and_none_changes_its_name(definitions, many):
+    many.seed(tasks=2, project="street-dawn")
+    own = {
+        "street-day": {"loop": {"retrain_after": {"approved": 7}}},
+        "street-dawn": {"loop": False, "dataset": "dawn"},
+    }
+    defs = definitions(loop=LOOP, projects=own, sensors={"approvals": 40, "imports": False, "jobs": False})
+    assert sensor_names(defs) == {"approvals", "approvals_7", "approvals_40", "annotated"}
+
+
+def test_quality_of_every_project_is_watched_by_one_sensor(definitions, many, on_disk):
+    many.state.add_tasks("street-day", [{"name": "back.jpg", "status": "sent_back"}])
+    defs = definitions(
+        store=None, sensors={"quality": {"comments": False, "statuses": ["sent_back"], "most_sent_back": 0}}
+    )
+    assert sensor_names(defs) == {"quality"}
+    told = {event.asset_check_key: event.passed for event in tick(defs, "fastlabel_quality", on_disk).asset_events}
+    assert {check.asset_key.to_user_string() for check in told} == {"fastlabel/street-day", "fastlabel/street-night"}
+    defined = defs.resolve_asset_graph().asset_check_keys
+    assert set(told) <= defined, "what is reported has a definition, or nobody would see it"
+    assert {check.asset_key.path[-1] for check, passed in told.items() if not passed} == {"street-day"}
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_workspace_is_observed_when_the_yaml_says_so(definitions, many, on_disk, tmp_path, made):
+    many.state.datasets.create("signs")
+    store = str(tmp_path / "store") if made else None
+    schedule = {"schedule": {"time_zone": "Asia/Tokyo"}} if made else {}
+    assert not definitions(store=store).schedules
+    defs = definitions(store=store, observe="*/15 * * * *", running=True, **schedule)
+    at = {one.name: one for one in defs.schedules or ()}
+    assert set(at) == {"fastlabel_observation", *(["fastlabel_nightly"] if made else [])}
+    look = at["fastlabel_observation"]
+    assert (look.cron_schedule, look.default_status) == ("*/15 * * * *", dg.DefaultScheduleStatus.RUNNING)
+    assert look.execution_timezone == ("Asia/Tokyo" if made else "UTC")
+    assert defs.resolve_job_def(look.job_name).execute_in_process(instance=on_disk).success
+    seen = {key.to_user_string() for key in on_disk.get_asset_keys()}
+    assert {"fastlabel/street-day", "fastlabel/street-night", "fastlabel_workspace/datasets/signs"} == seen
+
+
+def test_the_schedule_of_a_workspace_syncs_everything_in_it(definitions):
+    defs = definitions(exports=["coco"], schedule={"cron": "0 5 * * *"})
+    (nightly,) = defs.schedules or ()
+    synced = defs.resolve_job_def(nightly.job_name).asset_layer.executable_asset_keys
+    parts = ("labels", "classes", "tasks", "annotations", "images", "coco")
+    assert {tuple(key.path) for key in synced} == {
+        (one, part) for one in ("street-day", "street-night") for part in parts
+    }
+
+
+def test_a_workspace_without_projects_loads_with_all_that_is_asked_of_it(definitions):
+    wanted = {"loop": LOOP, "schedule": {}, "observe": "* * * * *", "sensors": {"quality": True, "approvals": 3}}
+    assert not sensor_names(definitions(selector="none-such", **wanted))
+
+
+def test_a_slug_that_the_workspace_has_not_is_told_with_those_it_has(definitions, caplog):
+    with caplog.at_level(logging.WARNING):
+        definitions(projects={"street-nigth": {"exports": ["yolo"]}})
+    assert "street-nigth (did you mean street-night?)" in caplog.text
+    assert "street-day, street-night" in caplog.text
+    assert "dg utils refresh-defs-state" in caplog.text
+
+
+def test_the_checks_of_one_project_reach_those_that_ask_the_api(definitions):
+    own = {"street-day": {"checks": {"connection": False}}}
+    defs = definitions(projects=own)
+    asking = {
+        (check.asset_key.to_user_string(), check.name)
+        for one in defs.assets or ()
+        if isinstance(one, dg.AssetsDefinition)
+        for check in one.check_keys
+    }
+    assert ("fastlabel/street-night", "connection") in asking
+    assert ("fastlabel/street-day", "connection") not in asking
+
+
+def test_sensors_know_their_assets_by_whatever_keys_translation_gives(definitions, many, on_disk):
+    kind = "{{ props.project_type or 'unknown' }}/{{ 'stored' if props.store else 'unknown' }}"
+    defs = definitions(translation={"key": f"{kind}/{{{{ props.project }}}}/{{{{ props.name }}}}"})
+    there = {tuple(spec.key.path) for spec in defs.resolve_all_asset_specs()}
+    cursor = tick(defs, "fastlabel_imports", on_disk).cursor
+    many.state.start_import("street-day", outcome="failed", seconds=0)
+    (event,) = tick(defs, "fastlabel_imports", on_disk, cursor).asset_events
+    assert tuple(event.asset_key.path) in there
+    assert event.asset_key.path[0] != "unknown"
+
+
+@pytest.fixture
+def beside(defs_folder: Any, many: Any) -> Iterator[Any]:
+    def write(**attributes: Any) -> None:
+        defs_folder.write("all", {"store": "stores", **attributes}, type=WORKSPACE)
+
+    yield write
+
+
+@pytest.mark.parametrize("project", [{"project": "fastlabel"}, {"project": "street", "op": {"name": "fastlabel"}}])
+def test_two_components_with_one_name_are_told_what_to_set(defs_folder, beside, project):
+    beside()
+    defs_folder.write("one", {**project, "store": "one"})
+    with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
+        defs.get_repository_def()
+    words = str(told.value.__cause__)
+    assert "the FastLabelProjectComponent of" in words
+    assert "all begin with fastlabel_" in words
+    assert "op: {name:" in words
+    beside(op={"name": "ours"})
+    with defs_folder.load() as defs:
+        defs.get_repository_def().load_all_definitions()
