@@ -67,7 +67,7 @@ def safe_name(slug: str) -> str:
     if _PLAIN_SLUG.fullmatch(slug) and len(slug) <= _LONGEST_NAME:
         return slug.replace("-", "_")
     readable = re.sub(r"[^A-Za-z0-9]+", "_", slug).strip("_").lower()[:40]
-    mark = hashlib.blake2b(slug.encode(), digest_size=4).hexdigest()
+    mark = hashlib.blake2b(slug.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{readable or 'project'}_{mark}"
 
 
@@ -204,9 +204,13 @@ class DagsterFastLabelTranslator:
             return dg.AssetKey(["fastlabel_workspace", *_OF_WORKSPACE[props.part], name])
         return dg.AssetKey([project, name])
 
+    def key_of(self, props: FastLabelAssetProps) -> dg.AssetKey:
+        """The key that the spec of an asset has, which may not be :meth:`get_asset_key`'s when that is overridden."""
+        return self.get_asset_spec(props).key
+
 
 def asset_key(project: str, part: str, translator: DagsterFastLabelTranslator | None = None) -> dg.AssetKey:
     """Key of a project's asset ``part`` (any of :data:`PARTS` but ``export``), as ``translator`` names it."""
     name = project if part == "project" else part
     props = FastLabelAssetProps(project=project, part=part, name=name)
-    return (translator or DagsterFastLabelTranslator()).get_asset_spec(props).key
+    return (translator or DagsterFastLabelTranslator()).key_of(props)

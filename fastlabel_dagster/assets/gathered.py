@@ -21,6 +21,7 @@ from pydantic import Field
 from fastlabel_dagster._compat import materialized_in_run
 from fastlabel_dagster.assets.steps import StepOptions, executed, results_of
 from fastlabel_dagster.resource import FastLabelResource, resource_named
+from fastlabel_dagster.store import disk_names
 from fastlabel_dagster.translator import safe_name
 
 #: Parts whose steps are gathered. What starts something at FastLabel (imports, trainings, evaluations …) keeps a step
@@ -140,8 +141,11 @@ def apart(things: Iterable[Thing], key_of: Callable[[Thing], dg.AssetKey]) -> li
 
 
 def folder_of(slug: str) -> str:
-    """The folder of a project below the store of its workspace: the slug, where it is a plain name for a folder."""
-    return slug if re.fullmatch(r"\w([\w.-]*\w)?", slug) and ".." not in slug else safe_name(slug)
+    """The folder of a project below the store of its workspace: the slug, where it is a plain name for a folder on any
+    disk (a Japanese character takes three of the 255 bytes a name may have there), else its
+    :func:`~fastlabel_dagster.translator.safe_name`."""
+    plain = re.fullmatch(r"\w([\w.-]*\w)?", slug) and ".." not in slug and disk_names([slug], [slug]) == [slug]
+    return slug if plain else safe_name(slug)
 
 
 @lru_cache(maxsize=1)

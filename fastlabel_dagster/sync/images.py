@@ -172,7 +172,7 @@ def download_images(
         kept=len(state.rows) - downloaded - adopted,
         removed=removed,
         quarantined=quarantined,
-        quarantine_file=write_quarantine(root, f"{project}-images", quarantined),
+        quarantine_file=write_quarantine(root, project, quarantined, of="images"),
         bytes=received,
         total_bytes=sum(row["bytes"] for row in state.rows.values()),
         digest=folder.digest(),

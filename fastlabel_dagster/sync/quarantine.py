@@ -22,12 +22,15 @@ class Quarantined:
         return f"{self.name or self.task_id or 'unnamed'}: {self.reason}"
 
 
-def write_quarantine(store: Store, name: str, entries: Sequence[Quarantined]) -> str | None:
-    """Write the entries to ``quarantine/<name>.jsonl`` of ``store`` in place of those before; no entries, no file.
+def write_quarantine(store: Store, name: str, entries: Sequence[Quarantined], *, of: str = "") -> str | None:
+    """Write the entries to ``quarantine/<name>.jsonl`` of ``store`` (``<name>-<of>.jsonl``, where they are ``of``
+    something) in place of those before; no entries, no file.
 
-    Returns where the file is, or None. ``name`` may come from outside: it is made safe.
+    Returns where the file is, or None. ``name`` may come from outside: it is made safe, and cut where it is too long
+    for a file, ``of`` is not.
     """
-    path = f"quarantine/{disk_names([f'{name}.jsonl'], [name])[0].replace('/', '_')}"
+    safe = disk_names([f"{name}.jsonl"], [name])[0].replace("/", "_").removesuffix(".jsonl")
+    path = f"quarantine/{safe}{f'-{of}' if of else ''}.jsonl"
     if not entries:
         store.delete([path])
         return None

@@ -7,6 +7,7 @@ import pytest
 
 from fastlabel_dagster import formats
 from fastlabel_dagster.assets import build_fastlabel_project_assets
+from fastlabel_dagster.assets.gathered import folder_of
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, dataset_name, safe_name
@@ -106,11 +107,20 @@ def test_a_translator_decides_keys_groups_and_owners():
 
 
 def test_names_are_fit_for_dagster_and_differ():
-    slugs = ["street-scenes", "street_scenes", "Street-Scenes", "交差点", "交差点 2", "--", "a" * 300]
+    slugs = ["street-scenes", "street_scenes", "Street-Scenes", "交差点", "交差点 2", "--", "a" * 300, "\ud800"]
     names = [safe_name(slug) for slug in slugs]
     assert len(set(names)) == len(slugs)
     assert all(name.isidentifier() or name[0].isdigit() for name in names)
     assert all(name.isascii() for name in names)
+
+
+def test_folders_are_the_slugs_where_a_disk_takes_them_and_differ_from_one_another():
+    plain = ["street-scenes", "street_scenes", "v1.2", "交差点", "車" * 80]
+    assert [folder_of(slug) for slug in plain] == plain
+    others = ["車" * 81, "車" * 120, "車" * 120 + "b", "a" * 241, "con", "..", "a/b", "", "\ud800", " x"]
+    folders = [folder_of(slug) for slug in others]
+    assert len({folder.lower() for folder in folders}) == len(others)
+    assert all(len(folder.encode()) <= 240 and folder.isidentifier() for folder in folders)
 
 
 def test_dataset_names_are_fit_for_fastlabel_and_differ():

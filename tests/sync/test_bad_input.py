@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -15,7 +16,9 @@ import pytest
 from fastlabel_dagster import formats
 from fastlabel_dagster.api import FastLabelClient, RetryPolicy, ServerError, TransportError, Unauthorized
 from fastlabel_dagster.labels import to_fastlabel
+from fastlabel_dagster.store import open_store
 from fastlabel_dagster.sync import LabelMirror, sync_project
+from fastlabel_dagster.sync.quarantine import Quarantined, write_quarantine
 
 PROJECT = "street"
 
@@ -79,7 +82,7 @@ def test_truncated_json_is_an_error_and_the_mirror_stays(answering, sandbox, cli
     whole = json.dumps([{"id": "a", "name": "a.jpg"}]).encode()
     broken = answering(a_project(whole[:-7], {"a": "a.jpg"}, 1))
     with pytest.raises(ServerError, match="not JSON"):
-        sync_project(broken, PROJECT, tmp_path)
+        sync_project(broken, PROJECT, tmp_path, take_over=True)
     assert LabelMirror(tmp_path / "labels").digest == before.digest
 
 
@@ -151,7 +154,8 @@ def test_quarantine_file_goes_when_all_is_well_again(answering, tmp_path):
     task = {"id": "a", "name": "a.jpg"}
     sync_project(answering(a_project([task, 1], {"a": "a.jpg"}, 2)), PROJECT, tmp_path)
     assert (tmp_path / "quarantine" / "street.jsonl").exists()
-    report = sync_project(answering(a_project([task], {"a": "a.jpg"}, 1)), PROJECT, tmp_path)
+    well = answering(a_project([task], {"a": "a.jpg"}, 1))  # at an address of its own
+    report = sync_project(well, PROJECT, tmp_path, take_over=True)
     assert (report.quarantined, report.quarantine_file) == ([], None)
     assert not (tmp_path / "quarantine" / "street.jsonl").exists()
 
@@ -185,6 +189,16 @@ def test_hostile_project_slug_stays_inside_the_store(answering, tmp_path):
     sync_project(answering(bodies), slug, tmp_path / "inner" / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["inner"]
     assert len(list((tmp_path / "inner" / "store" / "quarantine").iterdir())) == 1
+
+
+def test_a_long_slug_has_a_quarantine_for_tasks_and_one_for_images(tmp_path):
+    slug = "交差点" * 40  # three bytes each: cut at the end, both would be one file
+    store = open_store(tmp_path)
+    labels = write_quarantine(store, slug, [Quarantined("no task")])
+    images = write_quarantine(store, slug, [Quarantined("no image")], of="images")
+    assert [Path(place).read_text().count("no task") for place in (labels, images)] == [1, 0]
+    write_quarantine(store, slug, [])
+    assert [path.name for path in (tmp_path / "quarantine").iterdir()] == [Path(images).name]
 
 
 def test_server_that_is_down(tmp_path):

@@ -23,6 +23,7 @@ from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport
 from fastlabel_dagster.formats.sources import SOURCE
 from fastlabel_dagster.labels.fastlabel import from_fastlabel
 from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.store import disk_names
 
 Json: TypeAlias = Mapping[str, Any]
 #: Stores what lies at a URL as a file.
@@ -293,7 +294,8 @@ def _with_videos(labels: Labels, folder: Path, fetch: Fetch | None) -> Labels:
         if not url or fetch is None:
             urls.append(None)
             continue
-        path = folder / f"{number}{Path(str(name)).suffix}"
+        (safe,) = disk_names([str(name)], [str(number)])
+        path = folder / f"{number}{Path(safe).suffix}"
         fetch(url, path)
         urls.append(path.resolve().as_uri())
     column = tasks.schema.get_field_index("url")

@@ -360,6 +360,11 @@ class TestVideos:
         )
         assert my_voc == sdk_voc
 
+    def test_an_ending_longer_than_a_file_name_may_be(self, pair: Any, film: str, tmp_path: Path) -> None:
+        tasks = [*self.tasks(film), task("films/dog." + "長" * 100, width=64, height=48, url=film, frameCount=12)]
+        pair.ours.export_coco("films", tasks, output_dir=tmp_path)
+        assert len(list((tmp_path / "images").rglob("*.jpg"))) == 24
+
     @staticmethod
     def same_frames(theirs: dict[str, Path], ours: dict[str, Path], count: int) -> None:
         """The SDK forgets the folder of the video's name; the frames are the same, byte for byte."""
