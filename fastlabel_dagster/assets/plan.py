@@ -200,7 +200,7 @@ class ProjectPlan:
 
     def key(self, part: str) -> dg.AssetKey:
         """The key of ``part`` (any but an export) as the translator names it."""
-        return self.translator.get_asset_spec(self.props(part)).key
+        return self.translator.key_of(self.props(part))
 
     @property
     def gates(self) -> list[dg.AssetKey]:

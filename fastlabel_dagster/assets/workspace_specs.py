@@ -29,13 +29,20 @@ class InformedTranslator(DagsterFastLabelTranslator):
         self._translator = translator or DagsterFastLabelTranslator()
         self._projects = {project.slug: project for project in workspace.projects}
         self._known: dict[tuple[Any, ...], dg.AssetSpec] = {}
+        self._keys: dict[tuple[str, str, str], dg.AssetKey] = {}
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The other translator's spec, asked for once for each asset."""
         key = (props.project, props.part, props.name, props.deps)
         if key not in self._known:
-            self._known[key] = self._spec(props)
+            self._known[key] = spec = self._spec(props)
+            self._keys.setdefault(key[:3], spec.key)
         return self._known[key]
+
+    def key_of(self, props: FastLabelAssetProps) -> dg.AssetKey:
+        """The key of the asset, from any spec that was made of it."""
+        known = self._keys.get((props.project, props.part, props.name))
+        return super().key_of(props) if known is None else known
 
     def _spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         project = self._projects.get(props.project)
