@@ -39,7 +39,9 @@ __all__ = [
     "last_check_evaluation",
     "materialized_in_run",
     "provenance_tags",
+    "refused_in_run",
     "specs_of_run",
+    "step_as",
     "stored_state",
     "version_tags",
 ]
@@ -117,16 +119,30 @@ def component_spec(*, produces: Sequence[str], **known: Any) -> dg.ComponentType
     return dg.ComponentTypeSpec(**known)
 
 
-def materialized_in_run(instance: dg.DagsterInstance, run_id: str) -> frozenset[tuple[dg.AssetKey, str | None]]:
-    """The assets that a run has materialized so far, each with its partition, or None.
+def materialized_in_run(
+    instance: dg.DagsterInstance, run_id: str
+) -> Mapping[tuple[dg.AssetKey, str | None], Mapping[str, str]]:
+    """The assets that a run has materialized so far, each with its partition, or None, and the tags of its newest event.
 
     ``DagsterInstance.all_logs`` is not marked public; the public look-ups go by asset, not by run.
     """
-    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    found = (entry.dagster_event for entry in entries)
-    return frozenset(
-        (event.asset_key, event.partition) for event in found if event is not None and event.asset_key is not None
-    )
+    found: dict[tuple[dg.AssetKey, str | None], Mapping[str, str]] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        event = entry.dagster_event
+        if event is not None and event.asset_key is not None:
+            found[event.asset_key, event.partition] = event.step_materialization_data.materialization.tags or {}
+    return found
+
+
+def refused_in_run(instance: dg.DagsterInstance, run_id: str) -> frozenset[dg.AssetKey]:
+    """The assets of which a blocking check failed when a run evaluated it last, bad enough to stop what follows."""
+    newest: dict[dg.AssetCheckKey, dg.AssetCheckEvaluation] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        if entry.dagster_event is not None:
+            found = entry.dagster_event.asset_check_evaluation_data
+            newest[found.asset_check_key] = found
+    refusals = (one for one in newest.values() if one.blocking and not one.passed)
+    return frozenset(one.asset_key for one in refusals if one.severity is dg.AssetCheckSeverity.ERROR)
 
 
 def specs_of_run(context: dg.AssetExecutionContext) -> list[dg.AssetSpec]:
@@ -175,6 +191,34 @@ def kept_whole(checks: dg.AssetChecksDefinition) -> dg.AssetChecksDefinition:
     made = _KeptWhole.dagster_internal_init(**checks.get_attributes_dict())
     assert isinstance(made, _KeptWhole)
     return made
+
+
+def step_as(
+    definition: dg.AssetsDefinition, function: Callable[..., Any], *, tags: Mapping[str, Any], pool: str | None
+) -> dg.AssetsDefinition:
+    """``definition``, whose step runs ``function`` (of the same parameters) with these op tags, in this pool.
+
+    The decorator of observations takes neither tags nor a pool. An op can be made anew by its public arguments, but for
+    the function; the copying of the definition around it is not marked public.
+    """
+    op = definition.op
+    made = dg.OpDefinition(
+        compute_fn=op.compute_fn._replace(decorated_fn=function),  # type: ignore[union-attr]
+        name=op.name,
+        ins=op.ins,
+        outs=op.outs,
+        description=op.description,
+        config_schema=op.config_schema,
+        required_resource_keys=op.required_resource_keys,
+        tags=tags,
+        retry_policy=op.retry_policy,
+        code_version=op.version,
+        pool=pool,
+    )
+    kind = _KeptWhole if isinstance(definition, dg.AssetChecksDefinition) else dg.AssetsDefinition
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return kind.dagster_internal_init(**{**definition.get_attributes_dict(), "node_def": made})
 
 
 def function_of_step(definition: dg.AssetsDefinition) -> Callable[..., Any]:

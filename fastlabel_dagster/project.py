@@ -172,7 +172,9 @@ def build_fastlabel_project(
         rules: dict[str, Any] = dict(quality) if isinstance(quality, Mapping) else {}
         sensors.append(build_quality_sensor(project, name=f"{name}_quality", **rules, **common))
         own: dict[str, Any] = {"resource_key": resource_key, "translator": built, **rules}
-        asset_checks.append(build_quality_checks(project, name=f"{name}_quality_checks", **own))
+        checked = build_quality_checks(project, name=f"{name}_quality_checks", **own)
+        options = steps or StepOptions()
+        asset_checks = options.around([checked], project=project, resource_key=resource_key, pool=pool)
     at: dict[str, Any] = {"time_zone": time_zone, "running": default_status is dg.DefaultSensorStatus.RUNNING}
     schedules = [] if nightly_at is None else [build_schedule(f"{name}_nightly", jobs.sync, nightly_at, **at)]
     if observe_at is not None:

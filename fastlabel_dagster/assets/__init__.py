@@ -117,8 +117,9 @@ def build_fastlabel_project_assets(
         s3: endpoint, region and profile for an ``s3://`` store, where the environment does not decide.
         pool: Dagster pool of the steps that call the API; set its limit with ``dagster instance concurrency``.
         previews: pictures in the metadata (contact sheet, charts, what changed); False leaves them all out.
-        steps: what all steps have in common: the beginning of their names, op tags, backfill policy, and a function
-            that runs them; see :class:`~fastlabel_dagster.assets.steps.StepOptions`.
+        steps: what all steps have in common, those that observe and check included: the beginning of their names, op
+            tags, backfill policy, and a function that runs them. They are
+            :class:`~fastlabel_dagster.assets.steps.StepOptions`.
 
     Raises:
         ValueError: something is named that does not exist, or two exports have one name.
@@ -176,15 +177,14 @@ def build_fastlabel_project_assets(
     if plan.auto_annotation is not None:
         assets.append(build_auto_annotation_asset(plan))
     assets += build_standing_checks(plan)
-    if plan.steps.gathered:
-        return assets  # whoever gathers checks all projects in one step
-    assets += build_remote_checks(
-        project,
-        project_key=plan.key("project"),
-        training_key=plan.key("training") if trained else None,
-        model_key=plan.key("model") if trained else None,
-        resource_key=resource_key,
-        checks=plan.checks,
-        name=plan.name,
-    )
-    return assets
+    if not plan.steps.gathered:  # whoever gathers checks all projects in one step
+        assets += build_remote_checks(
+            project,
+            project_key=plan.key("project"),
+            training_key=plan.key("training") if trained else None,
+            model_key=plan.key("model") if trained else None,
+            resource_key=resource_key,
+            checks=plan.checks,
+            name=plan.name,
+        )
+    return plan.steps.around(assets, project=project, resource_key=resource_key, pool=pool)

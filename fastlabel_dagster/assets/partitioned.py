@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import materialized_in_run, provenance_tags
+from fastlabel_dagster._compat import provenance_tags
 from fastlabel_dagster.api.errors import FastLabelError, Unauthorized
 from fastlabel_dagster.assets import build_fastlabel_project_assets
-from fastlabel_dagster.assets.gathered import GatheredConfig, GatheringSteps, Part, folder_of, run_parts
+from fastlabel_dagster.assets.gathered import (
+    GatheredConfig,
+    GatheringSteps,
+    Part,
+    folder_of,
+    made_before,
+    run_parts,
+)
 from fastlabel_dagster.assets.observation import is_synced_too, observing, project_event
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.partitions import PROJECTS, project_partitions
@@ -145,7 +152,10 @@ def build_partitioned_workspace_assets(
         backfill_policy=base.backfill_policy,
         description="Mirrors the project of the partition and makes what is selected of its tables, images, exports.",
     )(resource_named(resource_key, sync))
-    return [observing(f"{begin}_observe", [project], look, resource_key), synced]
+    looked = base.around(
+        [observing(f"{begin}_observe", [project], look, resource_key)], project="", resource_key=resource_key, pool=pool
+    )
+    return [*looked, synced]
 
 
 def _several(
@@ -157,7 +167,7 @@ def _several(
 ) -> Iterator[Any]:
     """Several projects in one run, each by itself. Their results are logged with their partition, for what a step
     yields counts for all of its partitions."""
-    done = materialized_in_run(context.instance, context.run.run_id) if context.retry_number else frozenset()
+    done = made_before(context)
     failed: dict[str, Exception] = {}
     for slug in slugs:
         wanted = {key for key in context.selected_asset_keys if (key, slug) not in done}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import dagster as dg
 
+from fastlabel_dagster._compat import function_of_step, step_as
 from fastlabel_dagster.resource import resource_named
 
 
@@ -17,7 +18,7 @@ class FastLabelStep:
     """One step that is about to run.
 
     Attributes:
-        project: slug of the project.
+        project: slug of the project; empty for a step that serves several, such as the observation of a workspace.
         name: the step's op, such as ``street_scenes_labels``.
         run: does the work and yields its results; nothing has happened before it is called.
     """
@@ -27,8 +28,12 @@ class FastLabelStep:
     run: Callable[[], Iterator[Any]]
 
 
+#: What a step is run with: one that makes or observes assets, or one that only checks them.
+StepContext: TypeAlias = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 #: ``execute(context, step)``: runs ``step.run()`` and yields what it yields, with whatever it does before and after.
-Execute: TypeAlias = Callable[[dg.AssetExecutionContext, FastLabelStep], Iterable[Any]]
+Execute: TypeAlias = Callable[[StepContext, FastLabelStep], Iterable[Any]]
+#: Anything among the assets of a code location.
+Made = TypeVar("Made", bound=dg.AssetsDefinition | dg.AssetSpec)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class StepOptions:
             project in one code location need two names.
         tags: tags of every op.
         backfill_policy: how a backfill of partitioned assets is cut into runs.
-        execute: runs each step; None runs it as it is.
+        execute: runs each step, those that observe and check included; None runs it as it is.
     """
 
     name: str | None = None
@@ -71,12 +76,37 @@ class StepOptions:
         body = run if self.execute is None else executed(run, self.execute, project, name)
         return dg.multi_asset(name=name, specs=specs, **more)(resource_named(resource_key, body))
 
+    def around(self, made: Iterable[Made], *, project: str, resource_key: str, pool: str | None) -> list[Made]:
+        """``made``, the steps among which that observe or check are run as the others are: by ``execute``, with
+        ``tags``, and, when they ask the API, in ``pool``.
+
+        Steps that make assets are left alone, as :meth:`asset` has made them.
+        """
+        return [one if _makes_assets(one) else self._around(one, project, resource_key, pool) for one in made]
+
+    def _around(self, made: Any, project: str, resource_key: str, pool: str | None) -> Any:
+        op = made.op
+        asks = resource_key in op.required_resource_keys
+        function = function_of_step(made)
+        if self.execute is not None:
+            function = executed(function, self.execute, project, op.name)
+        elif not self.tags and not (asks and pool):
+            return made
+        return step_as(made, function, tags={**op.tags, **self.tags}, pool=op.pool or (pool if asks else None))
+
+
+def _makes_assets(made: Any) -> bool:
+    """Whether this is a step that makes assets, or none at all; what is gathered becomes a step later."""
+    if not isinstance(made, dg.AssetsDefinition):
+        return True
+    return made.is_materializable and not isinstance(made, dg.AssetChecksDefinition)
+
 
 def executed(run: Callable[..., Any], execute: Execute, project: str, name: str) -> Callable[..., Iterator[Any]]:
     """``run`` as the step ``name`` of ``project``, run by ``execute``."""
 
     @functools.wraps(run)
-    def executed(context: dg.AssetExecutionContext, *args: Any, **given: Any) -> Iterator[Any]:
+    def executed(context: StepContext, *args: Any, **given: Any) -> Iterator[Any]:
         step = FastLabelStep(project, name, lambda: results_of(run(context, *args, **given)))
         yield from execute(context, step)
 
