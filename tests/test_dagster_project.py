@@ -46,7 +46,10 @@ def test_loading_makes_no_network_call_and_loads_nothing_heavy(token):
         command, cwd=ROOT, env=clean_environment(**token), capture_output=True, text=True, check=False, timeout=120
     )
     assert result.returncode == 0, result.stderr
-    assert "jobs ['street_scenes_evaluate', 'street_scenes_retrain', 'street_scenes_sync']" in result.stdout
+    assert (
+        "jobs ['street_scenes_evaluate', 'street_scenes_observation', 'street_scenes_retrain', 'street_scenes_sync']"
+        in result.stdout
+    )
     assert "heavy []" in result.stdout
 
 
