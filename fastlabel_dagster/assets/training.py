@@ -145,6 +145,7 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         published = published_dataset(context.instance, dataset_key)
         about = {name: published[name] for name in CARRIED if name in published}
         about |= {"base_model": training.base_model_name, "epoch": training.epoch}
+        about["dataset_asset"] = dataset_key.to_user_string()
         if published.get("changes_since_model"):
             # what the dataset has learned since the last model is what is new in this one
             about["changes_since_previous_model"] = published["changes_since_model"]

@@ -13,6 +13,7 @@ import dagster as dg
 from fastlabel_dagster.api.links import without_query
 from fastlabel_dagster.checks.names import GATE_CHECK
 from fastlabel_dagster.job_reports.evaluations import gate_of, models_before
+from fastlabel_dagster.job_reports.learned import learned_changes
 from fastlabel_dagster.job_reports.submissions import OUTCOME, is_overtaken, job_metadata
 from fastlabel_dagster.jobs.gate import METRICS, Verdict, measure
 from fastlabel_dagster.jobs.kinds import Job, JobKind
@@ -119,9 +120,11 @@ def completed_job(
     metadata: dict[str, Any] = {**job_metadata(kind, job_id, job), **job_facts(kind, job), **carried}
     if "model_url" in metadata:
         metadata["model_url"] = dg.MetadataValue.url(metadata["model_url"])
-    ended = _timestamp(job.get("completedAt") or (job.get("updatedAt") if "import" in kind.name else None))
+    ended = timestamp_of(job.get("completedAt") or (job.get("updatedAt") if "import" in kind.name else None))
     if ended is not None:
         metadata["completed_at"] = dg.MetadataValue.timestamp(ended)
+    if kind.name == "training":
+        metadata |= learned_changes(instance, carried, pictures=previews)
     verdict, overtaken = None, False
     if kind.name == "evaluation":
         earlier = models_before(instance, key, metadata)
@@ -258,7 +261,8 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _timestamp(text: object) -> float | None:
+def timestamp_of(text: object) -> float | None:
+    """A date of the API in seconds since 1970; None for what is none."""
     try:
         return datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp()
     except ValueError:

@@ -28,6 +28,7 @@ CARRIED = (
     "labels_version",
     "labels_digest",
     "dataset",
+    "dataset_asset",
     "dataset_id",
     "dataset_version",
     "published_dataset_version",

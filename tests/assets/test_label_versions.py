@@ -88,9 +88,8 @@ def test_the_mirror_shows_what_changed_before_and_after(project):
     assert labels["changes_pictured"].startswith("![changed tasks before and after](data:image/svg+xml;base64,")
 
 
-def test_dataset_and_model_say_what_changed_since_the_model_was_trained(project):
-    assert project.run().success
-    assert project.metadata("dataset")["changes_since_model"] == "no model was trained yet"
+def report_models(project):
+    """Let the trainings end and the jobs sensor report them: the metadata of all models, the newest report first."""
     project.sandbox.state.clock.advance(24 * 3600)
     sensor = project.definitions.resolve_sensor_def("street_scenes_jobs")
     with dg.build_sensor_context(
@@ -99,7 +98,15 @@ def test_dataset_and_model_say_what_changed_since_the_model_was_trained(project)
         told = sensor.evaluate_tick(context)
     for event in told.asset_events:
         project.instance.report_runless_asset_event(event)
-    assert project.metadata("model")["labels_version"] == 0
+    models = project.instance.fetch_materializations(dg.AssetKey([project.slug, "model"]), limit=9).records
+    return [{name: one.value for name, one in record.asset_materialization.metadata.items()} for record in models]
+
+
+def test_dataset_and_model_say_what_changed_since_the_model_was_trained(project):
+    assert project.run().success
+    assert project.metadata("dataset")["changes_since_model"] == "no model was trained yet"
+    (first,) = report_models(project)
+    assert first["labels_version"] == 0 and "changes_since_previous_model_table" not in first
     change(project)
     assert project.run().success
     dataset, training = project.metadata("dataset"), project.metadata("training")
@@ -114,6 +121,13 @@ def test_dataset_and_model_say_what_changed_since_the_model_was_trained(project)
         told = project.metadata(part)
         assert (told["changes_from"], told["changes_since_model_from"]) == (1, 0)
         assert told["changes_pictured"] != told["changes_since_model_pictured"]
+    pictured, table = "changes_since_previous_model_pictured", "changes_since_previous_model_table"
+    models = {one["labels_version"]: one for one in report_models(project)}
+    assert pictured not in models[0]
+    assert models[1][pictured] == dataset["changes_pictured"]
+    newest = project.metadata("dataset")
+    assert models[2][pictured] == newest["changes_since_model_pictured"]
+    assert models[2][table].records == newest["changes_since_model_table"].records
 
 
 def test_the_dataset_can_be_published_at_an_earlier_version(project):
