@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
 import dagster as dg
@@ -15,6 +16,7 @@ from fastlabel_dagster.sensors.cursor import short
 from fastlabel_dagster.sensors.histories import Look, date_of, look_at_histories
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.settled import Settled
+from fastlabel_dagster.sensors.stuck import patience_of, with_stuck_imports
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, mark, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
@@ -27,6 +29,7 @@ def build_import_sensor(
     job: JobLike | Mapping[str, JobLike] | None = None,
     runs: Literal["each", "together"] = "each",
     first_tick: Literal["from_now", "backfill"] = "from_now",
+    stuck_after: timedelta | float = timedelta(hours=24),
     name: str | None = None,
     resource_key: str = "fastlabel",
     translator: DagsterFastLabelTranslator | None = None,
@@ -44,6 +47,10 @@ def build_import_sensor(
     evaluation of the check ``imports_succeeded`` on ``fastlabel/<slug>`` (a later finished import turns the check
     green). Each history is acted on once: the run key is made of its id and state, and the cursor keeps what was
     settled. Evaluating a tick twice, in whatever state its cursor was lost, launches nothing twice.
+
+    An import that still runs after ``stuck_after`` fails the check once, as a warning; so does one that ended in a word
+    nobody knows, as the API documents ``running`` and ``completed`` only. It is followed further, and its end turns the
+    check.
 
     Projects are visited in turn, starting where the last tick stopped, until ``time_budget_seconds`` are used up, so a
     slow project never starves the others; one that cannot be read pauses, and its check ``polling_healthy`` fails. A
@@ -68,6 +75,7 @@ def build_import_sensor(
             first, or a lost cursor would launch it again with others in it.
         first_tick: ``from_now`` takes imports that ended before the first tick for settled; ``backfill`` acts on them,
             with one run for all that had finished.
+        stuck_after: how long an import may run, as a timedelta or in hours.
         time_budget_seconds: Dagster ends a tick after 60 s, some proxies after 15 s.
         owners, tags, metadata: the sensor's own, in Dagster.
         clock: monotonic seconds; replaced in tests.
@@ -78,6 +86,7 @@ def build_import_sensor(
     slugs = slugs_of(projects)
     if runs not in ("each", "together"):
         raise ValueError(f"runs are for each import or together, not {runs!r}")
+    longest = patience_of(stuck_after)
     target = Target(job, slugs)
     polling = Polling(
         _KIND,
@@ -91,7 +100,9 @@ def build_import_sensor(
         return asset_key(slug, "project", translator)
 
     def digest(visit: Visit, look: Look) -> Findings:
-        return _digest(visit, look, key(visit.target), target, targets=len(slugs), together=runs == "together")
+        told_of = key(visit.target)
+        found = _digest(visit, look, told_of, target, targets=len(slugs), together=runs == "together")
+        return with_stuck_imports(found, visit, look.histories, told_of, longest=longest)
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
         return poll(context, fastlabel, slugs, polling, ask=look_at_histories, digest=digest, health_key=key)

@@ -20,6 +20,7 @@ from fastlabel_dagster.sensors.cursor import CursorState, load_cursor
 from fastlabel_dagster.sensors.health import says_healthy
 from fastlabel_dagster.sensors.job_followers import NEW, JobFollowers, missed_runs
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.stuck import patience_of
 from fastlabel_dagster.sensors.target import JobLike, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
@@ -90,9 +91,7 @@ def build_jobs_sensor(
     """
     slugs = slugs_of(projects)
     followed = [_kind(one) for one in kinds]
-    longest = stuck_after if isinstance(stuck_after, timedelta) else timedelta(hours=stuck_after)
-    if longest <= timedelta(0):
-        raise ValueError(f"stuck_after is longer than nothing, not {stuck_after}")
+    longest = patience_of(stuck_after)
     called = name or sensor_name(slugs, _KIND)
     followers = JobFollowers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
     polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, clock=clock)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastlabel_dagster.sensors.cursor import short
 
 #: Characters of a cursor that all targets together may use for names of settled entries.
-_CHARACTERS: Final = 34_000
+_CHARACTERS: Final = 28_000
 #: The date of an entry that states none: later than any.
 UNDATED: Final = "~"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
+from datetime import timedelta
 
 import dagster as dg
 import pytest
@@ -58,6 +59,28 @@ def test_a_failed_import_fails_the_check_once_and_requests_nothing(daemon, sandb
     assert event.asset_key == dg.AssetKey(["fastlabel", "street-scenes"])
     assert event.check_name == "imports_succeeded"
     assert event.metadata["import_history"].value == failed
+
+
+def test_an_import_that_hangs_is_told_once_and_the_check_turns_when_it_ends(daemon, sandbox):
+    watch = sensor(stuck_after=timedelta(microseconds=1))
+    patient = sensor(stuck_after=24)
+    first = sandbox.state.start_import("street-scenes", seconds=100)
+    daemon.tick(patient)
+    assert daemon.told("imports_succeeded") == []
+    for _ in range(3):
+        daemon.tick(watch)
+    second = sandbox.state.start_import("street-scenes", seconds=200)
+    for _ in range(2):
+        daemon.tick(watch)
+    stuck = daemon.told("imports_succeeded")
+    assert [one.metadata["import_histories"].value for one in stuck] == [first, second]
+    assert not any(one.passed for one in stuck) and f"{second} (running)" in stuck[1].description
+    assert stuck[0].severity == dg.AssetCheckSeverity.WARN and stuck[0].metadata["imports_running"].value == 1
+    sandbox.state.clock.advance(300)
+    (request, other) = daemon.tick(watch).run_requests
+    assert {request.tags["fastlabel/import"], other.tags["fastlabel/import"]} == {first, second}
+    daemon.tick(watch)
+    assert [one.passed for one in daemon.told("imports_succeeded")] == [False, False, True, True]
 
 
 def test_each_of_several_imports_between_two_ticks_has_its_run(daemon, sandbox):
