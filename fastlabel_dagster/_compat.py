@@ -122,7 +122,7 @@ def component_spec(*, produces: Sequence[str], **known: Any) -> dg.ComponentType
 def materialized_in_run(
     instance: dg.DagsterInstance, run_id: str
 ) -> Mapping[tuple[dg.AssetKey, str | None], Mapping[str, str]]:
-    """The assets that a run has materialized so far, each with its partition, or None, and the tags of its newest event.
+    """The assets that a run has materialized so far, each with its partition, or None; the tags of its newest event.
 
     ``DagsterInstance.all_logs`` is not marked public; the public look-ups go by asset, not by run.
     """

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import dagster as dg
 from pydantic import Field
 
-from fastlabel_dagster._compat import materialized_in_run
+from fastlabel_dagster._compat import materialized_in_run, refused_in_run
 from fastlabel_dagster.assets.steps import StepOptions, executed, results_of
 from fastlabel_dagster.resource import FastLabelResource, resource_named
 from fastlabel_dagster.store import disk_names
@@ -28,6 +28,8 @@ from fastlabel_dagster.translator import safe_name
 #: of its own: it may wait for hours, and be tried again by rules of its own.
 GATHERED = frozenset({"labels", "classes", "tasks", "annotations", "images", "export", "dataset"})
 
+#: Tag of what a blocking check has refused, where Dagster does not know of the check; the check's name.
+REFUSED_TAG = "fastlabel/refused_by"
 
 Thing = TypeVar("Thing")
 
@@ -168,8 +170,8 @@ def run_parts(
 
     A part that fails, or one of whose blocking checks fails, keeps those from running that are made from it; the others
     go on, and at the end the first failure is raised, or, when a part asks to be tried again, that. When a step is
-    tried again, parts that this run has materialized already are left alone. What a part makes beside the selected
-    assets is logged as materialized.
+    tried again, parts that this run has made already are left alone (:func:`made_before`). What a part makes beside the
+    selected assets is logged as materialized.
 
     Args:
         options: see :class:`GatheredConfig`.
@@ -179,18 +181,14 @@ def run_parts(
 
     Raises:
         Exception: of the first part that failed.
-        dagster.RetryRequested: a part asks for it, whatever else has failed, and no blocking check has.
+        dagster.RetryRequested: a part asks for it, whatever else has failed.
         dagster.Failure: a blocking check failed that Dagster does not know of.
     """
     wanted = frozenset(context.selected_asset_keys if selected is None else selected)
-    if done is None:
-        before = materialized_in_run(context.instance, context.run.run_id) if context.retry_number else ()
-        done = {key for key, _ in before}
-    done = frozenset(done)
+    done = frozenset({key for key, _ in made_before(context)} if done is None else done)
     failed: set[dg.AssetKey] = set()
     first: Exception | None = None
     again: list[dg.RetryRequested] = []
-    gated = False
     for part in parts:
         missing = (part.keys & wanted) - done
         if not missing:
@@ -203,9 +201,8 @@ def run_parts(
         try:
             for result in results_of(part.run(context, **_given(part, context, fastlabel, options or {}))):
                 refused = _blocked(part, result)
-                failed |= refused
-                yield from _within(context, result, wanted, told=told)
-                gated = gated or bool(refused)
+                failed |= refused.keys()
+                yield from _within(context, result, wanted, told=told, refused=refused)
                 if refused and told:
                     first = first or dg.Failure(
                         f"A blocking check of {_named(refused)} failed: {_checks_text(result)}", allow_retries=False
@@ -216,15 +213,26 @@ def run_parts(
             first = first or error
             if isinstance(error, dg.RetryRequested):
                 again.append(error)
-    # Tried again, the step leaves alone what is made, also a part that a check has just refused: what follows it would
-    # be made then. So a refusal stays the last word.
-    if again and not gated:
+    if again:
         raise dg.RetryRequested(
             max_retries=max(error.max_retries for error in again),
             seconds_to_wait=max(error.seconds_to_wait or 0 for error in again),
         ) from again[0]
     if first is not None:
         raise first
+
+
+def made_before(context: dg.AssetExecutionContext) -> frozenset[tuple[dg.AssetKey, str | None]]:
+    """What earlier attempts of a step have made in this run, each with its partition, or None.
+
+    What a blocking check has refused is not among it. It is made once more and checked once more, as Dagster has it
+    when a run is executed again from what failed: taken for made, it would pass, and what follows be made of it.
+    """
+    if not context.retry_number:
+        return frozenset()
+    refused = refused_in_run(context.instance, context.run.run_id)
+    before = materialized_in_run(context.instance, context.run.run_id).items()
+    return frozenset(one for one, tags in before if one[0] not in refused and REFUSED_TAG not in tags)
 
 
 def _given(
@@ -244,12 +252,12 @@ def _given(
     return given
 
 
-def _blocked(part: Part, result: Any) -> set[dg.AssetKey]:
-    """The assets that a blocking check has just refused."""
+def _blocked(part: Part, result: Any) -> dict[dg.AssetKey, str]:
+    """The assets that a blocking check has just refused, each with the name of a check that did."""
     blocking = {(check.asset_key, check.name) for check in part.checks if check.blocking}
     found: Iterable[Any] = (getattr(result, "check_results", None) or ()) if not _is_check(result) else (result,)
     return {
-        check.asset_key
+        check.asset_key: check.check_name
         for check in found
         if not check.passed
         and check.severity is dg.AssetCheckSeverity.ERROR
@@ -258,7 +266,12 @@ def _blocked(part: Part, result: Any) -> set[dg.AssetKey]:
 
 
 def _within(
-    context: dg.AssetExecutionContext, result: Any, wanted: frozenset[dg.AssetKey], *, told: bool = False
+    context: dg.AssetExecutionContext,
+    result: Any,
+    wanted: frozenset[dg.AssetKey],
+    *,
+    told: bool,
+    refused: Mapping[dg.AssetKey, str],
 ) -> Iterator[Any]:
     """``result`` as Dagster takes it from a step of which only ``wanted`` and the selected checks are expected."""
     checks = context.selected_asset_check_keys
@@ -279,6 +292,7 @@ def _within(
             )
         )
         return
+    noted = {REFUSED_TAG: refused[result.asset_key]} if told and result.asset_key in refused else {}
     kept = [one for one in result.check_results or () if dg.AssetCheckKey(_of(one, result), _check_name(one)) in checks]
     yield dg.MaterializeResult(
         asset_key=result.asset_key,
@@ -288,7 +302,7 @@ def _within(
         },
         check_results=kept,
         data_version=result.data_version,
-        tags=result.tags,
+        tags={**(result.tags or {}), **noted} or None,
     )
 
 

@@ -56,6 +56,13 @@ def world(sandbox, instance, tmp_path, fill_project):
     return World()
 
 
+def impatient(sandbox):
+    """A resource whose steps are tried again at once."""
+    return FastLabelResource(
+        access_token=sandbox.token, base_url=sandbox.url, request_attempts=1, step_retries=1, step_retry_seconds=0
+    )
+
+
 def test_a_workspace_of_any_size_is_a_handful_of_assets(world):
     graph = world.definitions().resolve_asset_graph()
     images = dg.AssetKey(["fastlabel_projects", "images"])
@@ -98,9 +105,7 @@ def test_a_backfill_in_a_single_run_does_too(world, instance, failure_text):
 
 
 def test_a_single_run_tried_again_goes_on_with_what_is_missing(world, instance, sandbox):
-    world.resource = FastLabelResource(
-        access_token=sandbox.token, base_url=sandbox.url, request_attempts=1, step_retries=1, step_retry_seconds=0
-    )
+    world.resource = impatient(sandbox)
     defs = world.definitions()
     sandbox.fail("GET tasks/count", times=1, status=500)  # the first project's first look
     result = world.run(defs=defs, tags={FROM: "alpha", TO: "gamma"})
@@ -153,9 +158,13 @@ def test_one_project_can_be_looked_at(world, instance, failure_text):
     assert record.asset_observation.metadata["tasks"].value == 3
 
 
-def test_a_blocking_check_keeps_what_follows_of_that_project_from_being_made(world, sandbox, failure_text):
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "tried again"])
+def test_a_blocking_check_keeps_what_follows_of_that_project_from_being_made(world, sandbox, failure_text, again):
     task = sandbox.state.task_ids("beta")[0]
     sandbox.state.update_task(task, annotations=[{"type": "bbox", "value": "car", "points": [-50, 5, 9000, 60]}])
+    if again:  # for the first project; the second one has been refused by then
+        world.resource = impatient(sandbox)
+        sandbox.fail("GET tasks/count", times=1, status=500)
     defs = world.definitions(checks={"geometry": {"severity": "error", "blocking": True}})
     result = world.run(defs=defs, tags={FROM: "alpha", TO: "gamma"})
     assert not result.success and "geometry" in failure_text(result)
