@@ -32,7 +32,7 @@ from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.components.watching import Watching
 from fastlabel_dagster.partitions import project_partitions
 from fastlabel_dagster.project_jobs import build_observation_job, build_schedule
-from fastlabel_dagster.sensors import build_workspace_sensor
+from fastlabel_dagster.sensors import build_import_sensor, build_workspace_sensor
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
 from fastlabel_dagster.workspace import DEFAULT_PARTS, FastLabelWorkspace, ProjectSelector, fetch_workspace
 
@@ -262,8 +262,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             "minimum_interval_seconds": self.sensors.interval_seconds,
             "default_status": dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         }
-        partitioned = self.partitions is not None
-        watching = Watching(self.sensors, self.name, built, () if partitioned else planned, common, self.loop)
+        partitioned, steps = self.partitions is not None, self._steps
+        watching = Watching(self.sensors, self.name, built, () if partitioned else planned, common, self.loop, *steps)
         sync = [self._sync_of_a_project(assets)] if partitioned else []
         sensors, checks = watching.quality()
         shown_only = watching.health() if sensors and self.store is None else []
@@ -272,6 +272,9 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         if self.store is not None and not partitioned:
             sensors += watching.sensors()
             jobs += [job for each in watching.jobs.values() for job in each.all]
+        if partitioned and self.sensors.imports:
+            watched = project_partitions(self._projects_name)
+            sensors.append(build_import_sensor(watched, job=sync[0], name=f"{self.name}_imports", **common))
         if self.sensors.projects or (self.sensors.projects is None and partitioned):
             sensors.append(self._workspace_sensor(*sync, translator=built, **common))
         at: dict[str, Any] = {"time_zone": self.schedule.time_zone if self.schedule else "UTC", "running": self.running}
@@ -293,12 +296,13 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     def _assets(
         self, workspace: FastLabelWorkspace, planned: Sequence[PlannedProject], translator: ComponentTranslator
     ) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
+        steps, pool = self._steps
         if self.store is None:
             specs = load_fastlabel_asset_specs(workspace, translator)
             if self.observe is None:
                 return specs
-            return observable_workspace(specs, workspace, translator, name=self.name, resource_key=self.resource_key)
-        op = self.op or OpSpec()
+            look = observable_workspace(specs, workspace, translator, name=self.name, resource_key=self.resource_key)
+            return steps.around(look, project="", resource_key=self.resource_key, pool=pool)
         return build_fastlabel_assets_definitions(
             workspace,
             store=self.store,
@@ -309,11 +313,17 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             partitions=self.partitions,
             name=self.name,
             resource_key=self.resource_key,
-            pool=op.pool or "fastlabel",
-            steps=StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute),
+            pool=pool,
+            steps=steps,
             checks=self.checks,
             s3=self.s3.options() if self.s3 else None,
         )
+
+    @property
+    def _steps(self) -> tuple[StepOptions, str]:
+        """What all steps have in common, and the pool of those that ask the API."""
+        op = self.op or OpSpec()
+        return StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute), op.pool or "fastlabel"
 
     @property
     def _projects_name(self) -> str:

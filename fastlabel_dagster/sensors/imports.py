@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -17,14 +18,14 @@ from fastlabel_dagster.sensors.histories import Look, date_of, look_at_histories
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.settled import Settled
 from fastlabel_dagster.sensors.stuck import patience_of, with_stuck_imports
-from fastlabel_dagster.sensors.target import JobLike, Target, listed, mark, sensor_name, sensor_of, slugs_of
+from fastlabel_dagster.sensors.target import JobLike, Projects, ProjectsLike, Target, mark, sensor_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
 _KIND = "imports"
 
 
 def build_import_sensor(
-    projects: str | Sequence[str],
+    projects: ProjectsLike,
     *,
     job: JobLike | Mapping[str, JobLike] | None = None,
     runs: Literal["each", "together"] = "each",
@@ -67,9 +68,11 @@ def build_import_sensor(
         'street_scenes_imports'
 
     Args:
-        projects: slugs.
-        job: the sync job, by name or object; for several projects also a mapping of slug to job *object*. None: the
-            assets of the project, from its mirror to its exports.
+        projects: slugs; or dynamic partitions (``partitions.project_partitions``): the projects that have a partition
+            when the sensor looks. Dagster's checks know no partitions, so a failed import is told in the tick's log.
+        job: the sync job, by name or object; for several projects also a mapping of slug to job *object*; with
+            partitions, the job that is run in the project's. None: the assets of the project, from its mirror to its
+            exports.
         runs: ``each`` requests a run for every finished import in the tick that sees it. ``together`` lets the imports
             that one tick sees share one run, which the next tick requests: who shares it must stand in the cursor
             first, or a lost cursor would launch it again with others in it.
@@ -83,34 +86,38 @@ def build_import_sensor(
     Raises:
         ValueError: no project is named, one has no job, or a setting makes no sense.
     """
-    slugs = slugs_of(projects)
+    watched = Projects(projects)
     if runs not in ("each", "together"):
         raise ValueError(f"runs are for each import or together, not {runs!r}")
     longest = patience_of(stuck_after)
-    target = Target(job, slugs)
+    target = Target(job, watched.named, partitions=watched.partitions)
     polling = Polling(
         _KIND,
         time_budget_seconds=time_budget_seconds,
         first_tick=first_tick,
-        migrations={1: lambda state: _from_v1(state, slugs)},
+        migrations={1: lambda state: _from_v1(state, watched.named)} if watched.named else {},
         clock=clock,
     )
 
     def key(slug: str) -> dg.AssetKey:
         return asset_key(slug, "project", translator)
 
-    def digest(visit: Visit, look: Look) -> Findings:
-        told_of = key(visit.target)
-        found = _digest(visit, look, told_of, target, targets=len(slugs), together=runs == "together")
-        return with_stuck_imports(found, visit, look.histories, told_of, longest=longest)
-
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
-        return poll(context, fastlabel, slugs, polling, ask=look_at_histories, digest=digest, health_key=key)
+        slugs = watched.now(context)
+
+        def digest(visit: Visit, look: Look) -> Findings:
+            told_of = key(visit.target)
+            found = _digest(visit, look, told_of, target, targets=len(slugs), together=runs == "together")
+            found = with_stuck_imports(found, visit, look.histories, told_of, longest=longest)
+            return found if watched.partitions is None else _told_in_the_log(visit, found)
+
+        health_key = key if watched.partitions is None else None
+        return poll(context, fastlabel, slugs, polling, ask=look_at_histories, digest=digest, health_key=health_key)
 
     return sensor_of(
         evaluate,
-        name=name or sensor_name(slugs, "imports"),
-        description=f"Finished imports of {listed(slugs)} request a sync; failed ones become a failed check.",
+        name=name or watched.sensor_name("imports"),
+        description=f"Finished imports of {watched} request a sync; failed ones become a failed check.",
         resource_key=resource_key,
         target=target,
         minimum_interval_seconds=minimum_interval_seconds,
@@ -119,6 +126,14 @@ def build_import_sensor(
         tags=tags,
         metadata=metadata,
     )
+
+
+def _told_in_the_log(visit: Visit, found: Findings) -> Findings:
+    """``found`` without the checks, where there are none."""
+    for event in found.events:
+        if isinstance(event, dg.AssetCheckEvaluation) and not event.passed:
+            visit.context.log.warning("%s: %s", visit.target, event.description)
+    return replace(found, events=())
 
 
 def _digest(

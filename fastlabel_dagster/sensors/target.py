@@ -42,6 +42,37 @@ def slugs_of(projects: str | Sequence[str]) -> list[str]:
     return slugs
 
 
+#: Slugs, or the partitions of a workspace, of which each is a slug.
+ProjectsLike: TypeAlias = str | Sequence[str] | dg.DynamicPartitionsDefinition
+
+
+class Projects:
+    """The projects a sensor watches: those that are named, or those that have a partition when it looks.
+
+    Raises:
+        ValueError: none is named, or the partitions have no name.
+    """
+
+    def __init__(self, projects: ProjectsLike) -> None:
+        self.partitions = projects if isinstance(projects, dg.DynamicPartitionsDefinition) else None
+        if self.partitions is not None and not self.partitions.name:
+            raise ValueError("dynamic partitions that a sensor looks up need a name")
+        self.named = [] if isinstance(projects, dg.DynamicPartitionsDefinition) else slugs_of(projects)
+
+    def now(self, context: dg.SensorEvaluationContext) -> list[str]:
+        """Their slugs, as of this tick."""
+        if self.partitions is None:
+            return self.named
+        return list(context.instance.get_dynamic_partitions(str(self.partitions.name)))
+
+    def sensor_name(self, what: str) -> str:
+        """The name of a sensor of theirs that was given none."""
+        return sensor_name(self.named, what) if self.partitions is None else f"{self.partitions.name}_{what}"
+
+    def __str__(self) -> str:
+        return listed(self.named) if self.partitions is None else f"the partitions of {self.partitions.name}"
+
+
 def sensor_name(slugs: Sequence[str], what: str) -> str:
     """``<slug>_<what>`` for one project, ``<what>_<hash of the slugs>`` for several."""
     return f"{safe_name(slugs[0])}_{what}" if len(slugs) == 1 else f"{what}_{mark(slugs)}"
@@ -65,8 +96,10 @@ class Target:
         job: by name or object; for several projects also a mapping of slug to job *object*. None: the projects' own
             assets, those a sync makes or, with ``training``, a retraining; with ``runs=False`` nothing at all.
 
+        partitions: each project's run is of the partition of its slug; there is one job then.
+
     Raises:
-        ValueError: a mapping of jobs leaves a project out.
+        ValueError: a mapping of jobs leaves a project out, or there is no job for the partitions.
     """
 
     def __init__(
@@ -76,10 +109,14 @@ class Target:
         *,
         training: bool = False,
         runs: bool = True,
+        partitions: dg.DynamicPartitionsDefinition | None = None,
     ) -> None:
+        if partitions is not None and (job is None or isinstance(job, Mapping)):
+            raise ValueError(f"name the job that is run in the partitions of {partitions.name}")
         if isinstance(job, Mapping) and (missing := [slug for slug in projects if slug not in job]):
             raise ValueError(f"there is no job for {listed(missing)}")
         self._job, self._projects, self._training, self._runs = job, projects, training, runs
+        self._partitioned = partitions is not None
 
     def arguments(self) -> dict[str, Any]:
         """The arguments with which a ``SensorDefinition`` is told what it may launch."""
@@ -117,6 +154,8 @@ class Target:
                 return []
             if len(self._projects) > 1:
                 extra["asset_selection"] = keys
+        if self._partitioned:
+            partition_key = project
         tags = {"fastlabel/project": project, **tags}
         return [dg.RunRequest(run_key=run_key, partition_key=partition_key, tags=tags, **extra)]
 

@@ -196,7 +196,7 @@ def test_partitions_by_project_are_one_set_of_assets_that_a_sensor_keeps_in_step
     defs = partitioned(tmp_path)
     assert {"fastlabel/fastlabel_projects", "fastlabel_projects/labels", "fastlabel_projects/coco"} <= keys(defs)
     assert not any("street" in key for key in keys(defs))
-    assert [sensor.name for sensor in defs.sensors or ()] == ["fastlabel_workspace"]
+    assert {sensor.name for sensor in defs.sensors or ()} == {"fastlabel_workspace", "fastlabel_imports"}
 
     first = tick(defs, "fastlabel_workspace", on_disk)
     assert set(on_disk.get_dynamic_partitions("fastlabel_projects")) == {"street-day", "street-night"}
@@ -210,6 +210,23 @@ def test_partitions_by_project_are_one_set_of_assets_that_a_sensor_keeps_in_step
     assert job.execute_in_process(instance=on_disk, partition_key="street-dawn").success
     assert (tmp_path / "store" / "street-dawn" / "coco" / "annotations.json").is_file()
     assert not (tmp_path / "store" / "street-day").exists()
+
+
+def test_a_finished_import_syncs_the_partition_of_its_project_and_a_failed_one_is_told(many, tmp_path, on_disk, capsys):
+    defs = partitioned(tmp_path)
+    before = tick(defs, "fastlabel_imports", on_disk)
+    assert not before.run_requests
+    on_disk.add_dynamic_partitions("fastlabel_projects", ["street-day", "street-night"])
+    first = tick(defs, "fastlabel_imports", on_disk, before.cursor)
+    many.state.start_import("street-day", seconds=0)
+    many.state.start_import("street-night", seconds=0, outcome="failed")
+    many.state.start_import("archive", seconds=0)
+    result = tick(defs, "fastlabel_imports", on_disk, first.cursor)
+    (request,) = result.run_requests
+    assert (request.partition_key, request.tags["fastlabel/project"]) == ("street-day", "street-day")
+    assert not result.asset_events, "there is no check they could be of"
+    assert "WARNING - street-night: Import" in capsys.readouterr().err
+    assert not tick(defs, "fastlabel_imports", on_disk, result.cursor).run_requests
 
 
 @pytest.mark.parametrize("wanted", [False, True])
@@ -227,7 +244,9 @@ def test_two_partitioned_workspaces_have_partitions_of_their_own(many, tmp_path)
     both = dg.Definitions.merge(one, two)
     both.get_repository_def().load_all_definitions()
     assert {"fastlabel_projects/labels", "second_projects/labels"} <= keys(both)
-    assert {sensor.name for sensor in both.sensors or ()} == {"fastlabel_workspace", "second_workspace"}
+    assert {sensor.name for sensor in both.sensors or ()} == {
+        f"{name}_{what}" for name in ("fastlabel", "second") for what in ("workspace", "imports")
+    }
 
 
 @pytest.mark.parametrize(
@@ -258,7 +277,7 @@ def test_the_sensors_of_a_workspace_are_those_asked_for(many, tmp_path):
         "fastlabel_imports",
         "fastlabel_approvals",
     }
-    assert names(store=store, partitions="project", sensors={"projects": False}) == set()
+    assert names(store=store, partitions="project", sensors={"projects": False, "imports": False}) == set()
 
 
 def test_enough_approvals_publish_the_dataset_of_their_project_only(many, tmp_path, on_disk):
