@@ -25,6 +25,7 @@ from fastlabel_dagster.labels.ragged import (
     minima,
     offsets_of,
     one_array,
+    places,
     ranges,
     sums,
     valid_mask,
@@ -160,8 +161,8 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
     flat = coords.reshape(-1)
     first_ring = annotation_rings[:-1]
     listed = np.flatnonzero(fits & ~bbox)
-    flat[ranges(2 * ring_offsets[first_ring[listed]], 2 * vertices[listed])] = numbers[
-        ranges(points.starts[listed], 2 * vertices[listed])
+    flat[places(2 * ring_offsets[first_ring[listed]], 2 * vertices[listed])] = numbers[
+        places(points.starts[listed], 2 * vertices[listed])
     ]
     rotation = np.where(valid_mask(column["rotation"]), floats(column["rotation"]), 0.0)
     boxed = np.flatnonzero(bbox)
@@ -223,14 +224,13 @@ def ring_areas(flat: FlatAnnotations) -> Floats:
     offsets = flat.ring_offsets
     lengths = np.diff(offsets)
     # Measured from the ring's first vertex: far from the origin the products would cancel away the digits that matter.
-    filled = np.repeat(offsets[:-1], lengths)
+    first, last = offsets[:-1][lengths > 0], offsets[1:][lengths > 0] - 1
     with whatever_came():
-        local = flat.coords - flat.coords[filled]
-        following = np.arange(1, len(local) + 1)
-        has_vertices = lengths > 0
-        following[offsets[1:][has_vertices] - 1] = offsets[:-1][has_vertices]
-        after = local[following] if len(local) else local
-        areas = 0.5 * np.abs(sums(local[:, 0] * after[:, 1] - after[:, 0] * local[:, 1], offsets))
+        x, y = (flat.coords[:, axis] - np.repeat(flat.coords[first, axis], lengths[lengths > 0]) for axis in (0, 1))
+        cross = np.empty(len(x))
+        cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+        cross[last] = x[last] * y[first] - x[first] * y[last]
+        areas = 0.5 * np.abs(sums(cross, offsets))
     encloses = flat.is_type("bbox", "polygon", SEGMENTATION)[flat.ring_annotation]
     return np.where(encloses, areas, 0.0)
 

@@ -66,11 +66,18 @@ def offsets_of(lengths: NDArray[Any]) -> Ints:
 
 def ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Ints:
     """The indices ``starts[i], starts[i] + 1, …`` (``lengths[i]`` of them) of every row, one after the other."""
+    found = places(starts, lengths)
+    return np.arange(found.start, found.stop) if isinstance(found, slice) else found
+
+
+def places(starts: NDArray[Any], lengths: NDArray[Any]) -> slice | Ints:
+    """The same to index with: a slice where the rows follow each other, as where all are wanted, for then nothing need
+    be gathered."""
     offsets = offsets_of(lengths)
     begins = np.asarray(starts, dtype=np.int64)
     shift = begins - offsets[:-1]
     if len(shift) and (shift == shift[0]).all():
-        return np.arange(begins[0], begins[0] + offsets[-1])  # they follow each other, as where all rows are wanted
+        return slice(int(begins[0]), int(begins[0] + offsets[-1]))
     result = np.arange(offsets[-1], dtype=np.int64)
     result += np.repeat(shift, lengths)
     return result

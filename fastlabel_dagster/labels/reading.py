@@ -260,7 +260,6 @@ def _no_nulls(build: _Build, *types: type) -> _Build:
     return build_elements
 
 
-_number_elements = _no_nulls(_numbers_column, int, float)
 _text_elements = _no_nulls(_texts_column, str)
 
 
@@ -269,7 +268,18 @@ def _text_lists(values: list[Any]) -> pa.Array:
 
 
 def _number_lists(values: list[Any]) -> pa.Array:
-    return _list_column(values, _number_elements)
+    _require(values, list, _NONE)
+    column = pa.array(values, pa.list_(pa.float64()))
+    if column.values.null_count:
+        raise TypeError("expected numbers, found null")
+    numbers = column.values.to_numpy()
+    # Only what is 0 or 1 now can have been false or true: few coordinates are, and looking at types takes as long as
+    # all the rest.
+    doubtful = np.flatnonzero((numbers == 0) | (numbers == 1))
+    if len(doubtful):
+        rows = np.unique(np.searchsorted(column.offsets.to_numpy(), doubtful, side="right") - 1)
+        _require(chain.from_iterable(values[row] for row in rows.tolist()), int, float)
+    return column
 
 
 _ring_lists = _no_nulls(_number_lists, list)
@@ -282,6 +292,8 @@ def _region_lists(values: list[Any]) -> pa.Array:
 
 def _records(values: list[Any], level: Level) -> pa.Array:
     def build(rows: list[Any]) -> pa.Array:
+        if not rows:
+            return pa.array([], level.struct)
         return pa.StructArray.from_arrays(arrays(rows, level), fields=list(level.struct))
 
     return _list_column(values, build)

@@ -17,7 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.outlines import FARTHEST
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, floats, maxima, minima, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import (
+    Bools,
+    Floats,
+    Ints,
+    all_true,
+    floats,
+    maxima,
+    minima,
+    offsets_of,
+    places,
+    ranges,
+)
 
 NUMBERS = pa.list_(pa.float64())
 _FEWEST_NUMBERS = 6
@@ -189,7 +200,7 @@ class Outlines:
         """All polygons of ``rows`` one after the other as numbers and offsets."""
         rings = ranges(self.rows[:-1][rows], self.counts[rows])
         counts = np.diff(self.offsets)[rings]
-        return self.numbers[ranges(self.offsets[:-1][rings], counts)], offsets_of(counts)
+        return self.numbers[places(self.offsets[:-1][rings], counts)], offsets_of(counts)
 
     def regions(self, rows: Ints) -> pa.Array:
         """The polygons of ``rows`` as regions of one ring each, closed: ``list<list<list<double>>>``."""

@@ -53,6 +53,8 @@ def run_lengths(flat: FlatAnnotations, wanted: Bools, size: Floats) -> RunLength
     pixels); a pixel belongs to a shape when its centre does."""
     rows = np.flatnonzero(wanted)
     overlapping, leaving = np.zeros(len(flat), np.bool_), np.zeros(len(flat), np.bool_)
+    if not len(rows):
+        return RunLengths(rows, _NOTHING, offsets_of(rows), _NOTHING, overlapping, leaving)
     upright = _is_upright(flat)[rows]
     pieces: list[Ints] = [_NOTHING] * len(rows)
     for is_upright in (True, False):
