@@ -75,16 +75,20 @@ def contact_sheet(
     """
     flat = flatten(tasks)
     pictures: list[_Picture] = []
+    read: dict[str, tuple[Pixels, tuple[int, int]]] = {}  # a task may be shown twice, before and after
     for row in tasks.select(["task_id", "name", "width", "height"]).to_pylist():
         name = str(row["name"] or row["task_id"])
         photo, size = None, (row["width"], row["height"])
         try:
-            data = read_image(str(row["task_id"]), name)
-            if data is None:
-                on_problem(f"{name}: no picture")
-            else:
-                photo, actual = _small(data)
+            task_id = str(row["task_id"])
+            data = None if task_id in read else read_image(task_id, name)
+            if data is not None:
+                read[task_id] = _small(data)
+            if task_id in read:
+                photo, actual = read[task_id]
                 size = (row["width"] or actual[0], row["height"] or actual[1])
+            else:
+                on_problem(f"{name}: no picture")
         except Exception as error:  # noqa: BLE001 - a decoration: whatever is wrong with one picture, the rest is drawn
             on_problem(f"{name}: {type(error).__name__}: {error}")
         pictures.append(_Picture(name, photo, size))
@@ -105,10 +109,19 @@ def _sheet(
     colours = {one.value: colour(one.color) for one in classes}
     cells = []
     used: set[str] = set()
+    photos: dict[tuple[int, Any], str] = {}
     for number, (name, photo, size) in enumerate(pictures):
         shapes, values = _shapes(flat, number, colours, size, detail)
         used |= values
-        cells.append(_cell(number, name, "" if photo is None else _photo(photo, size, detail), shapes, size))
+        same = id(photo), size
+        if photo is None:
+            shown = ""
+        elif same in photos:  # the same photograph is in the document once
+            shown = f'<use href="#{photos[same]}"/>'
+        else:
+            photos[same] = f"photo{number}"
+            shown = _photo(photo, size, detail, photos[same])
+        cells.append(_cell(number, name, shown, shapes, size))
     top = 8 + math.ceil(len(pictures) / _COLUMNS) * (_CELL[1] + _CAPTION + 8)
     width = 8 + _COLUMNS * (_CELL[0] + 8)
     said, said_height = legend([one for one in classes if one.value in used], top, width)
@@ -150,10 +163,10 @@ def _at_most(picture: Pixels, cells: float) -> Pixels:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _photo(photo: Pixels, size: tuple[Any, Any], detail: _Detail) -> str:
+def _photo(photo: Pixels, size: tuple[Any, Any], detail: _Detail, name: str) -> str:
     coded = base64.b64encode(encode(_at_most(photo, detail.cells), ".jpg", detail.quality)).decode()
     place = f'width="{size[0]}" height="{size[1]}" preserveAspectRatio="none"'
-    return f'<image {place} href="data:image/jpeg;base64,{coded}"/>'
+    return f'<image id="{name}" {place} href="data:image/jpeg;base64,{coded}"/>'
 
 
 def _cell(number: int, name: str, photo: str, shapes: str, size: tuple[Any, Any]) -> str:

@@ -62,7 +62,8 @@ def test_a_changed_task_is_drawn_as_it_was_beside_what_it_is(versions):
 
     svg = changes_picture(mirror, 0, 1, classes=LabelSummary().classes(mirror.classes()), read_image=read)
     said = [element.text for element in ET.fromstring(svg).iter(f"{SVG}text")]
-    assert asked == [moved["id"]] * 2
+    assert asked == [moved["id"]], "its picture is read once, and is in the document once"
+    assert [len(list(ET.fromstring(svg).iter(f"{SVG}{name}"))) for name in ("image", "use")] == [1, 1]
     assert next(text for text in said if text.startswith(("before: ", "after: "))).startswith("before: ")
     assert sum(text.startswith(("before: ", "after: ")) for text in said) == 2
     assert changes_picture(mirror, 1, 1, classes=[], read_image=read) is None
