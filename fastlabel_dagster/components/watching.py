@@ -11,6 +11,7 @@ import dagster as dg
 
 from fastlabel_dagster.assets.built import BuiltTranslator
 from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
+from fastlabel_dagster.assets.steps import Made, StepOptions
 from fastlabel_dagster.components.attributes import WorkspaceSensorAttributes
 from fastlabel_dagster.components.planned import PlannedProject
 from fastlabel_dagster.project_jobs import ProjectJobs, build_project_jobs
@@ -40,6 +41,7 @@ class Watching:
         projects: those of the workspace, as they are planned.
         common: further arguments of every builder that has a resource: ``resource_key``, ``default_status`` …
         loop: that of all projects; its approvals sensor is the one without a mark in its name.
+        steps, pool: how the checks run when they are executed.
     """
 
     wanted: WorkspaceSensorAttributes
@@ -48,6 +50,8 @@ class Watching:
     projects: Sequence[PlannedProject]
     common: Mapping[str, Any] = field(default_factory=dict)
     loop: Mapping[str, Any] | None = None
+    steps: StepOptions = field(default_factory=StepOptions)
+    pool: str | None = None
 
     @cached_property
     def jobs(self) -> Mapping[str, ProjectJobs]:
@@ -150,17 +154,23 @@ class Watching:
             return [], []
         sensor = build_quality_sensor([one.slug for one in there], name=f"{self.name}_quality", **rules, **self._all)
         own = {"translator": self.built, "resource_key": self.common["resource_key"]}
-        return [sensor], [
-            build_quality_checks(one.slug, name=f"{one.name}_quality_checks", **own, **rules) for one in there
-        ]
+        checks: list[dg.AssetChecksDefinition] = []
+        for one in there:
+            made = build_quality_checks(one.slug, name=f"{one.name}_quality_checks", **own, **rules)
+            checks += self._around([made], one.slug)
+        return [sensor], checks
 
     def health(self) -> list[dg.AssetsDefinition]:
         """The checks of projects that nothing is made of: what is made of others brings them along."""
-        return gathered_checks(
+        made = gathered_checks(
             f"{self.name}_checks",
             [CheckedProject(one.slug, self.built) for one in self.projects],
             resource_key=self.common["resource_key"],
         )
+        return self._around(made, "")
+
+    def _around(self, made: Sequence[Made], slug: str) -> list[Made]:
+        return self.steps.around(made, project=slug, resource_key=self.common["resource_key"], pool=self.pool)
 
 
 def _status(project: PlannedProject) -> str:
