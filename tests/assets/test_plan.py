@@ -145,4 +145,4 @@ def test_the_loop_is_a_line_from_people_to_people():
     assert parents("fastlabel", "street-scenes") == {"street-scenes/s3_import", "street-scenes/dicom_import"}
     checks = {f"{key.asset_key.path[-1]}.{key.name}" for key in graph.asset_check_keys}
     assert {"evaluation.gate", "evaluation.evaluation_succeeded", "model.training_succeeded"} <= checks
-    assert {"auto_annotation.auto_annotation_succeeded", "s3_import.s3_import_succeeded"} <= checks
+    assert {f"{one}.{one}_succeeded" for one in ("auto_annotation", "s3_import", "dicom_import")} <= checks
