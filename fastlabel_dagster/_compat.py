@@ -68,16 +68,18 @@ def input_version_tag(key: dg.AssetKey) -> str:
 _PAGE, _PAGES = 20, 25
 
 
-def known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
-    """The data version that an asset was last observed with; None when none of its latest 500 observations has one.
+def known_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None) -> str | None:
+    """The data version that an asset, or one partition of it, was last observed with; None when none of its latest 500
+    observations has one.
 
     Dagster reads the version off the newest observation alone: one without a version (of a message, say) would make it
     take the asset for changed, and again for changed with the next look. Whoever reports such a thing adds this
     version (see :func:`version_tags`).
     """
+    wanted = key if partition is None else dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
     cursor: str | None = None
     for _ in range(_PAGES):
-        found = instance.fetch_observations(key, limit=_PAGE, cursor=cursor)
+        found = instance.fetch_observations(wanted, limit=_PAGE, cursor=cursor)
         for record in found.records:
             observation = record.asset_observation
             version = observation.tags.get("dagster/data_version") if observation is not None else None
@@ -89,9 +91,9 @@ def known_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
     return None
 
 
-def version_tags(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+def version_tags(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None) -> dict[str, str]:
     """The tags of an observation that tells something about an asset without having looked at its state."""
-    version = known_version(instance, key)
+    version = known_version(instance, key, partition)
     return {} if version is None else {"dagster/data_version": version}
 
 

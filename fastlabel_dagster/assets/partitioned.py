@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fastlabel_dagster._compat import provenance_tags
+from fastlabel_dagster._compat import provenance_tags, version_tags
 from fastlabel_dagster.api.errors import FastLabelError, Unauthorized
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.gathered import (
@@ -210,21 +210,35 @@ def _observe(
     context: dg.AssetExecutionContext, fastlabel: FastLabelResource, spec: dg.AssetSpec, slugs: Iterable[str]
 ) -> Iterator[Any]:
     """Each project's state as an observation of its partition. In a run that does more, an observation of all
-    partitions at once, without a version, comes first: Dagster leaves out what follows a step that yields nothing."""
+    partitions at once, without a version, comes first: Dagster leaves out what follows a step that yields nothing.
+
+    Dagster reads a version off the newest observation, so a project that could not be looked at is observed with the
+    version it had: it would seem to have changed otherwise, and once more with the next look."""
     from fastlabel_dagster.workspace import project_state
 
-    if len(context.job_def.nodes) > 1:
+    does_more = len(context.job_def.nodes) > 1
+    if does_more:
         yield dg.ObserveResult(asset_key=spec.key)
     failed: dict[str, Exception] = {}
-    with fastlabel.dagster_errors(context) as client:
-        for slug in slugs:
-            try:
-                context.log_event(project_event(spec, slug, project_state(client, slug)))
-            except Unauthorized:
-                raise
-            except FastLabelError as error:
-                failed[slug] = error
-                context.log.warning("%s: %s", slug, _said(error))
+    unseen = dict.fromkeys(slugs, "was not looked at any more")
+    try:
+        with fastlabel.dagster_errors(context) as client:
+            for slug in tuple(unseen):
+                try:
+                    context.log_event(project_event(spec, slug, project_state(client, slug)))
+                    del unseen[slug]
+                except Unauthorized:
+                    raise
+                except FastLabelError as error:
+                    failed[slug] = error
+                    unseen[slug] = _said(error)
+                    context.log.warning("%s: %s", slug, _said(error))
+    finally:
+        for slug, why in unseen.items() if does_more else ():
+            if tags := version_tags(context.instance, spec.key, slug):
+                context.log_event(
+                    dg.AssetObservation(spec.key, partition=slug, description=why, metadata={"error": why}, tags=tags)
+                )
     if failed and not is_synced_too(context, spec.key):
         raise _failure(failed, len(list(context.partition_keys)))
 

@@ -38,6 +38,10 @@ _COLUMNS = (
 )
 
 
+#: What objects of a dataset may be: the splits, and ``none`` of them.
+_SPLITS = frozenset({*SPLITS.get_partition_keys(), "none"})
+
+
 def build_approved_tasks_asset(
     project: str,
     *,
@@ -115,11 +119,21 @@ def build_dataset_objects_asset(
 
     Args:
         dataset: its name in FastLabel. store: the store of the project.
+
+    Raises:
+        ValueError: the translator gives the asset partitions that are no splits of a dataset.
     """
     plan = _plan(project, store, translator, resource_key, s3, dataset=dataset)
     spec = plan.spec("dataset_objects", [plan.key("dataset")], options={"dataset": dataset})
     if spec.partitions_def is None:
         spec = spec.replace_attributes(partitions_def=SPLITS)
+    given = spec.partitions_def
+    splits = given.get_partition_keys() if isinstance(given, dg.StaticPartitionsDefinition) else ()
+    if not splits or not set(splits) <= _SPLITS:
+        what = ", ".join(splits) or type(given).__name__
+        raise ValueError(
+            f"the objects of a dataset are partitioned by split ({', '.join(sorted(_SPLITS))}), not by {what}"
+        )
 
     def dataset_objects(context: dg.AssetExecutionContext, fastlabel: FastLabelResource) -> Iterator[Any]:
         from fastlabel_dagster.labels.fastlabel import dataset_objects_from_fastlabel

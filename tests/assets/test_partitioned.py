@@ -148,6 +148,22 @@ def test_looking_and_syncing_in_one_run(world, instance):
     assert not result.success and world.materialized("coco") == set(SLUGS)
 
 
+@pytest.mark.parametrize("status", [500, 401], ids=["looks fail", "the token is refused"])
+def test_a_look_that_fails_beside_a_sync_leaves_a_project_the_version_it_had(world, instance, sandbox, status):
+    def versions():
+        wanted = [dg.AssetRecordsFilter(asset_key=PROJECT, asset_partitions=[slug]) for slug in SLUGS]
+        records = [instance.fetch_observations(one, limit=1).records[0] for one in wanted]
+        return [record.asset_observation.tags.get("dagster/data_version") for record in records]
+
+    everything = {FROM: "alpha", TO: "gamma"}
+    assert world.run(PROJECT, tags=everything).success
+    before = versions()
+    assert all(before)
+    sandbox.fail("GET tasks/count", times=None, status=status)
+    assert not world.run(PROJECT, *KEYS.values(), tags=everything).success
+    assert versions() == before
+
+
 def test_one_project_can_be_looked_at(world, instance, failure_text):
     instance.add_dynamic_partitions("fastlabel_projects", ["deleted"])
     assert world.run(PROJECT, partition_key="gamma").success

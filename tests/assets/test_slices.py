@@ -149,3 +149,17 @@ def test_a_translator_may_choose_other_windows_and_nothing_but_windows(days, ins
     assert names(store, "2025-01-26") == ids[:4]
     with pytest.raises(ValueError, match="partitioned by time, not by StaticPartitionsDefinition"):
         build_approved_tasks_asset(SLUG, store=store, start="2025-01-29", translator=Partitioned(SPLITS))
+
+
+def test_a_translator_may_choose_splits_and_nothing_but_splits(tmp_path):
+    def made(partitions):
+        return build_dataset_objects_asset(SLUG, dataset="boxes", store=tmp_path, translator=Partitioned(partitions))
+
+    with_none = dg.StaticPartitionsDefinition(["train", "none"])
+    assert made(with_none).partitions_def == with_none
+    for wrong, named in (
+        (dg.StaticPartitionsDefinition(["train", "val"]), "not by train, val"),
+        (dg.DailyPartitionsDefinition("2025-01-01"), "not by DailyPartitionsDefinition"),
+    ):
+        with pytest.raises(ValueError, match=f"by split .*{named}"):
+            made(wrong)
