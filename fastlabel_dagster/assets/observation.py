@@ -228,6 +228,9 @@ def build_fastlabel_observation(
 ) -> dg.AssetsDefinition:
     """Projects (by slug) and datasets (by name) as observable assets of one step, for assets of your own to depend on.
 
+    What cannot be looked at fails the step, and in that run nothing is made of the others either: what is to go on by
+    itself gets a step of its own, datasets above all where the same run syncs projects.
+
     :func:`~fastlabel_dagster.assets.build_fastlabel_project_assets` and
     :func:`~fastlabel_dagster.assets.workspace.build_fastlabel_assets_definitions` have this inside.
 

@@ -78,9 +78,9 @@ class Identity:
             raise ValueError(
                 f"{place} mirrors the project {version.project!r}; give {self.project!r} a store of its own"
             )
-        if not version.project_id:
+        if not version.base_url:
             return None
-        same = not self.project_id or version.project_id == self.project_id
+        same = version.project_id == self.project_id or not (version.project_id and self.project_id)
         if not take_over:
             if not same_address(version.base_url, self.base_url):
                 raise ValueError(

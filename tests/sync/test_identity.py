@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,16 @@ def test_an_address_is_the_same_however_it_is_written(sandbox, box_tasks, tmp_pa
     shouted = sandbox.url.replace("http://", "HTTP://").rstrip("/")
     with FastLabelClient(sandbox.token, shouted, budget=None) as client:
         assert not sync_project(client, PROJECT, tmp_path).changed
+
+
+def test_the_same_project_may_move_to_another_address_when_that_is_said(sandbox, client, box_tasks, tmp_path):
+    sandbox.state.add_tasks(PROJECT, box_tasks(3))
+    first = sync_project(client, PROJECT, tmp_path / "store")
+    shutil.copytree(tmp_path / "sandbox", tmp_path / "moved")  # the server with all it has, behind another address
+    with Sandbox(tmp_path / "moved") as moved, asking(moved) as client_there:
+        with pytest.raises(ValueError, match="take_over"):
+            sync_project(client_there, PROJECT, tmp_path / "store")
+        report = sync_project(client_there, PROJECT, tmp_path / "store", take_over=True)
+        assert (report.version, report.replaced_project_id, report.buckets_rewritten) == (1, None, 0)
+        assert report.digest == first.digest
+        assert LabelMirror(tmp_path / "store" / "labels").at().base_url == moved.url
