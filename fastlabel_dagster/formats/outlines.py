@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, places
 
 #: A circle becomes a regular polygon of this many vertices, all on the circle.
 CIRCLE_VERTICES = 64
@@ -39,12 +39,12 @@ def outline_rings(flat: FlatAnnotations, wanted: Bools) -> Rings:
     offsets = offsets_of(counts)
     coords = np.empty((offsets[-1], 2), np.float64)
     straight = ~is_round
-    coords[ranges(offsets[:-1][straight], counts[straight])] = flat.coords[
-        ranges(flat.ring_offsets[:-1][ring[straight]], lengths[straight])
+    coords[places(offsets[:-1][straight], counts[straight])] = flat.coords[
+        places(flat.ring_offsets[:-1][ring[straight]], lengths[straight])
     ]
     centre = flat.coords[flat.ring_offsets[:-1][ring[is_round]]]
     corners = centre[:, None, :] + radius[is_round, None, None] * _unit_circle()
-    coords[ranges(offsets[:-1][is_round], counts[is_round])] = corners.reshape(-1, 2)
+    coords[places(offsets[:-1][is_round], counts[is_round])] = corners.reshape(-1, 2)
     return Rings(ring, coords, offsets)
 
 

@@ -55,9 +55,15 @@ def list_text(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Arr
     The offsets begin with 0 and end with the number of values. Whole numbers have no decimal point when all values are
     whole.
     """
+    return glued("[", list_tails(values, offsets))
+
+
+def list_tails(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
+    """The same without the opening bracket, which whoever glues this to other text can have there: each copy of a long
+    text is felt."""
     n = len(offsets) - 1
     if not len(values):
-        return pa.array(["[]"] * n, pa.string())
+        return pa.repeat(pa.scalar("]"), n)
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.int64)
     numbers = whole if (whole == values).all() and np.abs(whole).max() < _EXACT else np.ascontiguousarray(values)
@@ -71,4 +77,4 @@ def list_text(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Arr
     stops[1:][filled] = last + 1
     np.maximum.accumulate(stops, out=stops)
     rows = pa.StringArray.from_buffers(n, pa.py_buffer(stops), pa.py_buffer(data))
-    return glued("[", rows if filled.all() else pc.if_else(pa.array(filled), rows, "]"))
+    return rows if filled.all() else pc.if_else(pa.array(filled), rows, "]")

@@ -9,7 +9,7 @@ category ids as :class:`~fastlabel_dagster.formats.categories.Categories` says. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -23,9 +23,9 @@ from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pic
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.text import glued, joined, list_text, number_text
+from fastlabel_dagster.formats.text import glued, joined, list_tails, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import as_ragged, floats, offsets_of, one_array, ranges
+from fastlabel_dagster.labels.ragged import as_ragged, floats, offsets_of, one_array, places
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -266,7 +266,7 @@ def category_row(category: Category, extra: Mapping[str, Any], *, every_key: boo
     return row
 
 
-def write_items(file: BinaryIO, pieces: Iterable[bytes]) -> None:
+def write_items(file: BinaryIO, pieces: Iterable[bytes | memoryview]) -> None:
     """The pieces (each some items of a JSON list, separated by commas) one after the other."""
     separator = b"\n"
     for piece in pieces:
@@ -275,17 +275,17 @@ def write_items(file: BinaryIO, pieces: Iterable[bytes]) -> None:
         separator = b",\n"
 
 
-def _json_lines(rows: pa.Table, *, every_key: bool) -> bytes:
+def _json_lines(rows: pa.Table, *, every_key: bool) -> memoryview:
     """The rows as JSON objects, one per line; ``every_key``: with what says nothing, too."""
     column = {name: rows[name].combine_chunks() for name in rows.column_names}
-    segmentation = glued("[", _lists_text(column["segmentation"]), "]")
+    outlines = _outlines_text(column["segmentation"])
     if column["counts"].null_count < len(rows):
         masks = glued('{"counts":', _list_text(column["counts"]), ',"size":', _list_text(column["size"]), "}")
-        segmentation = pc.if_else(pc.is_valid(column["counts"]), masks, segmentation)
+        outlines = [pc.if_else(pc.is_valid(column["counts"]), masks, glued(*outlines))]
     parts: list[pa.Array | str] = ['{"id":', number_text(column["id"])]
     for name in ("image_id", "category_id", "iscrowd", "area"):
         parts += [f',"{name}":', number_text(column[name])]
-    parts += [',"bbox":', _list_text(column["bbox"]), ',"segmentation":', segmentation]
+    parts += [',"bbox":[', _list_tails(column["bbox"]), ',"segmentation":', *outlines]
     if column["keypoints"].null_count < len(rows) or every_key:
         points = glued(
             ',"keypoints":', _list_text(column["keypoints"]), ',"num_keypoints":', number_text(column["num_keypoints"])
@@ -300,23 +300,32 @@ def _json_lines(rows: pa.Table, *, every_key: bool) -> bytes:
         parts.append(pc.fill_null(glued(',"attributes":', column["attributes"]), nothing))
     if column["score"].null_count < len(rows):
         parts.append(pc.fill_null(glued(',"score":', number_text(column["score"])), ""))
-    lines = glued(*parts, "}")
-    return cast(bytes, joined(np.array([0, len(lines)]), lines, ",\n")[0].as_buffer().to_pybytes())
+    lines = glued(*parts, "},\n")
+    # The texts of a column stand one after the other in memory: that is the text of the file.
+    _, offsets, text = lines.buffers()
+    end = np.frombuffer(offsets, np.int32)[len(lines)] - len(",\n")
+    return memoryview(text).cast("B")[:end]
 
 
 def _list_text(lists: pa.Array) -> pa.Array:
     """``[1,2,3]`` of each list of numbers; ``[]`` where null."""
-    ragged = as_ragged(lists)
-    offsets = offsets_of(ragged.lengths)
-    values = floats(ragged.values)
-    first = int(ragged.starts[0]) if len(ragged.starts) else 0
-    if np.array_equal(ragged.starts - first, offsets[:-1]):  # the values stand one after the other already
-        return list_text(values[first : first + offsets[-1]], offsets)
-    return list_text(values[ranges(ragged.starts, ragged.lengths)], offsets)
+    return glued("[", _list_tails(lists))
 
 
-def _lists_text(lists: pa.Array) -> pa.Array:
-    """``[1,2],[3,4]`` of each list of lists of numbers."""
+def _list_tails(lists: pa.Array) -> pa.Array:
+    """``1,2,3]`` of each list of numbers; ``]`` where null."""
     ragged = as_ragged(lists)
-    inner = ragged.values.take(pa.array(ranges(ragged.starts, ragged.lengths)))
-    return joined(offsets_of(ragged.lengths), _list_text(inner), ",")
+    values = floats(ragged.values)[places(ragged.starts, ragged.lengths)]
+    return list_tails(values, offsets_of(ragged.lengths))
+
+
+def _outlines_text(lists: pa.Array) -> list[pa.Array | str]:
+    """``[[1,2],[3,4]]`` of each list of lists of numbers, in parts to be glued."""
+    ragged = as_ragged(lists)
+    if not ragged.lengths.any():
+        return ["[]"]
+    wanted = places(ragged.starts, ragged.lengths)
+    inner = ragged.values[wanted] if isinstance(wanted, slice) else ragged.values.take(pa.array(wanted))
+    if (ragged.lengths == 1).all():
+        return ["[[", _list_tails(inner), "]"]
+    return ["[", joined(offsets_of(ragged.lengths), _list_text(inner), ","), "]"]
