@@ -17,6 +17,7 @@ import dagster as dg
 
 from fastlabel_dagster._compat import input_pointer_tag, input_version_tag, known_version, specs_of_run
 from fastlabel_dagster.api.errors import FastLabelError, NotFound, Unauthorized
+from fastlabel_dagster.assets.gathered import apart
 from fastlabel_dagster.metadata.tables import counts_table
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, failure, resource_named
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
@@ -155,6 +156,27 @@ def build_observation(
             raise _failure(failed)
 
     return observing(name, [one.spec for one in observed], observe, resource_key, description)
+
+
+def observation_steps(
+    name: str, *, projects: Sequence[Observed], datasets: Sequence[Observed], resource_key: str
+) -> list[dg.AssetsDefinition]:
+    """The steps that look at the projects (``observe_<name>``) and the datasets (``observe_<name>_datasets``) of a
+    workspace. Two, since a dataset that cannot be looked at fails its step, and no sync shall be left out for that;
+    more, where keys would be one name to Dagster (:func:`~fastlabel_dagster.assets.gathered.apart`)."""
+    return [
+        build_observation(
+            step if number == 1 else f"{step}_{number}",
+            group,
+            resource_key=resource_key,
+            description=f"Looks at the state {what} are in, with a few cheap requests each.",
+        )
+        for step, what, observed in (
+            (f"observe_{name}", "projects", projects),
+            (f"observe_{name}_datasets", "datasets", datasets),
+        )
+        for number, group in enumerate(apart(observed, lambda one: one.spec.key), 1)
+    ]
 
 
 def observing(

@@ -15,9 +15,9 @@ import dagster as dg
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.built import BuiltTranslator
 from fastlabel_dagster.assets.decorator import fastlabel_project_assets
-from fastlabel_dagster.assets.gathered import GatheringSteps, Part, apart, folder_of, gathered_step
+from fastlabel_dagster.assets.gathered import GatheringSteps, Part, folder_of, gathered_step
 from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
-from fastlabel_dagster.assets.observation import Observed, build_observation, observed_dataset, observed_project
+from fastlabel_dagster.assets.observation import Observed, observation_steps, observed_dataset, observed_project
 from fastlabel_dagster.assets.partitioned import build_partitioned_workspace_assets
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.workspace_specs import (
@@ -251,8 +251,7 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
     resource_key: str,
     taken: Iterable[dg.AssetKey] = (),
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets that belong to no project, and the steps that look at the projects ``observed``, and at datasets. Two
-    steps, since a dataset that cannot be looked at fails the step, and no sync shall be left out for that.
+    """The assets that belong to no project, and the steps that look at datasets and at the projects ``observed``.
     What would have a key that is ``taken`` is left out."""
     seen: list[Observed] = []
     datasets = _distinct(dataset_specs(workspace, translator), lambda named: named[1].key, taken)
@@ -262,19 +261,7 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
     before = {*taken, *(spec.key for _, spec in datasets)}
     built: list[dg.AssetsDefinition | dg.AssetSpec] = []
     built += _distinct(job_specs(workspace, translator), lambda spec: spec.key, before)
-    for step, what, things in (
-        (f"observe_{name}", "projects", observed),
-        (f"observe_{name}_datasets", "datasets", seen),
-    ):
-        for number, group in enumerate(apart(things, lambda one: one.spec.key), 1):
-            built.append(
-                build_observation(
-                    step if number == 1 else f"{step}_{number}",
-                    group,
-                    resource_key=resource_key,
-                    description=f"Looks at the state {what} are in, with a few cheap requests each.",
-                )
-            )
+    built += observation_steps(name, projects=observed, datasets=seen, resource_key=resource_key)
     return built
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from fastlabel_dagster.assets.gathered import apart
-from fastlabel_dagster.assets.observation import build_observation, observed_dataset, observed_project
+from fastlabel_dagster.assets.observation import observation_steps, observed_dataset, observed_project
 from fastlabel_dagster.assets.workspace_specs import InformedTranslator, props_of
 
 if TYPE_CHECKING:
@@ -26,27 +25,20 @@ def observable_workspace(
     name: str,
     resource_key: str,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """``specs``, the projects and datasets among them with the step ``observe_<name>``, which looks at them."""
+    """``specs``, the projects and datasets among them with the steps that look at them (``observe_<name>``,
+    ``observe_<name>_datasets``)."""
     told = InformedTranslator(translator, workspace)
     by_key = {spec.key: spec for spec in specs}
-    seen = []
+    projects, datasets = [], []
     for slug in workspace.slugs:
         spec = by_key.pop(told.get_asset_spec(props_of(slug, "project", slug)).key, None)
         if spec is not None:
-            seen.append(observed_project(spec, slug))
+            projects.append(observed_project(spec, slug))
     for dataset in workspace.datasets or ():
         spec = by_key.pop(told.get_asset_spec(props_of("", "workspace_dataset", dataset.name)).key, None)
         if spec is not None:
-            seen.append(observed_dataset(spec, dataset.name))
-    steps = [
-        build_observation(
-            f"observe_{name}" if number == 1 else f"observe_{name}_{number}",
-            group,
-            resource_key=resource_key,
-            description="Looks at the state projects and datasets are in, with a few cheap requests each.",
-        )
-        for number, group in enumerate(apart(seen, lambda one: one.spec.key), 1)
-    ]
+            datasets.append(observed_dataset(spec, dataset.name))
+    steps = observation_steps(name, projects=projects, datasets=datasets, resource_key=resource_key)
     return [*by_key.values(), *steps]
 
 
