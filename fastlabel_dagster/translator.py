@@ -105,6 +105,8 @@ class FastLabelAssetProps:
         deps: keys of the assets it is made from, as far as they are known.
         title: what people call the project; project_type, project_status: as the API says them (``image_bbox``,
             ``active``). The three are known where the assets were made from a workspace, and empty elsewhere.
+        metadata: what a workspace knows of it (counts, ids, errors). The spec gets it in any case; metadata of the
+            same name that the translator gives stands before it.
     """
 
     project: str
@@ -117,6 +119,7 @@ class FastLabelAssetProps:
     title: str = ""
     project_type: str = ""
     project_status: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 _DESCRIPTIONS = {
@@ -189,7 +192,7 @@ class DagsterFastLabelTranslator:
             group_name=safe_name(props.project) if props.project else "fastlabel",
             kinds=set(_KINDS.get(props.part, {props.format or "folder"})),
             tags={"fastlabel/part": props.part, **{key: project_tag(slug) for key, slug in own.items()}},
-            metadata=own,
+            metadata={**props.metadata, **own},
         )
 
     def get_asset_key(self, props: FastLabelAssetProps) -> dg.AssetKey:

@@ -48,16 +48,28 @@ class InformedTranslator(DagsterFastLabelTranslator):
         project = self._projects.get(props.project)
         if project is None:
             return self._translator.get_asset_spec(props)
-        informed = replace(props, title=project.name, project_type=project.type, project_status=project.status)
-        spec = self._translator.get_asset_spec(informed)
-        if props.part != "project":
-            return spec
-        return spec.replace_attributes(metadata={**_project_metadata(project), **spec.metadata})
+        informed = replace(
+            props,
+            title=project.name,
+            project_type=project.type,
+            project_status=project.status,
+            metadata=_project_metadata(project) if props.part == "project" else props.metadata,
+        )
+        return _completed(self._translator.get_asset_spec(informed), informed)
 
 
-def props_of(slug: str, part: str, name: str | None = None) -> FastLabelAssetProps:
+def props_of(slug: str, part: str, name: str | None = None, **more: Any) -> FastLabelAssetProps:
     """What a translator is told about ``part`` of a project, or of the workspace when ``slug`` is empty."""
-    return FastLabelAssetProps(project=slug, part=part, name=part if name is None else name)
+    return FastLabelAssetProps(project=slug, part=part, name=part if name is None else name, **more)
+
+
+def _completed(spec: dg.AssetSpec, props: FastLabelAssetProps) -> dg.AssetSpec:
+    """``spec`` with the dependencies and the metadata of ``props`` that its translator has left out."""
+    known = {dep.asset_key for dep in spec.deps}
+    deps = [key for key in props.deps if key not in known]
+    if not deps and props.metadata.keys() <= spec.metadata.keys():
+        return spec  # as a rule; a spec made anew costs as much as the first one
+    return spec.replace_attributes(deps=[*spec.deps, *deps], metadata={**props.metadata, **spec.metadata})
 
 
 def _project_metadata(project: Project) -> dict[str, Any]:
@@ -92,8 +104,8 @@ def project_specs(project: Project, translator: DagsterFastLabelTranslator) -> l
     specs = [own]
 
     def add(part: str, metadata: Mapping[str, Any]) -> None:
-        spec = translator.get_asset_spec(props_of(slug, part))
-        specs.append(spec.replace_attributes(deps=[*spec.deps, own.key], metadata={**metadata, **spec.metadata}))
+        props = props_of(slug, part, deps=(own.key,), metadata=metadata)
+        specs.append(_completed(translator.get_asset_spec(props), props))
 
     if project.classes is not None:
         types = sorted({one.type for one in project.classes})
@@ -139,8 +151,8 @@ def _of_workspace(
     """The spec of ``part``; None, and a line in the log, when Dagster refuses what the translator makes of it."""
     told = {key: value for key, value in metadata.items() if value not in (None, "")}
     try:
-        made = translator.get_asset_spec(props_of("", part, name))
-        return made.replace_attributes(deps=[*made.deps, *deps], metadata={**told, **made.metadata})
+        props = props_of("", part, name, deps=tuple(deps), metadata=told)
+        return _completed(translator.get_asset_spec(props), props)
     except REFUSED as error:
         log.warning("%s %s was left out: %s", part, name, error)
         return None
