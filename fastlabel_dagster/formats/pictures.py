@@ -14,6 +14,7 @@ from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.frames import Wish, video_size, write_frames
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
+from fastlabel_dagster.labels.ragged import as_ragged, one_array
 from fastlabel_dagster.labels.single_pictures import video_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter, disk_names
@@ -66,8 +67,11 @@ def list_pictures(
         ValueError: when two tasks have the same id.
     """
     rows: list[tuple[str, str, int | None, int | None, list[str]]] = []
+    untagged: list[str] = []
     for table in task_batches(labels, ["task_id", "name", "width", "height", "tags"]):
-        ids, names, widths, heights, tags = (column.to_pylist() for column in table.columns)
+        ids, names, widths, heights = (column.to_pylist() for column in table.columns[:-1])
+        column = one_array(table["tags"])
+        tags = column.to_pylist() if as_ragged(column).lengths.any() else [untagged] * len(column)
         names = [task_id if name is None else name for task_id, name in zip(ids, names, strict=True)]
         rows.extend(zip(names, ids, widths, heights, tags, strict=True))
     rows.sort(key=lambda row: row[:2])
@@ -85,7 +89,7 @@ def list_pictures(
     if images is not None:
         _complete_sizes(images, position, width, height)
         _complete_sizes_of_frames(images, task_ids, width, height)
-    return Pictures(task_ids, names, files, width, height, [row[4] or [] for row in rows], position)
+    return Pictures(task_ids, names, files, width, height, [row[4] or untagged for row in rows], position)
 
 
 def link_pictures(
