@@ -47,9 +47,9 @@ def submit_in_run(
     tell: Callable[[Submission], Mapping[str, Any]] = lambda submission: {},
     reported: dg.AssetKey | None = None,
 ) -> Submission:
-    """:func:`~fastlabel_dagster.jobs.submission.submit_job` for a step: the job's id is put among the run's tags before
-    anything else, where a retry of the step and a re-execution of the run find it, and then into an observation, where
-    the jobs sensor does. A run that dies after that has lost nothing.
+    """:func:`~fastlabel_dagster.jobs.submission.submit_job` for a step: before anything else the job is observed, so
+    that the jobs sensor knows it, and its id put among the run's tags, where a retry of the step and a re-execution of
+    the run find it.
 
     Args:
         name: sets the tags of one project apart from those of another in the same run.
@@ -65,9 +65,9 @@ def submit_in_run(
     job_tag, version_tag = f"fastlabel/{kind.name}_job/{name}", f"fastlabel/{kind.name}_of/{name}"
 
     def record(submission: Submission, version: str) -> None:
-        add_run_tags(context.instance, context.run.run_id, {job_tag: submission.job_id, version_tag: version})
         if key is not None:
             context.log_event(dg.AssetObservation(key, metadata=tell(submission)))
+        add_run_tags(context.instance, context.run.run_id, {job_tag: submission.job_id, version_tag: version})
 
     def has_completed(job: str) -> bool:
         told = reported or key

@@ -237,6 +237,8 @@ class _Turn:
         for version in (*request.also, request.version):
             if self.ledger.entry(request.subject, version) != entry:
                 self.ledger.write(request.subject, version, **entry)
+        if done:
+            self.ledger.completed(request.subject, submission.job_id)  # as which other version ever it is known
         return submission
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.job_reports.evaluations import newest_verdict
 from fastlabel_dagster.job_reports.outcomes import completed_job
 from fastlabel_dagster.job_reports.submissions import LOOK_BACK, newest_model
+from fastlabel_dagster.jobs import submission
 from fastlabel_dagster.jobs.gate import Gate
 from fastlabel_dagster.jobs.kinds import EVALUATION
 from fastlabel_dagster.resource import FastLabelResource
@@ -261,6 +263,48 @@ def test_the_model_that_was_asked_for_last_is_the_one_evaluated(make, instance):
         dg.AssetMaterialization(model, metadata={**older, "model_name": "an older one", "model_id": "0"})
     )
     assert loop.run("evaluation").success and loop.metadata("evaluation")["model_name"] == "street-1"
+
+
+def test_an_older_evaluation_that_is_reported_last_is_not_the_newest(instance):
+    key = dg.AssetKey([SLUG, "evaluation"])
+
+    def ask(job):
+        metadata = {"job_kind": "evaluation", "job_id": job, "submitted": True, "wait": "sensor"}
+        instance.report_runless_asset_event(dg.AssetObservation(key, metadata=metadata))
+
+    ask("of the older model")
+    ask("of the newer model")
+    evaluated(instance, "of the newer model", "newer", 0.5, completed="2026-01-01T02:00:00Z")
+    given = {"model_name": "older", "gate": GATE, "dataset": "street", "iou_threshold": 0.5}
+    job = {"status": "completed", "mAP": 0.3, "completedAt": "2026-01-01T03:00:00Z"}
+    late = completed_job(instance, key, EVALUATION, job_id="of the older model", job=job, carried=given)
+    instance.report_runless_asset_event(late.materialization())
+    assert late.verdict is not None and not late.verdict.passed
+    assert late.gate_check() is None, "the check speaks of the newest model"
+    measured, verdict = newest_verdict(instance, key, Gate.of(GATE))
+    assert measured["model_name"] == "newer" and verdict.passed
+    ask("of the older model")  # which a run has attached to: it is wanted now
+    assert newest_verdict(instance, key, Gate.of(GATE))[0]["model_name"] == "older"
+
+
+@pytest.mark.parametrize("known_by", ["the ledger", "what was reported"])
+def test_what_has_completed_is_not_paid_for_again_when_fastlabel_has_deleted_it(make, sandbox, known_by, monkeypatch):
+    monkeypatch.setattr(submission, "PAUSES", ())  # a job that does not show itself is looked for again, after seconds
+    loop = make()
+    assert loop.run().success
+    before = {part: loop.metadata(part)["job_id"] for part in ("model", "evaluation")}
+    for kind in ("training", "evaluation"):
+        ledger = loop.store / kind / "ledger.json"
+        (row,) = json.loads(ledger.read_text())["jobs"]
+        assert row.pop("completed") is True, "the step that has waited for it has seen it"
+        if known_by == "what was reported":
+            ledger.write_text(json.dumps({"jobs": [row]}))
+    with sandbox.state.database.write() as connection:
+        connection.execute("DELETE FROM jobs")
+    again = loop.run("training", "model", "evaluation")
+    assert again.success and made(again) == {"training"}
+    assert loop.jobs("training") == loop.jobs("evaluation") == 0
+    assert {part: loop.metadata(part)["job_id"] for part in before} == before
 
 
 def test_a_run_of_the_training_alone_reports_the_model_too(make):

@@ -5,6 +5,11 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from fastlabel_dagster.api import FastLabelClient
+from fastlabel_dagster.job_reports.submissions import job_history
+from fastlabel_dagster.jobs.kinds import TRAINING
+from fastlabel_dagster.sync import dataset_digest
+
 RETRAIN = "street_scenes_retrain"
 
 
@@ -50,6 +55,9 @@ def test_a_step_that_died_right_after_submitting_attaches_in_the_next_run(projec
     cut_off(stored=stored)
     assert not project.run(RETRAIN).success
     assert jobs(project) == 1
+    # the jobs sensor follows it, also when there is no next run
+    told = job_history(project.instance, dg.AssetKey([project.slug, "training"]), TRAINING).submitted()
+    assert list(told) == [project.sandbox.state.jobs.listed("training")[0]["trainingJobId"]]
     assert project.run(RETRAIN).success
     assert jobs(project) == 1
     assert project.metadata("training")["training_job_id"]
@@ -151,3 +159,36 @@ def test_without_pruning_nothing_that_is_trained_on_changes_when_a_task_is_sent_
     training, dataset = project.metadata("training"), project.metadata("dataset")
     assert (training["submitted"], jobs(project)) == (False, 1)
     assert (dataset["left_over"], dataset["objects"], training["objects"]) == (1, 4, 4)
+
+
+def test_what_is_told_of_a_training_is_what_the_dataset_held_when_it_was_asked_for(project):
+    """Between the publication and the training somebody else puts an object into the dataset."""
+    assert project.run("street_scenes_sync").success
+    alone = dg.Definitions(
+        jobs=[
+            dg.define_asset_job("publish", dg.AssetSelection.assets([project.slug, "dataset"])),
+            dg.define_asset_job("train", dg.AssetSelection.assets([project.slug, "training"])),
+        ]
+    )
+    definitions = dg.Definitions.merge(project.definitions, alone)
+
+    def run(job):
+        found = definitions.resolve_job_def(job)
+        assert found.execute_in_process(instance=project.instance, raise_on_error=False).success
+
+    run("publish")
+    published = project.metadata("dataset")["dataset_version"]
+    with FastLabelClient(project.sandbox.token, project.sandbox.url) as client:
+        assert dataset_digest(client, "street", project.slug) == published
+        client.dataset_objects.create("street", "note.txt", content=b"of somebody else")
+        now = dataset_digest(client, "street", project.slug)
+    run("train")
+    told = project.metadata("training")
+    assert (told["dataset_version"], told["published_dataset_version"]) == (now, published) and now != published
+    assert not {"labels_version", "labels_digest", "approved_tasks"} & set(told)
+    # published again, it is that version, and the model is there already
+    run("publish")
+    run("train")
+    again = project.metadata("training")
+    assert (again["submitted"], again["dataset_version"], again["labels_version"]) == (False, now, 0)
+    assert project.metadata("dataset")["dataset_version"] == now and jobs(project) == 1

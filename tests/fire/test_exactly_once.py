@@ -20,7 +20,7 @@ SCHEDULES = int(os.environ.get("FASTLABEL_FIRE", "12"))
 FIRST = int(os.environ.get("FASTLABEL_FIRE_FROM", "0"))
 BATCHES = 2
 #: Several tests, so that a failure names few schedules.
-GROUPS = min(SCHEDULES, 4)
+GROUPS = max(1, min(SCHEDULES - FIRST, 4))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,8 @@ def home(fast_folder):
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_nothing_is_done_twice_and_nothing_is_missed(group, fast_folder, home, workers):
     met: Counter[str] = Counter()
-    for number in range(FIRST + group, SCHEDULES, GROUPS):
+    numbers = range(FIRST + group, SCHEDULES, GROUPS)
+    for number in numbers:
         folder = fast_folder / str(number)
         folder.mkdir()
         with World(number, folder, home, workers) as world:
@@ -63,7 +64,9 @@ def test_nothing_is_done_twice_and_nothing_is_missed(group, fast_folder, home, w
             met["faults"] += world.sandbox.state.faults.summary()["total"]
         shutil.rmtree(folder)
     print(group, dict(met))
-    # a schedule in which nothing happens proves nothing
+    if len(numbers) < 3:
+        return  # of a schedule or two, chosen by hand, nobody knows what happens in them
+    # schedules in which nothing happens prove nothing
     assert met["trainings"] and met["imports"] and met["faults"], met
     assert any(what.startswith("run killed") for what in met), met
 

@@ -14,7 +14,6 @@ from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_import_sensor
 
-
 #: The imports of these tests were begun long ago by the clock on the wall.
 AGES = timedelta(days=10_000)
 
