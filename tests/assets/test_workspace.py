@@ -272,6 +272,24 @@ def test_specs_show_everything_of_a_workspace():
     assert specs["fastlabel_workspace/models/ours-1"].metadata["fastlabel/training_job"] == "t1"
 
 
+def test_what_a_translator_leaves_out_of_a_spec_is_added():
+    class Terse(DagsterFastLabelTranslator):
+        def get_asset_spec(self, props):
+            return dg.AssetSpec(self.get_asset_key(props), metadata={"fastlabel/types": "ours"})
+
+    workspace = FastLabelWorkspace(
+        projects=(Project(slug="street", name="Street", classes=(AnnotationClass(id="1", value="car", type="bbox"),)),),
+        trainings=(TrainingJob(id="t", status="completed", model=Model(id="m", name="detector")),),
+    )
+    specs = {spec.key.to_user_string(): spec for spec in load_fastlabel_asset_specs(workspace, Terse())}
+    classes, model = specs["fastlabel/street/annotation_classes"], specs["fastlabel_workspace/models/detector"]
+    assert [dep.asset_key for dep in classes.deps] == [key("fastlabel/street")]
+    assert classes.metadata == {"fastlabel/classes": 1, "fastlabel/types": "ours"}
+    assert [dep.asset_key for dep in model.deps] == [key("fastlabel_workspace/training_jobs")]
+    assert model.metadata["fastlabel/model_id"] == "m"
+    assert specs["fastlabel/street"].metadata["fastlabel/project_name"] == "Street"
+
+
 def test_a_published_dataset_is_made_from_the_project_that_publishes_it():
     built = build_fastlabel_assets_definitions(WHOLE, store="s", exports=["coco"], dataset="train-{slug}")
     graph = dg.Definitions(assets=built, resources={"fastlabel": FastLabelResource()}).resolve_asset_graph()
