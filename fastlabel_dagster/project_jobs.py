@@ -84,16 +84,28 @@ def build_project_jobs(
     if training:
         does = f"Mirror {project}, publish what is {publish_status}, train on it."
         retrain = job("retrain", TRAINING_PARTS, does, gates=True)
-    if evaluation is not None:
-        # what comes after an evaluation that no run waits for is no step of its run, but a run of its own
-        apart = auto_annotation and evaluation.waiting.wait == "sensor"
-        after = "; past the gate, annotate what is untouched" if auto_annotation and not apart else ""
-        parts = ["evaluation"] if apart else ["evaluation", "auto_annotation"]
-        evaluate = job("evaluate", parts, f"Evaluate the newest model of {project}{after}.")
-        if apart:
-            does = f"Have the model of {project} that has passed its gate annotate what is untouched."
-            annotate = job("annotate", ["auto_annotation"], does)
+    evaluated, annotated = parts_after_training(evaluation, auto_annotation=auto_annotation)
+    if evaluated:
+        after = "; past the gate, annotate what is untouched" if len(evaluated) > 1 else ""
+        evaluate = job("evaluate", evaluated, f"Evaluate the newest model of {project}{after}.")
+    if annotated:
+        does = f"Have the model of {project} that has passed its gate annotate what is untouched."
+        annotate = job("annotate", annotated, does)
     return ProjectJobs(sync, retrain, evaluate, annotate)
+
+
+def parts_after_training(
+    evaluation: EvaluationPlan | None, *, auto_annotation: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is made when there is a model, and what when an evaluation that no run waits for has passed its gate: that
+    is no step of its run, but a run of its own."""
+    if evaluation is None:
+        return (), ()
+    if not auto_annotation:
+        return ("evaluation",), ()
+    if evaluation.waiting.wait == "sensor":
+        return ("evaluation",), ("auto_annotation",)
+    return ("evaluation", "auto_annotation"), ()
 
 
 def build_observation_job(name: str, keys: Iterable[dg.AssetKey]) -> Any:

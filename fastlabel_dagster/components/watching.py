@@ -14,7 +14,7 @@ from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_ch
 from fastlabel_dagster.assets.steps import Made, StepOptions
 from fastlabel_dagster.components.attributes import WorkspaceSensorAttributes
 from fastlabel_dagster.components.planned import PlannedProject
-from fastlabel_dagster.project_jobs import ProjectJobs, build_project_jobs
+from fastlabel_dagster.project_jobs import parts_after_training
 from fastlabel_dagster.sensors import (
     build_annotated_sensor,
     build_approval_sensor,
@@ -23,7 +23,7 @@ from fastlabel_dagster.sensors import (
     build_quality_checks,
     build_quality_sensor,
 )
-from fastlabel_dagster.sensors.target import SYNC_PARTS
+from fastlabel_dagster.sensors.target import SYNC_PARTS, SharedJob
 
 #: When a project is ready for a run: newly approved tasks, the share of those approved, and the status that counts.
 _Rule = tuple[int | None, float | None, str]
@@ -54,21 +54,35 @@ class Watching:
     pool: str | None = None
 
     @cached_property
-    def jobs(self) -> Mapping[str, ProjectJobs]:
-        """The jobs of each project that is trained. The others are synced by runs of their assets."""
-        return {
-            one.slug: build_project_jobs(
-                one.slug,
-                self.built,
-                name=one.name,
-                training=True,
-                evaluation=one.evaluation,
-                auto_annotation=one.options.get("auto_annotation") is not None,
-                publish_status=_status(one),
+    def _after_training(self) -> tuple[SharedJob, SharedJob]:
+        """``<name>_evaluate`` and ``<name>_annotate``: what follows a model, and what follows an evaluation that no run
+        waits for, of all projects that have it."""
+        evaluated: dict[str, list[dg.AssetKey]] = {}
+        annotated: dict[str, list[dg.AssetKey]] = {}
+        for one in self.projects:
+            wanted = one.options.get("auto_annotation") is not None
+            for found, parts in zip(
+                (evaluated, annotated), parts_after_training(one.evaluation, auto_annotation=wanted), strict=True
+            ):
+                if parts and (keys := self.built.keys(one.slug, parts)):
+                    found[one.slug] = keys
+        words = "Evaluates the newest model", "Has the model that has passed its gate annotate what is untouched"
+        evaluate, annotate = (
+            SharedJob(
+                dg.define_asset_job(
+                    f"{self.name}_{does}",
+                    selection=dg.AssetSelection.assets(*(key for keys in found.values() for key in keys)),
+                    description=f"{told}, of every project; a run that a sensor starts is of one.",
+                ),
+                found,
             )
-            for one in self.projects
-            if one.options.get("training") is not None and self.built.keys(one.slug, ["training"])
-        }
+            for does, found, told in zip(("evaluate", "annotate"), (evaluated, annotated), words, strict=True)
+        )
+        return evaluate, annotate
+
+    def jobs(self) -> list[Any]:
+        """What sensors run. Projects are synced and trained by runs of their assets, without a job."""
+        return [shared.job for shared in self._after_training if shared.keys]
 
     def sensors(self) -> list[dg.SensorDefinition]:
         """One of each kind, but for approvals, of which there is one for each rule, and for jobs, of which there is one
@@ -83,7 +97,7 @@ class Watching:
         """The job that brings every project up to date, in one run."""
         keys = [key for one in self.projects for key in self.built.keys(one.slug, SYNC_PARTS, gates=True)]
         return dg.define_asset_job(
-            f"{self.name}_sync_all",
+            f"{self.name}_sync",
             selection=dg.AssetSelection.assets(*keys),
             description="Mirrors every project and writes its tables, images and exports.",
         )
@@ -122,17 +136,17 @@ class Watching:
     def _jobs(self) -> list[dg.SensorDefinition]:
         if not self.wanted.jobs:
             return []
+        evaluate, annotate = self._after_training
         groups: dict[str, list[str]] = {}
         for one in self.projects:
             if one.has_jobs:
-                jobs = self.jobs.get(one.slug)
-                kind = "_only" if jobs is None or jobs.evaluate is None else "_apart" if jobs.annotate else ""
+                kind = "_apart" if one.slug in annotate.keys else "" if one.slug in evaluate.keys else "_only"
                 groups.setdefault(kind, []).append(one.slug)
         return [
             build_jobs_sensor(
                 slugs,
-                on_model=None if kind == "_only" else {slug: self.jobs[slug].evaluate for slug in slugs},
-                on_evaluation={slug: self.jobs[slug].annotate for slug in slugs} if kind == "_apart" else None,
+                on_model=None if kind == "_only" else evaluate,
+                on_evaluation=annotate if kind == "_apart" else None,
                 name=f"{self.name}_jobs{kind}",
                 **self._all,
             )

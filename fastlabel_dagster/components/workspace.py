@@ -271,7 +271,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         jobs = [*sync]
         if self.store is not None and not partitioned:
             sensors += watching.sensors()
-            jobs += [job for each in watching.jobs.values() for job in each.all]
+            jobs += watching.jobs()
         if partitioned and self.sensors.imports:
             watched = project_partitions(self._projects_name)
             sensors.append(build_import_sensor(watched, job=sync[0], name=f"{self.name}_imports", **common))

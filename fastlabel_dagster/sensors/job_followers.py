@@ -11,7 +11,7 @@ import dagster as dg
 
 from fastlabel_dagster.job_reports.submissions import JobHistory, named_job
 from fastlabel_dagster.jobs.kinds import EVALUATION, TRAINING, JobKind
-from fastlabel_dagster.sensors.target import JobLike, Target
+from fastlabel_dagster.sensors.target import JobLike, Target, job_objects, launching
 
 #: What is older than this starts no run any more: the runs that show whether it has may be deleted by then.
 NEW = timedelta(days=3)
@@ -40,7 +40,7 @@ class JobFollowers(Target):
     def arguments(self) -> dict[str, Any]:
         if len(self._jobs) < 2:
             return {key: value for target in self._targets.values() for key, value in target.arguments().items()}
-        objects = [one for job in self._jobs.values() for one in (job.values() if isinstance(job, Mapping) else [job])]
+        objects = [one for job in self._jobs.values() for one in job_objects(job)]
         return {"jobs": list({one.name: one for one in objects}.values())}
 
     def _chosen(self, project: str, kind: JobKind) -> JobLike:
@@ -60,10 +60,8 @@ class JobFollowers(Target):
             return []
         chosen = self._chosen(project, kind)
         trigger = "a new model" if kind is TRAINING else "a model passed its gate"
-        named = {} if isinstance(chosen, str) else {"job_name": chosen.name}
-        return [
-            dg.RunRequest(run_key=job_id, tags={"fastlabel/project": project, "fastlabel/trigger": trigger}, **named)
-        ]
+        tags = {"fastlabel/project": project, "fastlabel/trigger": trigger}
+        return [dg.RunRequest(run_key=job_id, tags=tags, **launching(chosen, project))]
 
 
 def missed_runs(
