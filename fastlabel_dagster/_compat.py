@@ -188,7 +188,7 @@ def kept_whole(checks: dg.AssetChecksDefinition) -> dg.AssetChecksDefinition:
 
     A component's definitions get metadata about their origin. The copy that holds it is an ``AssetsDefinition``, which
     the repository turns into checks again: once for each check, and each time with all checks of the step. For 1,500
-    checks in one step that takes ten seconds. Neither the copying nor a definition's attributes are marked public.
+    checks in one step that takes several seconds. Neither the copying nor a definition's attributes are marked public.
     """
     made = _KeptWhole.dagster_internal_init(**checks.get_attributes_dict())
     assert isinstance(made, _KeptWhole)

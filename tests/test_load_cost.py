@@ -16,7 +16,7 @@ def test_three_hundred_projects_are_checked_without_a_network(tmp_path):
     # mirror, three tables, pictures, two exports and the dataset, of each project
     assert found.made == 8 * PROJECTS
     assert found.checks == 9 * PROJECTS
-    # one step for all checks that ask the API, and no copy of it for each check: that takes Dagster ten seconds
+    # one step for all checks that ask the API, and no copy of it for each check, which would take seconds
     assert found.check_definitions == 1
 
 
