@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A recording that does not lie on the local disk is brought there up to this many bytes.
 _LARGEST_RECORDING = 128 * 1024 * 1024
+#: A point cloud is read up to this many bytes.
+_LARGEST_CLOUD = 32 * 1024 * 1024
 
 
 def preview_of(
@@ -39,7 +41,7 @@ def preview_of(
     ``contact_sheet``                    pictures; frames of videos; pictures of tasks that have several
     ``text_preview``                     texts, their spans marked
     ``sound_preview``                    recordings as timelines
-    ``space_preview``                    cuboids of point clouds from above
+    ``space_preview``                    points and cuboids of point clouds from above
     ==================================== ==========================================================================
 
     Args:
@@ -64,8 +66,8 @@ def preview_of(
             data = folder(task_id, name)
             return None if data is None else data.decode("utf-8", "replace")
 
-        shown = text_preview(tasks, text_of, on_problem)
-        return {"text_preview": dg.MetadataValue.md(shown)} if shown else {}
+        words = text_preview(tasks, text_of, on_problem)
+        return {"text_preview": dg.MetadataValue.md(words)} if words else {}
     if kind == "audio":
         from fastlabel_dagster.metadata.sound import sound_sheet
 
@@ -73,13 +75,22 @@ def preview_of(
     if kind in ("pcd", "sequential_pcd"):
         from fastlabel_dagster.metadata.space import space_sheet
 
-        return _picture("space_preview", space_sheet(tasks, classes), "cuboids from above")
+        shown = space_sheet(tasks, classes, _no_larger(folder, _LARGEST_CLOUD), on_problem)
+        return _picture("space_preview", shown, "point clouds from above")
     return {}
 
 
 def _picture(name: str, svg: str | None, what: str) -> dict[str, dg.MarkdownMetadataValue]:
     shown = f"{what} with their annotations"
     return {} if svg is None else {name: dg.MetadataValue.md(picture_markdown(svg, shown))}
+
+
+def _no_larger(folder: FolderPictures, most: int) -> ReadImage:
+    def read(task_id: str, name: str) -> bytes | None:
+        held = folder.held.get(task_id)
+        return None if held is None or held.size > most else folder(task_id, name)
+
+    return read
 
 
 def _on_disk(folder: FolderPictures) -> Callable[[str], AbstractContextManager[Path] | None]:

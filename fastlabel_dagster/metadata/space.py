@@ -1,16 +1,19 @@
-"""A preview of point clouds: their cuboids from above, in metres."""
+"""A preview of point clouds: their points and cuboids from above, in metres."""
 
 from __future__ import annotations
 
+import base64
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastlabel_dagster.formats.frames import encode
+from fastlabel_dagster.metadata.cloud import points_from_above
 from fastlabel_dagster.metadata.pictures import colour, document, shortened
 from fastlabel_dagster.metadata.sheet import legend
 from fastlabel_dagster.metadata.summary import NO_COLOUR, ClassCount
@@ -24,6 +27,10 @@ _MOST = 6
 _MOST_CUBOIDS = 200
 #: Metres; what is further away, or no number, is no place anybody drew.
 _FURTHEST = 1e6
+#: How bright the ground is, and how many bytes the picture of a cloud's points may have.
+_GROUND = 243
+_LARGEST_DENSITY = 16_000
+_NO_POINTS = np.empty((0, 2))
 
 
 class _Cuboid(NamedTuple):
@@ -32,13 +39,21 @@ class _Cuboid(NamedTuple):
     """float64[4, 2]: x and y in metres, from the front left round to the front right."""
 
 
-def space_sheet(tasks: pa.Table, classes: Sequence[ClassCount]) -> str | None:
+def space_sheet(
+    tasks: pa.Table,
+    classes: Sequence[ClassCount],
+    read_cloud: Callable[[str, str], bytes | None] = lambda *_: None,
+    on_problem: Callable[[str], object] = lambda _: None,
+) -> str | None:
     """An SVG document with the first six of ``tasks`` (schema ``TASKS``) that have cuboids, x to the right, y upwards
     and the origin as a cross; None when there are none.
 
     A cuboid is nine numbers: its centre, its rotation about x, y and z in radians, its lengths along x, y and z. From
     above only the rotation about z is seen; the line from the centre points to the front, along the cuboid's own x. Of
     a sequence the frame with the most cuboids is shown.
+
+    Under them lie the points, the denser the darker, where ``read_cloud`` (given a task's id and name) has a PCD file
+    that is not compressed; why one has none is told to ``on_problem``.
     """
     colours = {one.value: colour(one.color) for one in classes}
     cells: list[str] = []
@@ -48,7 +63,9 @@ def space_sheet(tasks: pa.Table, classes: Sequence[ClassCount]) -> str | None:
         if not cuboids:
             continue
         name = str(task["name"] or task["task_id"])
-        cells.append(_cell(len(cells), name if frame is None else f"frame {frame:,} · {name}", cuboids, colours))
+        points = _points(str(task["task_id"]), name, read_cloud, on_problem) if frame is None else _NO_POINTS
+        caption = name if frame is None else f"frame {frame:,} · {name}"
+        cells.append(_cell(len(cells), caption, cuboids, points, colours))
         used |= {one.value for one in cuboids}
         if len(cells) == _MOST:
             break
@@ -81,7 +98,25 @@ def _from_above(points: Sequence[float]) -> NDArray[np.float64]:
     return np.asarray(corners @ rotation + np.array([x, y]))
 
 
-def _cell(number: int, name: str, cuboids: Sequence[_Cuboid], colours: dict[str, str]) -> str:
+def _points(
+    task_id: str,
+    name: str,
+    read_cloud: Callable[[str, str], bytes | None],
+    on_problem: Callable[[str], object],
+) -> NDArray[np.float64]:
+    try:
+        data = read_cloud(task_id, name)
+        if data is not None:
+            return points_from_above(data)
+        on_problem(f"{name}: no points")
+    except Exception as error:  # noqa: BLE001 - a decoration: without the points there are still the cuboids
+        on_problem(f"{name}: {type(error).__name__}: {error}")
+    return _NO_POINTS
+
+
+def _cell(
+    number: int, name: str, cuboids: Sequence[_Cuboid], points: NDArray[np.float64], colours: dict[str, str]
+) -> str:
     left = 8 + (number % _COLUMNS) * (_CELL[0] + 8)
     top = 8 + (number // _COLUMNS) * (_CELL[1] + _CAPTION + 8)
     corners = np.concatenate([one.corners for one in cuboids])
@@ -94,6 +129,7 @@ def _cell(number: int, name: str, cuboids: Sequence[_Cuboid], colours: dict[str,
         return np.asarray((points - middle) * np.array([scale, -scale]) + centre)
 
     parts = [f'<rect x="{left}" y="{top}" width="{_CELL[0]}" height="{_CELL[1]}" fill="#f1f3f5"/>']
+    parts.append(_density(place(points), left, top))
     parts.append(_grid(left, top, scale, place(np.zeros((1, 2)))[0]))
     for one in cuboids:
         tint = colours.get(one.value, NO_COLOUR)
@@ -105,6 +141,24 @@ def _cell(number: int, name: str, cuboids: Sequence[_Cuboid], colours: dict[str,
         )
     caption = f'<text x="{left + 2}" y="{top + _CELL[1] + 14}" fill="#444b55">{shortened(name, 46)}</text>'
     return "".join(parts) + caption
+
+
+def _density(points: NDArray[np.float64], left: int, top: int) -> str:
+    """The points that lie in the cell, as a small picture: the denser the darker. Many make a coarser one."""
+    edges = (top, top + _CELL[1]), (left, left + _CELL[0])
+    data = b""
+    for coarse in (1, 2, 4):
+        bins = _CELL[1] // coarse, _CELL[0] // coarse
+        counts = np.histogram2d(points[:, 1], points[:, 0], bins=bins, range=edges)[0]
+        if not counts.any():
+            return ""
+        dark = np.minimum(np.sqrt(counts / np.quantile(counts[counts > 0], 0.95)), 1)
+        data = encode(np.round(_GROUND * (1 - 0.25 * np.round(3 * dark))).astype(np.uint8), ".png")
+        if len(data) <= _LARGEST_DENSITY:
+            break
+    coded = base64.b64encode(data).decode()
+    place = f'x="{left}" y="{top}" width="{_CELL[0]}" height="{_CELL[1]}"'
+    return f'<image {place} href="data:image/png;base64,{coded}"/>'
 
 
 def _grid(left: int, top: int, scale: float, origin: NDArray[np.float64]) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from fastlabel_dagster.labels.fastlabel import from_fastlabel
+from fastlabel_dagster.metadata.cloud import points_from_above
 from fastlabel_dagster.metadata.film import film_sheet
 from fastlabel_dagster.metadata.previews import preview_of
 from fastlabel_dagster.metadata.sound import sound_sheet, waveform
@@ -208,3 +209,50 @@ def test_cuboids_are_turned_and_in_metres_and_a_sequence_shows_its_fullest_frame
     assert outlines[1][:, 0].mean() > outlines[2][:, 0].mean()
     assert space_sheet(tasks.slice(2), classes) is None
     assert "nan" not in svg
+
+
+def pcd(points, kind):
+    """A PCD file with x, y, z (float32) and an intensity of two bytes before them."""
+    head = "# .PCD v0.7\nVERSION 0.7\nFIELDS intensity x y z\nSIZE 2 4 4 4\nTYPE U F F F\nCOUNT 1 1 1 1\n"
+    head += f"WIDTH {len(points)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points)}\nDATA {kind}\n"
+    if kind == "ascii":
+        body = "".join(f"7 {x} {y} 1\n" for x, y in points).encode()
+    else:
+        body = b"".join(np.uint16(7).tobytes() + np.array([x, y, 1], "<f4").tobytes() for x, y in points)
+    return head.encode() + body
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary"])
+def test_points_are_read_and_lie_under_their_cuboids(tmp_path, kind):
+    points = [(10.0, 0.5), (10.25, -0.5), (math.nan, 1.0), (-400.0, 3.0)]
+    (tmp_path / "p.pcd").write_bytes(pcd(points, kind))
+    np.testing.assert_allclose(points_from_above(pcd(points, kind)), [points[0], points[1], points[3]])
+    cuboid = {"type": "cuboid", "value": "car", "points": [10, 0, 0, 0, 0, 0, 4, 2, 1]}
+    tasks, classes = read([{"id": "p", "name": "p.pcd", "annotations": [cuboid]}])
+    shown = preview_of("pcd_cuboid", tasks, classes, folder_with(tmp_path, p="p.pcd"), read_image=lambda *_: None)
+    svg = base64.b64decode(shown["space_preview"].value.split(",")[1][:-1]).decode()
+    (image,) = ET.fromstring(svg).iter(f"{SVG}image")
+    left, top = (float(image.get(name)) for name in "xy")
+    seen = cv2.imdecode(np.frombuffer(base64.b64decode(image.get("href").split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+    down, across = np.nonzero(seen[:, :, 0] < 150)
+    outline = next(one.get("d") for one in ET.fromstring(svg).iter(f"{SVG}path") if one.get("fill-opacity"))
+    corners = np.array(re.findall(r"[\d.]+", outline), float).reshape(-1, 2) - (left, top)
+    (x1, y1), (x2, y2) = corners.min(axis=0), corners.max(axis=0)
+    assert len(down) == 2, "the one far away is out of sight"
+    expected = sorted((x1 + (x - 8) / 4 * (x2 - x1), y2 - (y + 1) / 2 * (y2 - y1)) for x, y in points[:2])
+    np.testing.assert_allclose(sorted(zip(across, down, strict=True)), expected, atol=1.01)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"x" * 9000, pcd([(1, 2)], "binary")[:-3], pcd([(1, 2)], "binary_compressed")),
+        *(pcd([(1, 2)], "binary").replace(old, new) for old, new in [(b"TYPE U", b"TYPE Q"), (b"POINTS 1", b"POINTS")]),
+    ],
+)
+def test_what_holds_no_points_is_told(data):
+    cuboid = {"type": "cuboid", "value": "car", "points": [10, 0, 0, 0, 0, 0, 4, 2, 1]}
+    tasks, classes = read([{"id": "p", "name": "p.pcd", "annotations": [cuboid]}])
+    problems = []
+    assert "<image" not in space_sheet(tasks, classes, lambda *_: data, problems.append)
+    assert problems[0].startswith("p.pcd: ValueError: ")
