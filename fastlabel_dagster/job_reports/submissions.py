@@ -81,10 +81,13 @@ class SubmittedJob:
 
 
 def submission_metadata(kind: JobKind, submission: Submission, about: Mapping[str, Any], wait: str) -> dict[str, Any]:
-    """The metadata of an event about a submission."""
+    """The metadata of an event about a submission. An evaluation names the revision of the dataset it looks at; which
+    one is the newest, and which a training learns from, no answer of the API says."""
+    revision = submission.job.get("datasetRevisionId")
     return {
         **{name: value for name, value in about.items() if value is not None},
         **job_metadata(kind, submission.job_id, submission.job or {"status": submission.status}),
+        **({"dataset_revision_id": str(revision)} if revision else {}),
         "submitted": submission.submitted,
         "reason": submission.reason,
         "wait": wait,

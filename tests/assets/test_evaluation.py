@@ -371,6 +371,7 @@ def test_left_to_the_sensor_the_step_submits_and_yields_nothing(make):
     assert told["iou_threshold"] == 0.7 and told["labels_version"] == 0
     (job,) = sensed.sandbox.state.jobs.listed("evaluation")
     assert job["id"] == told["job_id"] and job["iouThreshold"] == 0.7
+    assert told["dataset_revision_id"] == job["datasetRevisionId"]
 
 
 def test_other_settings_are_another_evaluation(make):

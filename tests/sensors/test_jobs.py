@@ -266,6 +266,51 @@ def test_a_job_that_a_run_waits_for_is_left_to_it_until_it_ends(daemon, sandbox,
     assert [event.asset_key for event in models(daemon)] == [EVALUATION]
 
 
+def test_a_job_that_a_later_run_has_attached_to_is_left_to_that_run(daemon, sandbox, client, instance):
+    id = client.evaluation_jobs.submit("street", MODEL_NAME)["id"]
+    seen = []
+
+    def wait_for_it(then):
+        @dg.op
+        def wait(context):
+            metadata = {"job_kind": "evaluation", "job_id": id, "submitted": False, "wait": "run", "model_name": "m"}
+            context.log_event(dg.AssetObservation(EVALUATION, metadata=metadata))
+            then()
+
+        @dg.job
+        def job():
+            wait()
+
+        job.execute_in_process(instance=instance)
+
+    def tick():
+        sandbox.state.clock.advance(3600)
+        seen.append(daemon.tick(build_jobs_sensor("street-scenes")).skip_message)
+
+    wait_for_it(lambda: None)
+    wait_for_it(tick)
+    assert seen == ["no job of street-scenes is under way"] and models(daemon) == []
+    tick()
+    assert len(models(daemon)) == 1
+
+
+def test_the_events_of_an_asset_are_read_once_a_tick(daemon, evaluate, instance, monkeypatch):
+    evaluate()
+    read = []
+
+    def noted(what, fetch):
+        def note(wanted, *given, **more):
+            read.append((what, wanted.asset_key.path[-1]))
+            return fetch(wanted, *given, **more)
+
+        return note
+
+    for what in ("fetch_materializations", "fetch_observations"):
+        monkeypatch.setattr(instance, what, noted(what, getattr(instance, what)))
+    daemon.tick(build_jobs_sensor("street-scenes", on_model=evaluate_it, on_evaluation=evaluate_it))
+    assert len(read) == len(set(read)) and ("fetch_materializations", "evaluation") in read
+
+
 def test_a_run_that_reports_and_ends_between_two_looks_is_not_reported_again(daemon, sandbox, client, instance):
     """The run's reports are read, then whether it still goes on: what it did in between is looked for once more."""
 
