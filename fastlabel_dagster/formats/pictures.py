@@ -66,30 +66,30 @@ def list_pictures(
     Raises:
         ValueError: when two tasks have the same id.
     """
-    rows: list[tuple[str, str, int | None, int | None, list[str]]] = []
+    named: list[tuple[str, str]] = []
+    listed: list[list[str]] = []
+    sides: list[NDArray[np.float64]] = [np.empty((0, 2))]
     untagged: list[str] = []
     for table in task_batches(labels, ["task_id", "name", "width", "height", "tags"]):
-        ids, names, widths, heights = (column.to_pylist() for column in table.columns[:-1])
-        column = one_array(table["tags"])
-        tags = column.to_pylist() if as_ragged(column).lengths.any() else [untagged] * len(column)
-        names = [task_id if name is None else name for task_id, name in zip(ids, names, strict=True)]
-        rows.extend(zip(names, ids, widths, heights, tags, strict=True))
-    rows.sort(key=lambda row: row[:2])
-    task_ids = [row[1] for row in rows]
+        ids, names = (table[column].to_pylist() for column in ("task_id", "name"))
+        named.extend((task_id if name is None else name, task_id) for task_id, name in zip(ids, names, strict=True))
+        tags = one_array(table["tags"])
+        listed.extend(tags.to_pylist() if as_ragged(tags).lengths.any() else [untagged] * len(tags))
+        sides.append(np.column_stack([_sizes(table[side]) for side in ("width", "height")]))
+    order = sorted(range(len(named)), key=named.__getitem__)
+    names, task_ids = ([named[row][place] for row in order] for place in (0, 1))
     position = {task_id: index for index, task_id in enumerate(task_ids)}
-    if len(position) != len(rows):
+    if len(position) != len(order):
         raise ValueError("two tasks of the labels have the same task id")
-    names = [row[0] for row in rows]
     wanted = [safe(name) for name in names] if safe else names
     files = disk_names(wanted, task_ids, unique_stem=unique_stem)
     renamed = [name for name, file in zip(names, files, strict=True) if name != file]
     tally.note("altered", _RENAMED, IMAGE, len(renamed), renamed[:EXAMPLES])
-    width = np.array([_size(row[2]) for row in rows], np.float64)
-    height = np.array([_size(row[3]) for row in rows], np.float64)
+    width, height = np.concatenate(sides)[order].T.copy()
     if images is not None:
         _complete_sizes(images, position, width, height)
         _complete_sizes_of_frames(images, task_ids, width, height)
-    return Pictures(task_ids, names, files, width, height, [row[4] or untagged for row in rows], position)
+    return Pictures(task_ids, names, files, width, height, [listed[row] or untagged for row in order], position)
 
 
 def link_pictures(
@@ -134,6 +134,12 @@ def link_pictures(
     made, made_bytes = write_frames(folder, of_videos, images.held, tally)
     lost.update(index for path, index in asked.items() if path not in made)
     return files + len(made), total + made_bytes
+
+
+def _sizes(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Sides in pixels; NaN where unknown, or no length."""
+    sizes = one_array(column).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.where(sizes > 0, sizes, np.nan)
 
 
 def _size(value: int | None) -> float:
