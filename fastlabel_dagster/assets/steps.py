@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import dagster as dg
 
-from fastlabel_dagster._compat import function_of_step, step_as
+from fastlabel_dagster._compat import function_of_step, run_step_as
 from fastlabel_dagster.resource import resource_named
 
 
@@ -80,26 +80,21 @@ class StepOptions:
         """``made``, the steps among which that observe or check are run as the others are: by ``execute``, with
         ``tags``, and, when they ask the API, in ``pool``.
 
-        Steps that make assets are left alone, as :meth:`asset` has made them.
+        Those definitions are changed themselves: give only what was just made. Steps that make assets are left alone,
+        as :meth:`asset` has made them.
         """
-        return [one if _makes_assets(one) else self._around(one, project, resource_key, pool) for one in made]
-
-    def _around(self, made: Any, project: str, resource_key: str, pool: str | None) -> Any:
-        op = made.op
-        asks = resource_key in op.required_resource_keys
-        function = function_of_step(made)
-        if self.execute is not None:
-            function = executed(function, self.execute, project, op.name)
-        elif not self.tags and not (asks and pool):
-            return made
-        return step_as(made, function, tags={**op.tags, **self.tags}, pool=op.pool or (pool if asks else None))
-
-
-def _makes_assets(made: Any) -> bool:
-    """Whether this is a step that makes assets, or none at all; what is gathered becomes a step later."""
-    if not isinstance(made, dg.AssetsDefinition):
-        return True
-    return made.is_materializable and not isinstance(made, dg.AssetChecksDefinition)
+        found = list(made)
+        for one in found:
+            if not isinstance(one, dg.AssetsDefinition):
+                continue  # a spec, or what is gathered and becomes a step later
+            if one.is_materializable and not isinstance(one, dg.AssetChecksDefinition):
+                continue
+            op, function = one.op, function_of_step(one)
+            if self.execute is not None:
+                function = executed(function, self.execute, project, op.name)
+            asks = resource_key in op.required_resource_keys
+            run_step_as(one, function, tags=self.tags, pool=op.pool or (pool if asks else None))
+        return found
 
 
 def executed(run: Callable[..., Any], execute: Execute, project: str, name: str) -> Callable[..., Iterator[Any]]:
