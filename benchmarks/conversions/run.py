@@ -63,6 +63,7 @@ def _of(format: str, **options: object) -> Callable[[Path], Path]:
 _coco, _yolo = _of("coco"), _of("yolo", split=None)
 _voc, _labelme = _of("pascal_voc"), _of("labelme")
 _LIMITS = ("limit coco", "paused coco")
+_LIMITS_READ = ("limit read coco", "paused read coco")
 _PEERS_COCO = ("pycocotools", "faster-coco-eval", "labelformat", "globox", "datumaro", "supervision")
 
 PLANS = (
@@ -95,12 +96,12 @@ PLANS = (
          ("mirror instance_masks", "sdk instance_masks", "limit masks"), prepare=(prepared.mirror,),
          goal="15x SDK, 2x limit"),
     Plan("read COCO", "boxes", (1000, 5000, 20000), "read coco", _coco,
-         ("sdk read coco", *(f"{peer} read coco" for peer in _PEERS_COCO), "limit read coco"),
+         ("sdk read coco", *(f"{peer} read coco" for peer in _PEERS_COCO), *_LIMITS_READ),
          {"sdk read coco": 5000, "datumaro read coco": 5000},
          other_sources={"sdk read coco": _of("coco", bbox_segmentation="rectangle")},  # it cannot read plain boxes
          goal="100x SDK at 5,000, faster than all"),
     Plan("read COCO", "polygons", (5000,), "read coco", _coco,
-         (*(f"{peer} read coco" for peer in _PEERS_COCO[:4]), "limit read coco")),
+         (*(f"{peer} read coco" for peer in _PEERS_COCO[:4]), *_LIMITS_READ)),
     Plan("read YOLO", "boxes", (1000, 5000), "read yolo", _yolo,
          ("sdk read yolo", "labelformat read yolo", "supervision read yolo", "globox read yolo"),
          other_sources={"sdk read yolo": prepared.sdk_yolo}),

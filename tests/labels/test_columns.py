@@ -121,6 +121,13 @@ def test_keyframes() -> None:
     ]
 
 
+@pytest.mark.parametrize("odd", [[1.5, True], [False, 2], [1, None], [2**53 + 1], [2**70], ["1"], {"1": 2}])
+def test_points_that_are_no_numbers_do_not_become_some(odd: Any) -> None:
+    rows = [{"id": "a", "annotations": [{"type": "polygon", "points": points} for points in ([0, 1, 1.5], odd, [1])]}]
+    back = next(labels.to_fastlabel(labels.from_fastlabel(rows)))["annotations"]
+    assert [repr(one["points"]) for one in back] == ["[0, 1, 1.5]", repr(odd), "[1]"]
+
+
 def test_shapes_of_points_may_mix_in_one_batch() -> None:
     shapes: list[Any] = [
         [1, 2],

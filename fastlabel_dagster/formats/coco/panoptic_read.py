@@ -38,8 +38,8 @@ def read_panoptic(source: Path, told: ReadTally) -> Labels:
         FileNotFoundError: when there is no panoptic file.
         FormatError: when it is damaged or not a panoptic file; the message names it.
     """
-    files = load_coco_files(source, told, is_panoptic, "COCO panoptic")
     with without_collecting():
+        files = load_coco_files(source, told, is_panoptic, "COCO panoptic")
         book, tasks, found = ClassBook(files, told), TaskRows(files, told), AnnotationColumns()
         for file in files:
             _File(file, book, tasks, found, told).read()
