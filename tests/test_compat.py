@@ -10,6 +10,7 @@ from fastlabel_dagster._compat import (
     last_check_evaluation,
     materialized_in_run,
     provenance_tags,
+    run_step_as,
     specs_of_run,
 )
 
@@ -139,3 +140,23 @@ def test_noted_provenance_is_what_dagster_notes_itself():
         assert noted == {name: theirs[name] for name in noted}
         assert input_pointer_tag(above.key) in noted
         assert provenance_tags(instance, [dg.AssetKey("unknown")], "a", "run") == {"dagster/code_version": "run"}
+
+
+def test_a_step_runs_another_function_with_tags_and_in_a_pool():
+    @dg.asset_check(asset="thing")
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    before = function_of_step(check)
+
+    def turned(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=not before(context).passed)
+
+    run_step_as(check, turned, tags={"team": "ours", "dagster-k8s/config": {"a": [1]}}, pool="calls")
+    assert check.op.tags == {"team": "ours", "dagster-k8s/config": '{"a": [1]}'} and check.op.pool == "calls"
+    defs = dg.Definitions(asset_checks=[check], assets=[dg.AssetSpec("thing")])
+    job = defs.resolve_implicit_global_asset_job_def()
+    assert {node.definition.name: node.definition.pools for node in job.nodes} == {"thing_check": {"calls"}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        (evaluation,) = job.execute_in_process(instance=instance).get_asset_check_evaluations()
+    assert evaluation.passed
