@@ -152,25 +152,26 @@ def _recording(  # noqa: PLR0917 - what there is to draw
     lanes = _lanes(segments)
     band = begin + (_WAVE if form else 4)
     foot = band + _LANE * (max(lanes, default=0) + 1) + 2
+    few = "" if len(segments) < _MOST_SEGMENTS else f" · the first {_MOST_SEGMENTS} segments"
     parts = [
-        f'<text x="{_LEFT}" y="{top + 12}" fill="#444b55">{shortened(name, 80)} · {_clock(seconds, 0.1)}</text>',
+        f'<text x="{_LEFT}" y="{top + 12}" fill="#444b55">{shortened(name, 80)} · {_clock(seconds, 0.1)}{few}</text>',
         f'<rect x="{_LEFT}" y="{begin}" width="{_ACROSS}" height="{foot - begin}" fill="#f1f3f5"/>',
     ]
+    tinted: dict[str, list[str]] = {}
+    barred: dict[str, list[str]] = {}
     for one, lane in zip(segments, lanes, strict=True):
         x, width = _LEFT + max(one.start, 0) * scale, max((one.end - max(one.start, 0)) * scale, 1.5)
         width = min(width, _LEFT + _ACROSS - x)
         if width <= 0:
             continue
         tint = colours.get(one.value, NO_COLOUR)
-        if form:
-            parts.append(
-                f'<rect x="{x:.1f}" y="{begin}" width="{width:.1f}" height="{_WAVE}" fill="{tint}" '
-                'fill-opacity="0.16"/>'
-            )
-        parts.append(
-            f'<rect x="{x:.1f}" y="{band + 1 + lane * _LANE}" width="{width:.1f}" height="{_LANE - 2}" rx="2" '
-            f'fill="{tint}"/>'
-        )
+        tinted.setdefault(tint, []).append(f"M{x:.1f} {begin}h{width:.1f}v{_WAVE}h-{width:.1f}z")
+        bar = f"M{x:.1f} {band + 1 + lane * _LANE}h{width:.1f}v{_LANE - 2}h-{width:.1f}z"
+        barred.setdefault(tint, []).append(bar)
+    # one element for each colour: hundreds of segments stay small
+    if form:
+        parts += [f'<path d="{"".join(each)}" fill="{tint}" fill-opacity="0.16"/>' for tint, each in tinted.items()]
+    parts += [f'<path d="{"".join(each)}" fill="{tint}"/>' for tint, each in barred.items()]
     if form:
         parts.append(_outline(form, begin + _WAVE / 2))
     return "".join(parts) + _axis(seconds, scale, foot), foot + 20 - top

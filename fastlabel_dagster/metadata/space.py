@@ -24,12 +24,12 @@ _CAPTION = 20
 _WIDTH = 8 + _COLUMNS * (_CELL[0] + 8)
 #: How many clouds are shown, and cuboids of each.
 _MOST = 6
-_MOST_CUBOIDS = 200
+_MOST_CUBOIDS = 120
 #: Metres; what is further away, or no number, is no place anybody drew.
 _FURTHEST = 1e6
 #: How bright the ground is, and how many bytes the picture of a cloud's points may have.
 _GROUND = 243
-_LARGEST_DENSITY = 16_000
+_LARGEST_DENSITY = 15_000
 _NO_POINTS = np.empty((0, 2))
 
 
@@ -131,14 +131,16 @@ def _cell(
     parts = [f'<rect x="{left}" y="{top}" width="{_CELL[0]}" height="{_CELL[1]}" fill="#f1f3f5"/>']
     parts.append(_density(place(points), left, top))
     parts.append(_grid(left, top, scale, place(np.zeros((1, 2)))[0]))
+    outlines: dict[str, list[str]] = {}
     for one in cuboids:
-        tint = colours.get(one.value, NO_COLOUR)
         around, front = place(one.corners), place((one.corners[:1] + one.corners[3:]) / 2)[0]
         (x, y), words = around.mean(axis=0).tolist(), "L".join(f"{x:.1f} {y:.1f}" for x, y in around.tolist())
-        parts.append(
-            f'<path d="M{words}Z" fill="{tint}" fill-opacity="0.25" stroke="{tint}" stroke-width="1.4"/>'
-            f'<path d="M{x:.1f} {y:.1f}L{front[0]:.1f} {front[1]:.1f}" stroke="{tint}" stroke-width="1.4"/>'
+        outlines.setdefault(colours.get(one.value, NO_COLOUR), []).append(
+            f"M{words}ZM{x:.1f} {y:.1f}L{front[0]:.1f} {front[1]:.1f}"
         )
+    for tint, drawn in outlines.items():  # one element for each colour: hundreds of cuboids stay small
+        look = f'fill="{tint}" fill-opacity="0.25" stroke="{tint}" stroke-width="1.4"'
+        parts.append(f'<path d="{"".join(drawn)}" {look}/>')
     caption = f'<text x="{left + 2}" y="{top + _CELL[1] + 14}" fill="#444b55">{shortened(name, 46)}</text>'
     return "".join(parts) + caption
 

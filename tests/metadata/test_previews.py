@@ -7,6 +7,7 @@ import math
 import re
 import wave
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -157,14 +158,15 @@ def test_segments_lie_where_they_were_heard(tmp_path):
     svg = base64.b64decode(pictures["sound_preview"].value.split(",")[1][:-1]).decode()
     said = texts(svg)
     assert said[0] == "a.wav · 0:10.0" and "<b>.mp3 · 1:01:40.0" in said and said[-1] == "発話"
-    bars = [one for one in ET.fromstring(svg).iter(f"{SVG}rect") if one.get("rx") == "2" and one.get("height") == "11"]
-    drawn = [(float(one.get("x")), float(one.get("width"))) for one in bars[:3]]
+    paths = [one.get("d") for one in ET.fromstring(svg).iter(f"{SVG}path") if one.get("fill") == "#2ca02c"]
+    bars = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v11h", paths[1])
+    drawn = [(float(x), float(width)) for x, _, width in bars]
     pixels = 968 / 10  # a second of the file, whatever the task says
     assert drawn == [
         (pytest.approx(8 + s * pixels, abs=0.1), pytest.approx(w * pixels, abs=0.1))
         for s, w in [(1, 4), (3, 4), (9, 1)]
     ]
-    assert len({one.get("y") for one in bars[:3]}) == 2, "those that overlap lie in rows of their own"
+    assert len({y for _, y, _ in bars}) == 2, "those that overlap lie in rows of their own"
     assert [problem.split(":")[0] for problem in problems] == ["<b>.mp3", "c.wav"]
     assert len(list(re.finditer(r'stroke="#4a5563"', svg))) == 1, "one waveform"
 
@@ -172,6 +174,13 @@ def test_segments_lie_where_they_were_heard(tmp_path):
 def test_nothing_heard_is_no_picture():
     tasks, classes = read([{"id": "c", "name": "c.wav", "annotations": []}])
     assert sound_sheet(tasks, classes, lambda _: None) is None
+
+
+def outlines_of(svg):
+    """float64[4, 2] for each cuboid: its corners in the document."""
+    paths = [one.get("d") for one in ET.fromstring(svg).iter(f"{SVG}path") if one.get("fill-opacity")]
+    closed = [shape for path in paths for shape in re.findall(r"M([^MZ]*)Z", path)]
+    return [np.array(re.findall(r"[\d.]+", shape), float).reshape(4, 2) for shape in closed]
 
 
 def test_cuboids_are_turned_and_in_metres_and_a_sequence_shows_its_fullest_frame():
@@ -197,11 +206,7 @@ def test_cuboids_are_turned_and_in_metres_and_a_sequence_shows_its_fullest_frame
     )
     svg = space_sheet(tasks, classes)
     assert [text for text in texts(svg) if not text.startswith("grid")] == ["p.pcd", "frame 2 · s", "乗用車"]
-    outlines = [
-        np.array(re.findall(r"[\d.]+", one.get("d")), float).reshape(-1, 2)
-        for one in ET.fromstring(svg).iter(f"{SVG}path")
-        if one.get("fill-opacity")
-    ]
+    outlines = outlines_of(svg)
     across, down = (float(np.ptp(outlines[0][:, axis])) for axis in (0, 1))
     assert down / across == pytest.approx(2, abs=0.05), "a quarter turn"
     assert len(outlines) == 3
@@ -235,8 +240,7 @@ def test_points_are_read_and_lie_under_their_cuboids(tmp_path, kind):
     left, top = (float(image.get(name)) for name in "xy")
     seen = cv2.imdecode(np.frombuffer(base64.b64decode(image.get("href").split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
     down, across = np.nonzero(seen[:, :, 0] < 150)
-    outline = next(one.get("d") for one in ET.fromstring(svg).iter(f"{SVG}path") if one.get("fill-opacity"))
-    corners = np.array(re.findall(r"[\d.]+", outline), float).reshape(-1, 2) - (left, top)
+    corners = outlines_of(svg)[0] - (left, top)
     (x1, y1), (x2, y2) = corners.min(axis=0), corners.max(axis=0)
     assert len(down) == 2, "the one far away is out of sight"
     expected = sorted((x1 + (x - 8) / 4 * (x2 - x1), y2 - (y + 1) / 2 * (y2 - y1)) for x, y in points[:2])
@@ -256,3 +260,19 @@ def test_what_holds_no_points_is_told(data):
     problems = []
     assert "<image" not in space_sheet(tasks, classes, lambda *_: data, problems.append)
     assert problems[0].startswith("p.pcd: ValueError: ")
+
+
+def test_previews_of_many_labels_stay_small(tmp_path):
+    rng = np.random.default_rng(5)
+    heard = [{"type": "segmentation", "value": "speech", "start": n, "end": n + 1.5} for n in range(500)]
+    solid = [
+        {"type": "cuboid", "value": "car", "points": [*rng.uniform(-50, 50, 6).tolist(), 4, 2, 1]} for _ in range(500)
+    ]
+    write_wav(tmp_path / "a.wav", rng.uniform(-1, 1, (60_000, 1)), 2, rate=100)
+    sounds, classes = read([{"id": str(n), "name": "a.wav", "duration": 600, "annotations": heard} for n in range(6)])
+    clouds, _ = read([{"id": str(n), "name": "p.pcd", "annotations": solid} for n in range(6)])
+    points = pcd(rng.uniform(-60, 60, (40_000, 2)), "binary")
+    sound = sound_sheet(sounds, classes, lambda _: nullcontext(tmp_path / "a.wav"))
+    space = space_sheet(clouds, classes, lambda *_: points)
+    assert "the first 200 segments" in sound and "<image" in space
+    assert max(len(sound), len(space)) < 190_000, "in Markdown a third more, and other pictures stand beside them"
