@@ -238,3 +238,11 @@ def test_two_components_with_one_name_are_told_what_to_set(defs_folder, beside, 
     beside(op={"name": "ours"})
     with defs_folder.load() as defs:
         defs.get_repository_def().load_all_definitions()
+
+
+def test_two_workspaces_with_one_name_are_told_what_to_set(defs_folder, beside):
+    beside(selector="street-day")
+    defs_folder.write("more", {"store": "more", "selector": "street-night"}, type=WORKSPACE)
+    with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
+        defs.get_repository_def()
+    assert "another FastLabelWorkspaceComponent all begin with fastlabel_" in str(told.value.__cause__)
