@@ -107,7 +107,9 @@ def _accepted(
 def _json_files(folder: Path) -> list[Path]:
     """In the folder and in those of it, in the order of their paths; folders of a million pictures are among them."""
     with os.scandir(folder) as entries:
-        folders = [folder, *(Path(entry.path) for entry in entries if entry.is_dir())]
+        # A link that leads to itself is no folder for Path, and an error for the entry.
+        within = [one for one in entries if one.is_dir(follow_symlinks=False) or one.is_symlink()]
+    folders = [folder, *(path for path in map(Path, within) if path.is_dir())]
     paths: list[Path] = []
     for one in folders:
         with suppress(PermissionError), os.scandir(one) as entries:
