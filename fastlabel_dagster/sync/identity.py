@@ -65,7 +65,7 @@ class Identity:
 
     def is_noted_in(self, version: MirrorVersion) -> bool:
         """Whether a version notes this project at this address already."""
-        return version.project_id == self.project_id and same_address(version.base_url, self.base_url)
+        return version.project_id == self.project_id and _same_place(version.base_url, self.base_url)
 
     def replaces(self, version: MirrorVersion, place: str, *, take_over: bool = False) -> str | None:
         """The id of the project that this one takes the place of in the mirror at ``place``; None when it is the same,
@@ -82,7 +82,8 @@ class Identity:
             return None
         same = version.project_id == self.project_id or not (version.project_id and self.project_id)
         if not take_over:
-            if not same_address(version.base_url, self.base_url):
+            known = same and bool(self.project_id) and _same_place(version.base_url, self.base_url)
+            if not known and not same_address(version.base_url, self.base_url):
                 raise ValueError(
                     f"{place} mirrors {self.project!r} as it is at {version.base_url}, and this one is at "
                     f"{self.base_url}: {_WAY_OUT}"
@@ -101,8 +102,8 @@ class Identity:
 
 
 def refuse_other_address(version: MirrorVersion, base_url: str, place: str) -> None:
-    """Raises ValueError when the API at ``base_url`` is not the one that the mirror at ``place`` is from."""
-    if version.base_url and not same_address(version.base_url, base_url):
+    """Raises ValueError when the API at ``base_url`` cannot be the one that the mirror at ``place`` is from."""
+    if version.base_url and not _same_place(version.base_url, base_url):
         raise ValueError(
             f"{place} mirrors {version.project!r} as it is at {version.base_url}, and this API is at {base_url}: "
             f"{_WAY_OUT}"
@@ -112,6 +113,15 @@ def refuse_other_address(version: MirrorVersion, base_url: str, place: str) -> N
 def same_address(one: str, other: str) -> bool:
     """Whether two base URLs are the same: host in any case, default port said or not, slash at the end or not."""
     return same_origin(one, other) and urlsplit(one).path.rstrip("/") == urlsplit(other).path.rstrip("/")
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Whether two base URLs are the same, or both of this machine: a sandbox has another port each time it starts."""
+    return same_address(one, other) or (_is_local(one) and _is_local(other))
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def _moment(text: object) -> datetime | None:

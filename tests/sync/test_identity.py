@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,14 +32,24 @@ def asking(sandbox: Sandbox, **how) -> FastLabelClient:
     return FastLabelClient(sandbox.token, sandbox.url, budget=None, **how)
 
 
-def without_notes(store: Path) -> None:
-    """The mirror as it was before its commits noted whose it is."""
+def commit_notes(store: Path, change: Callable[[dict[str, str]], object]) -> None:
+    """Write the commits of a mirror anew, with what they note changed."""
     for log in (store / "labels" / "tasks" / "_delta_log").glob("*.json"):
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         for line in lines:
-            for fact in NOTED:
-                line.get("commitInfo", {}).pop(fact, None)
+            if "commitInfo" in line:
+                change(line["commitInfo"])
         log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def without_notes(store: Path) -> None:
+    """The mirror as it was before its commits noted whose it is."""
+    commit_notes(store, lambda info: [info.pop(fact, None) for fact in NOTED])
+
+
+def noted_elsewhere(store: Path) -> None:
+    """The mirror as if it had been made from an API that is not on this machine."""
+    commit_notes(store, lambda info: info.update(base_url="https://labels.acme.example/v1/"))
 
 
 @pytest.mark.parametrize("tasks", [20, 0])
@@ -80,8 +91,6 @@ def test_a_project_at_another_address_is_refused_until_it_may_take_over(
         with pytest.raises(ValueError, match=r"as it is at .*: give it a store of its own.*take_over=True") as refused:
             sync_project(other, PROJECT, tmp_path)
         assert sandbox.token not in str(refused.value)
-        with pytest.raises(ValueError, match="take_over"):
-            download_images(other, PROJECT, tmp_path)
         assert LabelMirror(tmp_path / "labels").version == 0
         taken = sync_project(other, PROJECT, tmp_path, take_over=True)
         assert (taken.version, taken.added, taken.removed) == (1, 5, 1)
@@ -147,12 +156,22 @@ def test_an_address_is_the_same_however_it_is_written(sandbox, box_tasks, tmp_pa
 
 def test_the_same_project_may_move_to_another_address_when_that_is_said(sandbox, client, box_tasks, tmp_path):
     sandbox.state.add_tasks(PROJECT, box_tasks(3))
-    first = sync_project(client, PROJECT, tmp_path / "store")
-    shutil.copytree(tmp_path / "sandbox", tmp_path / "moved")  # the server with all it has, behind another address
-    with Sandbox(tmp_path / "moved") as moved, asking(moved) as client_there:
-        with pytest.raises(ValueError, match="take_over"):
-            sync_project(client_there, PROJECT, tmp_path / "store")
-        report = sync_project(client_there, PROJECT, tmp_path / "store", take_over=True)
-        assert (report.version, report.replaced_project_id, report.buckets_rewritten) == (1, None, 0)
-        assert report.digest == first.digest
-        assert LabelMirror(tmp_path / "store" / "labels").at().base_url == moved.url
+    first = sync_project(client, PROJECT, tmp_path)
+    noted_elsewhere(tmp_path)
+    with pytest.raises(ValueError, match="take_over"):
+        sync_project(client, PROJECT, tmp_path)
+    with pytest.raises(ValueError, match="take_over"):
+        download_images(client, PROJECT, tmp_path)
+    report = sync_project(client, PROJECT, tmp_path, take_over=True)
+    assert (report.version, report.replaced_project_id, report.buckets_rewritten) == (1, None, 0)
+    assert report.digest == first.digest
+    assert LabelMirror(tmp_path / "labels").at().base_url == sandbox.url
+
+
+def test_a_sandbox_that_has_another_port_after_its_start_is_the_same(sandbox, client, box_tasks, tmp_path):
+    sandbox.state.add_tasks(PROJECT, box_tasks(3))
+    sync_project(client, PROJECT, tmp_path / "store")
+    shutil.copytree(tmp_path / "sandbox", tmp_path / "again")
+    with Sandbox(tmp_path / "again") as again, asking(again) as client_there:
+        assert again.url != sandbox.url
+        assert not sync_project(client_there, PROJECT, tmp_path / "store").changed
