@@ -25,7 +25,7 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
 
     Example (``defs.yaml``)::
 
-        type: fastlabel_dagster.FastLabelProjectComponent
+        type: fastlabel_dagster.components.FastLabelProjectComponent
         attributes:
           fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
           project: street-scenes

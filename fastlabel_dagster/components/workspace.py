@@ -57,7 +57,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
 
     Example (``defs.yaml``)::
 
-        type: fastlabel_dagster.FastLabelWorkspaceComponent
+        type: fastlabel_dagster.components.FastLabelWorkspaceComponent
         attributes:
           fastlabel: {access_token_env: FASTLABEL_ACCESS_TOKEN}
           selector: {globs: ["street-*"], statuses: [active]}
