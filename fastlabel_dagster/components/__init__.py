@@ -1,4 +1,4 @@
-"""YAML components: ``type: fastlabel_dagster.components.FastLabelProjectComponent`` in a ``defs.yaml`` is a whole project.
+"""YAML components: with ``type: fastlabel_dagster.components.FastLabelProjectComponent`` a ``defs.yaml`` is a project.
 
 ``dg list components`` asks every installed package for its components, so this module loads them only when their names
 are used, and they load nothing heavy.
