@@ -13,7 +13,15 @@ from functools import cache, lru_cache
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from fastlabel_dagster.resource import FastLabelResource
@@ -22,6 +30,8 @@ DEFAULT_VARIABLE = "FASTLABEL_ACCESS_TOKEN"
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _LONGEST_WORD = 20
+#: Stands for what somebody wrote in an error about it.
+_NOT_REPEATED = "not repeated here"
 
 
 def refusal(name: object) -> str | None:
@@ -112,12 +122,25 @@ def _open_model(connection: type[FastLabelConnection]) -> type[BaseModel]:
 def quiet_model(derived: type[BaseModel]) -> type[BaseModel]:
     """``derived``, which Dagster reads a component's YAML with, so that its words about a mistake repeat no value.
 
-    A token in the wrong place must not end in a log.
+    A token in the wrong place must not end in a log. To hide the values from the error's words is not enough: Dagster
+    makes the error anew, with line numbers and with the values it holds. So the error holds none.
     """
+
+    def without_values(value: Any, handler: ModelWrapValidatorHandler[BaseModel]) -> BaseModel:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            told: Any = [{**one, "input": _NOT_REPEATED} for one in error.errors(include_url=False)]
+        raise ValidationError.from_exception_data(derived.__name__, told, hide_input=True)
+
     made: type[BaseModel] = type(
         derived.__name__,
         (derived,),
-        {"__module__": derived.__module__, "model_config": ConfigDict(hide_input_in_errors=True)},
+        {
+            "__module__": derived.__module__,
+            "model_config": ConfigDict(hide_input_in_errors=True),
+            "without_values": model_validator(mode="wrap")(without_values),
+        },
     )
     return made
 

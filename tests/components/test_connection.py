@@ -42,6 +42,24 @@ def test_a_misplaced_token_is_refused_and_not_repeated(defs_folder, tmp_path, ca
         assert TOKEN not in place
 
 
+@pytest.mark.parametrize("type", [PROJECT, WORKSPACE])
+@pytest.mark.parametrize(
+    ("place", "written"),
+    [("access_token", TOKEN), ("op", {"token": TOKEN}), ("sensors", {"access_token": TOKEN}), ("schedule", [TOKEN])],
+)
+def test_a_token_outside_of_fastlabel_is_refused_and_not_repeated(defs_folder, caplog, capfd, type, place, written):
+    more = {"project": "street-scenes", "store": "store"} if type == PROJECT else {}
+    defs_folder.write("street", {**more, place: written}, type=type)
+    with pytest.raises(Exception) as caught, defs_folder.load():
+        pass
+    told = "".join(traceback.format_exception(caught.value))
+    assert f"attributes.{place}" in told
+    assert "defs.yaml:" in told, "the place in the file is said"
+    captured = capfd.readouterr()
+    for where in (told, caplog.text, captured.out, captured.err):
+        assert TOKEN not in where
+
+
 @pytest.mark.parametrize("component", [FastLabelProjectComponent, FastLabelWorkspaceComponent])
 def test_the_schema_of_editors_still_lists_every_attribute(component: Any):
     schema = json.loads(json.dumps(component.get_model_cls().model_json_schema()))
