@@ -34,7 +34,7 @@ class _Detail(NamedTuple):
     shapes: int
     """Of a picture."""
     vertices: int
-    """Of an outline."""
+    """Of an outline, of which a shape has a third as many."""
 
 
 class _Picture(NamedTuple):
@@ -52,7 +52,10 @@ _DETAILS = (
     _Detail(1.0, 35, 40, 24),
     _Detail(0.7, 30, 24, 16),
     _Detail(0.5, 20, 12, 12),
+    _Detail(0.5, 20, 6, 12),
 )
+#: Pixels; what is further away is drawn there: no picture is so large, and a number may have 300 digits.
+_FURTHEST = 1e6
 
 #: The bytes of a task's picture, given its id and name; None when there is none. May raise: the cell then stays grey.
 ReadImage = Callable[[str, str], bytes | None]
@@ -195,7 +198,7 @@ def _shapes(
         value = flat.value[row].as_py() or ""
         values.add(value)
         tint = colours.get(value, NO_COLOUR)
-        rings = [_ring(flat, ring, detail.vertices) for ring in range(first, last)]
+        rings = [_ring(flat, ring, detail.vertices) for ring in range(first, min(last, first + detail.vertices // 3))]
         rings = [ring for ring in rings if len(ring)]
         if not rings:
             continue
@@ -208,7 +211,7 @@ def _ring(flat: FlatAnnotations, ring: int, most: int) -> Any:
     points = flat.coords[int(flat.ring_offsets[ring]) : int(flat.ring_offsets[ring + 1])]
     points = points[np.isfinite(points).all(axis=1)]
     step = max(1, math.ceil(len(points) / most))
-    return points[::step]
+    return np.clip(points[::step], -_FURTHEST, _FURTHEST)
 
 
 def _shape(kind: str, rings: list[Any], tint: str, radius: float, dot: float) -> str:
@@ -223,7 +226,7 @@ def _shape(kind: str, rings: list[Any], tint: str, radius: float, dot: float) ->
         if not math.isfinite(radius) or radius < 0:
             return ""
         x, y = rings[0][0].tolist()
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{tint}" {stroke}/>'
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{min(radius, _FURTHEST):.1f}" fill="{tint}" {stroke}/>'
     closed = "" if kind == "line" else "Z"
     path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring.tolist()) + closed for ring in rings)
     fill = "none" if kind == "line" else tint

@@ -164,3 +164,15 @@ def test_the_markdown_holds_the_picture_itself():
     text = picture_markdown("<svg/>", "a [strange](name)\n")
     match = re.fullmatch(r"!\[([^\[\]()\n]*)\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
     assert match and base64.b64decode(match[2]) == b"<svg/>"
+
+
+def test_a_sheet_of_shapes_in_thousands_of_pieces_or_beyond_all_bounds_stays_small():
+    square = [0, 0, 3, 0, 3, 3, 0, 3, 0, 0]
+    pieces = [[[v + 4 * n for v in square]] for n in range(400)]
+    scattered = [{"type": "segmentation", "value": "sign", "points": pieces}] * 12
+    far = [box(points=(1e300, -1e300, 1.7e308, 0))] * 80 + [{"type": "circle", "value": "car", "points": [0, 0, 1e307]}]
+    for drawn in (scattered, far):
+        labels = from_fastlabel([task(n, drawn) for n in range(12)], CLASSES)
+        summary = LabelSummary.of(labels)
+        svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda *_: None)
+        assert len(svg) < 140_000 and len(list(ET.fromstring(svg).iter(f"{SVG}path"))) >= 12 * 12
