@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastlabel_dagster.checks.batch import LabelBatch
 from fastlabel_dagster.metadata.pictures import colour, document, picture_markdown, shortened
+from fastlabel_dagster.metadata.stills import FolderPictures
 from fastlabel_dagster.metadata.summary import NO_COLOUR
 
 #: The bytes of a task's picture, given its id and name; None when there is none. May raise: then there is none.
@@ -24,6 +25,7 @@ _COLUMNS = 4
 _CELL = (180, 136)
 _CAPTION = 34
 _MOST_VERTICES = 400
+_MOST_RINGS = 100
 _LARGEST_FILE = 32 * 1024 * 1024
 _PHOTO_SIDE = 240
 _WRONG = "#e5484d"
@@ -55,9 +57,12 @@ def crop_of(batch: LabelBatch, rows: Sequence[int], words: str) -> Crop:
     outlines = []
     for one in rows:
         rings = []
-        for ring in range(int(flat.annotation_rings[one]), int(flat.annotation_rings[one + 1])):
+        first, last = int(flat.annotation_rings[one]), int(flat.annotation_rings[one + 1])
+        shown = range(first, last, max(1, math.ceil((last - first) / _MOST_RINGS)))
+        most = max(4, _MOST_VERTICES // max(len(shown), 1))
+        for ring in shown:
             points = flat.coords[int(flat.ring_offsets[ring]) : int(flat.ring_offsets[ring + 1])]
-            rings.append(points[:: max(1, math.ceil(len(points) / _MOST_VERTICES))].copy())
+            rings.append(points[:: max(1, math.ceil(len(points) / most))].copy())
         outlines.append(tuple(rings))
     name = str(task["task"] or task["task_id"])
     return Crop(
@@ -83,6 +88,8 @@ def crops_picture(crops: Sequence[Crop], classes: pa.Table, read_image: ReadImag
     drawn = [one for one in crops if any(len(ring) for ring in one.outlines[-1])][:MOST_CROPS]
     if not drawn or read_image is None:
         return {}
+    if isinstance(read_image, FolderPictures):
+        read_image.expect(one.task_id for one in drawn)
     cells = [_cell(number, one, colours, read_image) for number, one in enumerate(drawn)]
     width = 8 + min(_COLUMNS, len(cells)) * (_CELL[0] + 8)
     height = 8 + math.ceil(len(cells) / _COLUMNS) * (_CELL[1] + _CAPTION + 8)

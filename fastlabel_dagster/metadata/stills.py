@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fastlabel_dagster.labels.picture_plan import is_name_of_video
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FURTHEST_FRAME = 1_800
 #: A video that does not lie on the local disk is brought there up to this many bytes.
 _LARGEST_VIDEO = 256 * 1024 * 1024
+#: A file of more bytes than this is not brought into memory to show a small part of it.
+_LARGEST_FILE = 64 * 1024 * 1024
 
 
 class FolderPictures:
@@ -24,11 +26,16 @@ class FolderPictures:
     Called with the id of a single picture (see :mod:`fastlabel_dagster.labels.single_pictures`): that of a task,
     ``<task id>/<content>``, or ``<task id>#<frame>``, and its name. The answer is a picture file, None where there is
     none: not downloaded, no picture, or a frame beyond :data:`FURTHEST_FRAME`.
+
+    Raises:
+        ValueError: the file is too large to be read for a preview, or a video that cannot be read.
     """
 
     def __init__(self, images: ImageFolder) -> None:
         self._images = images
         self._held: dict[str, Picture] | None = None
+        self._expected: dict[str, set[int]] = {}
+        self._decoded: dict[str, dict[int, bytes]] = {}
 
     @property
     def held(self) -> dict[str, Picture]:
@@ -43,8 +50,28 @@ class FolderPictures:
         held = self.held.get(task_id)
         if held is None:
             of_video = video_of(task_id)
-            return None if of_video is None else self.frames(of_video[0], [of_video[1]]).get(of_video[1])
-        return None if is_name_of_video(held.path) else held.store.read_bytes(held.path)
+            return None if of_video is None else self._frame(*of_video)
+        if is_name_of_video(held.path):
+            return None
+        if held.size > _LARGEST_FILE:
+            raise ValueError(f"{held.size:,} bytes are too many to be read for a preview")
+        return held.store.read_bytes(held.path)
+
+    def expect(self, ids: Iterable[str]) -> None:
+        """Frames that will be asked for one by one: those of a video are decoded in one go when the first is, for to
+        open it again is to decode it again, and elsewhere than on the local disk to fetch it again."""
+        self._expected, self._decoded = {}, {}
+        for found in map(video_of, ids):
+            if found is not None:
+                self._expected.setdefault(found[0], set()).add(found[1])
+
+    def _frame(self, task_id: str, number: int) -> bytes | None:
+        if number not in self._expected.get(task_id, ()):
+            return self.frames(task_id, [number]).get(number)
+        if task_id not in self._decoded:
+            self._decoded[task_id] = {}  # of a video that cannot be read there is nothing, and it is not tried again
+            self._decoded[task_id] = self.frames(task_id, sorted(self._expected[task_id]))
+        return self._decoded[task_id].get(number)
 
     def frames(self, task_id: str, numbers: Sequence[int]) -> dict[int, bytes]:
         """These frames (from 1) of a video as JPEG files, decoded in one go; those that cannot be had are missing.

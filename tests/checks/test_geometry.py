@@ -149,6 +149,9 @@ def test_a_thousand_offenders_make_a_small_event():
     assert result.metadata["outside"].value == 1000
     assert len(result.metadata["offenders"].records) == 20
     assert sum(len(str(value)) for value in result.metadata.values()) < 150_000
+    pieces = [[[v + 4 * n for v in (0, 0, 3, 0, 3, 3, 0, 3, 0, 0)]] for n in range(1000)]
+    scattered = check(tasks_of(*[one("segmentation", *pieces)] * 9), {})["geometry"]
+    assert sum(len(str(value)) for value in scattered.metadata.values()) < 150_000 and "picture" in scattered.metadata
 
 
 def test_duplicates_are_counted_and_shown_in_pairs():
@@ -223,16 +226,20 @@ def test_boxes_in_different_pictures_of_a_task_repeat_nothing():
     assert found["geometry"].metadata["outside"].value == 1, "the first picture is 30 pixels wide"
 
 
-def test_the_frame_of_the_video_lies_under_what_is_wrong_on_it(tmp_path):
+def test_the_frame_of_the_video_lies_under_what_is_wrong_on_it(tmp_path, monkeypatch):
     folder = open_store(tmp_path)
     writer = cv2.VideoWriter(str(tmp_path / "v.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (100, 80))
     for number in range(9):
         writer.write(np.full((80, 100, 3), 25 * number, np.uint8))
     writer.release()
     ImageFolder(folder).save(pa.table({"task_id": ["v"], "file": ["v.mp4"]}))
-    wrong = track({5: ([5, 5, 300, 20], False)})
-    svg = svg_of(check([video_of(wrong)], {}, images=ImageFolder(folder))["geometry"])
-    jpeg = base64.b64decode(re.search(r"data:image/jpeg;base64,([^\"]*)", svg)[1])
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert abs(float(pixels.mean()) - 100) < 8, "the fifth frame"
+    opened: list[str] = []
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda path, how: opened.append(path) or capture(path, how))
+    wrong = track({5: ([5, 5, 300, 20], False), 2: ([5, 5, 300, 20], False), 9: ([5, 5, 300, 20], False)})
+    svg = svg_of(check([video_of(wrong, wrong)], {}, images=ImageFolder(folder))["geometry"])
+    jpegs = map(base64.b64decode, re.findall(r"data:image/jpeg;base64,([^\"]*)", svg))
+    grey = [float(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).mean()) for jpeg in jpegs]
+    assert grey == pytest.approx([25, 25, 100, 100, 200, 200], abs=8), "the second, fifth and ninth frame"
     assert "frame 5 · v.mp4" in svg
+    assert len(opened) == 1, "each time it is decoded from its beginning on, or fetched before that"
