@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 #: A recording that does not lie on the local disk is brought there up to this many bytes.
 _LARGEST_RECORDING = 128 * 1024 * 1024
-#: A point cloud is read up to this many bytes.
+#: A text, a point cloud is read up to this many bytes.
+_LARGEST_TEXT = 8 * 1024 * 1024
 _LARGEST_CLOUD = 32 * 1024 * 1024
 
 
@@ -62,8 +63,10 @@ def preview_of(
     if kind == "text":
         from fastlabel_dagster.metadata.texts import text_preview
 
+        read = _no_larger(folder, _LARGEST_TEXT)
+
         def text_of(task_id: str, name: str) -> str | None:
-            data = folder(task_id, name)
+            data = read(task_id, name)
             return None if data is None else data.decode("utf-8", "replace")
 
         words = text_preview(tasks, text_of, on_problem)

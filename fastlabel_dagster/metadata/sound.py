@@ -29,6 +29,10 @@ _MOST_LANES = 4
 #: A waveform is the loudest of so many samples from the beginning of each of so many parts.
 _PARTS = 484
 _SAMPLES = 4096
+#: Bytes of a WAV file before its samples, at least.
+_HEADER = 44
+#: Seconds; what says it is longer is no recording.
+_LONGEST = 1e7
 #: Seconds between two marks of the time axis, the smallest that leaves room for their numbers.
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 6 * 3600, 24 * 3600)
 
@@ -69,7 +73,7 @@ def sound_sheet(
         segments = _segments(task["annotations"] or [])
         form = _waveform_of(str(task["task_id"]), name, open_file, on_problem)
         seconds = form.seconds if form else task["duration"] or max((one.end for one in segments), default=0.0)
-        if not (math.isfinite(seconds) and seconds > 0):
+        if not 1e-3 <= seconds <= _LONGEST:
             continue
         row, height = _recording(name, seconds, segments, form, colours, top)
         used |= {one.value for one in segments}
@@ -85,6 +89,7 @@ def waveform(path: Path, parts: int = _PARTS) -> Waveform:
     """The loudest sample of each of ``parts`` parts of a plain WAV file, over all channels.
 
     Of a long recording some 4,000 samples from the beginning of each part are read, so the cost does not grow with it.
+    It is as long as what is in the file: a header that was written before the end was known may say four gigabytes.
 
     Raises:
         wave.Error, EOFError: no WAV file, or one that is compressed.
@@ -92,6 +97,7 @@ def waveform(path: Path, parts: int = _PARTS) -> Waveform:
     with wave.open(str(path), "rb") as sound:
         frames, rate = sound.getnframes(), sound.getframerate()
         width, channels = sound.getsampwidth(), sound.getnchannels()
+        frames = min(frames, (path.stat().st_size - _HEADER) // max(width * channels, 1))
         if width not in (1, 2, 3, 4) or not (frames > 0 and rate > 0):
             raise wave.Error(f"{width} bytes a sample, {frames} samples, {rate} a second")
         begins = np.linspace(0, frames, min(parts, frames) + 1).astype(np.int64)
@@ -133,7 +139,7 @@ def _segments(annotations: Sequence[dict[str, Any]]) -> list[_Segment]:
     found = []
     for one in annotations:
         start, end = one.get("start"), one.get("end")
-        if start is not None and end is not None and math.isfinite(start) and math.isfinite(end) and end >= start:
+        if start is not None and end is not None and -_LONGEST <= start <= end <= _LONGEST:
             found.append(_Segment(float(start), float(end), str(one.get("value") or "")))
     return sorted(found)[:_MOST_SEGMENTS]
 

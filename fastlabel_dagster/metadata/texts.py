@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -31,7 +32,7 @@ def text_preview(tasks: pa.Table, read_text: ReadText, on_problem: Callable[[str
         spans = [
             (int(one["start"]), int(one["end"]), str(one["value"] or "?"))
             for one in row["annotations"] or []
-            if isinstance(one.get("start"), int | float) and isinstance(one.get("end"), int | float)
+            if one["start"] is not None and one["end"] is not None and math.isfinite(one["start"] + one["end"])
         ]
         parts.append(f"**{_plain(name)}**\n\n> {_marked(text, spans)}")
     return "\n\n".join(parts)

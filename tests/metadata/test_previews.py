@@ -171,9 +171,37 @@ def test_segments_lie_where_they_were_heard(tmp_path):
     assert len(list(re.finditer(r'stroke="#4a5563"', svg))) == 1, "one waveform"
 
 
+def test_a_recording_is_as_long_as_what_is_in_its_file(tmp_path):
+    """A program that writes into a pipe says four gigabytes in the header, for it cannot come back to it."""
+    write_wav(tmp_path / "a.wav", samples(2.0), 2)
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    data[40:44] = b"\xff" * 4
+    (tmp_path / "a.wav").write_bytes(data)
+    form = waveform(tmp_path / "a.wav", parts=4)
+    assert form.seconds == 2.0
+    np.testing.assert_allclose(form.loudest, [0, 0, 0.5, 0.5], atol=0.02)
+
+
 def test_nothing_heard_is_no_picture():
     tasks, classes = read([{"id": "c", "name": "c.wav", "annotations": []}])
     assert sound_sheet(tasks, classes, lambda _: None) is None
+    endless = [{"type": "segmentation", "value": "speech", "start": 0, "end": 1e300}]
+    assert sound_sheet(*read([{"id": "c", "name": "c.wav", "annotations": endless}]), lambda _: None) is None
+
+
+@pytest.mark.parametrize("kind", ["image_bbox", "text_ner"])
+def test_a_file_that_is_too_large_is_left_where_it_is(tmp_path, kind):
+    with (tmp_path / "a.dat").open("wb") as file:
+        file.truncate(70 * 2**20)
+    folder = folder_with(tmp_path, a="a.dat")
+    box = {"type": "bbox", "value": "car", "points": [1, 2, 30, 40], "start": 0, "end": 1}
+    tasks, classes = read([{"id": "a", "name": "a", "width": 64, "height": 48, "annotations": [box]}])
+    problems = []
+    pictures = FolderPictures(folder)
+    shown = preview_of(kind, tasks, classes, folder, read_image=pictures, on_problem=problems.append)
+    assert list(shown) == (["contact_sheet"] if kind == "image_bbox" else []) and len(problems) == 1
+    with pytest.raises(ValueError, match="73,400,320 bytes are too many to be read"):
+        pictures("a", "a")
 
 
 def outlines_of(svg):

@@ -26,6 +26,11 @@ def test_spans_that_overlap_or_lie_outside_leave_the_text_whole():
     assert said.endswith("> **abcd** `x` ef")
 
 
+def test_an_entity_from_nowhere_is_let_be():
+    said = preview("abc", [ner("x", float("nan"), 2, ""), ner("y", 0, float("inf"), ""), ner("z", 0, 1, "a")])
+    assert said.endswith("> **a** `z` bc")
+
+
 def test_markup_in_a_text_is_shown_not_obeyed():
     said = preview("<img src=x> [a](javascript:1) **b**", [], name="x](y).txt")
     assert "<img" not in said.replace("\\<img", "") and "](j" not in said.replace("\\]\\(j", "")
