@@ -8,7 +8,7 @@ projects' ids, and a project that was made anew by its date: it is younger than 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -62,6 +62,13 @@ class Identity:
             "base_url": self.base_url,
             "looked_at": self.looked_at.isoformat(timespec="milliseconds"),
         }
+
+    def remembered(self, version: MirrorVersion) -> Identity:
+        """This project by the id ``version`` notes of it, where the API, asked at the same address, said none: nobody
+        could tell it from another one any more, if the next version noted none."""
+        if self.project_id or not same_address(version.base_url, self.base_url):
+            return self
+        return replace(self, project_id=version.project_id)
 
     def is_noted_in(self, version: MirrorVersion) -> bool:
         """Whether a version notes this project at this address already."""

@@ -158,6 +158,7 @@ def sync_project(
         looked_at = datetime.now(timezone.utc)
         found = find_project(client, project)
         identity = Identity.of(found, project, client.base_url, looked_at)
+        identity = identity if before is None else identity.remembered(before)
         replaces = None if before is None else identity.replaces(before, root.uri, take_over=take_over)
         tasks = tasks_of(client, modality_of(found))
         with TaskSpill() as spill:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from fastlabel_dagster.api import FastLabelClient
 from fastlabel_dagster.sandbox import Sandbox
@@ -114,6 +115,27 @@ def test_a_project_of_another_account_at_the_same_address_is_refused(sandbox, cl
             sync_project(client_of_theirs, PROJECT, tmp_path / "store")
         taken = sync_project(client_of_theirs, PROJECT, tmp_path / "store", take_over=True)
     assert (taken.replaced_project_id, taken.project_id) == (first.project_id, theirs)
+
+
+class Nameless(requests.Session):
+    """Answers as the API does, but says no id of any project."""
+
+    def send(self, request, **how):
+        answer = super().send(request, **how)
+        if "/projects" in request.url:
+            without = [{key: value for key, value in one.items() if key != "id"} for one in answer.json()]
+            answer._content = json.dumps(without).encode()
+        return answer
+
+
+def test_an_answer_without_an_id_does_not_make_the_mirror_forget_whose_it_is(sandbox, client, box_tasks, tmp_path):
+    sandbox.state.add_tasks(PROJECT, box_tasks(3))
+    first = sync_project(client, PROJECT, tmp_path)
+    with asking(sandbox, session=Nameless()) as nameless:
+        assert not sync_project(nameless, PROJECT, tmp_path).changed
+        sandbox.state.add_tasks(PROJECT, box_tasks(1, start=9))
+        again = sync_project(nameless, PROJECT, tmp_path)
+    assert again.changed and LabelMirror(tmp_path / "labels").at().project_id == first.project_id != ""
 
 
 def test_a_mirror_from_before_takes_the_note_and_keeps_what_it_has(sandbox, client, in_the_mirror, tmp_path):
