@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import ANNOTATION_TYPES, AnnotationColumns, FoundClass
 from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.classes import ClassBook
-from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, list_array, looked_up
+from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, are_distinct, list_array, looked_up
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.items import Items
@@ -167,7 +166,7 @@ class _Batch:
     def identities(self) -> pa.Array:
         """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
         ids = self.items.column("id")
-        if isinstance(ids, pa.Array) and pa.types.is_integer(ids.type) and pc.count_distinct(ids).as_py() == len(ids):
+        if isinstance(ids, pa.Int64Array) and not ids.null_count and are_distinct(ids.to_numpy()):
             return ids.cast(pa.string())
         rows: list[str | None] = []
         repeated: list[int] = []

@@ -104,6 +104,13 @@ def is_id(value: Any) -> bool:
     return isinstance(value, int | float | str)
 
 
+def are_distinct(numbers: Ints) -> bool:
+    """Whether none occurs twice. In order, equal ones are neighbours; Arrow would make a table of hashes, which for a
+    million of them takes hundreds of megabytes and seconds."""
+    ordered = np.sort(numbers)
+    return bool((ordered[1:] != ordered[:-1]).all())
+
+
 @dataclass
 class Boxes:
     """The ``bbox`` of ``n`` annotations."""

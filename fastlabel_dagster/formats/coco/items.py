@@ -29,7 +29,8 @@ from fastlabel_dagster.labels.ragged import Ints
 _BEGIN = re.compile(rb'"annotations"\s*:\s*\[')
 #: The end of a list of objects; when that is one within an annotation, the rest is no JSON.
 _END = re.compile(rb"\}\s*\]")
-_BETWEEN = re.compile(rb"\}\s*,\s*\{")
+#: What is left out between two pieces no parser sees: it has to be what JSON takes for space.
+_BETWEEN = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
 _PIECE_BYTES = 120_000
 _PIECE_ITEMS = 1_000
 

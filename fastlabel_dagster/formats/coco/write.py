@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.categories import Categories, Category
+from fastlabel_dagster.formats.coco.columns import are_distinct
 from fastlabel_dagster.formats.coco.files import RECTANGLES
 from fastlabel_dagster.formats.coco.rows import COCO_ROWS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
@@ -195,7 +196,7 @@ def have_own_ids(labels: Labels) -> bool:
             return False
         seen.append(ids.cast(pa.int64()))
     numbers = pa.chunked_array(seen, pa.int64())
-    return len(numbers) > 0 and pc.count_distinct(numbers).as_py() == len(numbers)
+    return len(numbers) > 0 and are_distinct(numbers.to_numpy())
 
 
 def _with_images(
