@@ -169,7 +169,8 @@ class Ledger:
 
     An entry holds ``job_id``, with ``completed`` when the job was seen to have completed; or, of a submit that was
     begun, ``known_ids`` (the jobs there were before) and ``run_id``. Either says what the job is ``made_from``, where
-    that is known: a job may be that of several versions, when a dataset was not what it was believed to be.
+    that is known: a job may be that of several versions, when a dataset was not what it was believed to be. Of a submit
+    that was begun, ``together`` names them.
     """
 
     def __init__(self, store: Store, kind: str = "training") -> None:
@@ -188,17 +189,27 @@ class Ledger:
         """The jobs known to be those of other versions."""
         return {str(e["job_id"]) for key, e in self._entries.items() if key != (subject, version) and e.get("job_id")}
 
-    def write(self, subject: str, version: str, **entry: Any) -> None:
-        """Put the entry of a version in place, on the disk before this returns."""
-        self._entries[subject, version] = entry
-        self._save()
+    def write(self, subject: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put the entries of these versions in place, all of them or none, on the disk before this returns."""
+        found = {(subject, version): dict(entry) for version, entry in entries.items()}
+        if any(self._entries.get(key) != entry for key, entry in found.items()):
+            self._entries |= found
+            self._save()
 
     def begin(self, subject: str, versions: Iterable[str], **entry: Any) -> None:
         """Write down that a job of these versions is about to be asked for; the last is the newest from now on."""
-        for version in versions:
+        together = list(versions)
+        if len(together) > 1:
+            entry["together"] = together
+        for version in together:
             self._entries.pop((subject, version), None)
             self._entries[subject, version] = dict(entry)
         self._save()
+
+    def begun_with(self, subject: str, version: str) -> list[str]:
+        """The versions, this one included, for which one and the same job was asked for and none is known yet."""
+        entry = self.entry(subject, version)
+        return [one for one in entry.get("together", ()) if self.entry(subject, one) == entry]
 
     def completed(self, subject: str, job_id: str) -> bool:
         """Have every entry of a job say that it has completed; whether there was one that did not."""

@@ -201,7 +201,8 @@ class _Turn:
     def submit(self, request: JobRequest, policy: SubmissionPolicy | None, *, lost: bool = False) -> Submission:
         """Submit, or find the job of a submit of this version that was cut off; ``lost``: there may be one."""
         kind, subject, ledger = request.kind, request.subject, self.ledger
-        versions = tuple(dict.fromkeys((*request.also, request.version)))
+        begun_together = ledger.begun_with(subject, request.version) if lost else ()
+        versions = tuple(dict.fromkeys((*request.also, *begun_together, request.version)))
         entries = {version: dict(ledger.entry(subject, version)) for version in versions}
         there = ids_before = sorted(kind.known_ids(self.client, subject))
         made_from = request.made_from
@@ -215,8 +216,7 @@ class _Turn:
         try:
             job = kind.submit(self.client, request.arguments, ids_before, policy)
         except (Invalid, NotFound, RateLimited, Unauthorized):
-            for version, entry in entries.items():
-                ledger.write(subject, version, **entry)  # refused: nothing was begun, what was known before holds
+            ledger.write(subject, entries)  # refused: nothing was begun, what was known before holds
             raise
         new = job_id(job)
         if new in there:
@@ -234,9 +234,10 @@ class _Turn:
         self.record(submission, request.version)
         done = {"completed": True} if submission.gone or job_state(submission.job) == "completed" else {}
         entry: dict[str, Any] = {"job_id": submission.job_id, **done, **_source(submission.made_from)}
-        for version in (*request.also, request.version):
-            if self.ledger.entry(request.subject, version) != entry:
-                self.ledger.write(request.subject, version, **entry)
+        # one that was cut off was asked for as all of these, whichever of them is asked for now
+        begun_together = self.ledger.begun_with(request.subject, request.version)
+        versions = (*request.also, *begun_together, request.version)
+        self.ledger.write(request.subject, dict.fromkeys(versions, entry))
         if done:
             self.ledger.completed(request.subject, submission.job_id)  # as which other version ever it is known
         return submission

@@ -9,7 +9,7 @@ import pytest
 from fastlabel_dagster.api import Invalid
 from fastlabel_dagster.assets.job_plans import EvaluationPlan
 from fastlabel_dagster.jobs.kinds import EVALUATION
-from fastlabel_dagster.jobs.ledger import Claimant
+from fastlabel_dagster.jobs.ledger import Claimant, Ledger
 from fastlabel_dagster.jobs.submission import note_completed, submit_job
 
 MODEL = "fastlabel_object_detection_light"
@@ -57,6 +57,29 @@ def test_a_run_that_was_killed_while_another_published_costs_no_second_job(asked
         evaluate(client, store, "v1", "v2", claimant=Claimant("dead"), record=die)
     found = evaluate(client, store, asked_again, die, claimant=Claimant("me", is_active=lambda run: False))
     assert (found.submitted, found.made_from, jobs(sandbox)) == (False, "v2", 1) and "cut off" in found.reason
+
+
+@pytest.mark.parametrize("killed", ["before the ledger knows it", "while it is written down"])
+@pytest.mark.parametrize("asked", [("v1", "v2"), ("v2", "v1")])
+def test_after_a_kill_it_is_the_job_of_both_versions(asked, killed, client, store, sandbox, monkeypatch):
+    if killed == "before the ledger knows it":
+        how = {"record": die}
+    else:
+        save, how = Ledger._save, {}
+
+        def dies_later(ledger):
+            save(ledger)
+            if any("job_id" in entry for entry in ledger._entries.values()):
+                raise Killed
+
+        monkeypatch.setattr(Ledger, "_save", dies_later)
+    with pytest.raises(Killed):
+        evaluate(client, store, "v1", "v2", claimant=Claimant("dead"), **how)
+    monkeypatch.undo()
+    for published in asked:
+        later = Claimant("later", is_active=lambda run: False)
+        found = evaluate(client, store, published, "v2", claimant=later)
+        assert (found.submitted, found.made_from, jobs(sandbox)) == (False, "v2", 1)
 
 
 def test_a_submit_that_never_came_to_a_job_is_told_by_what_is_there_when_it_is_sent(client, store, sandbox):
