@@ -39,7 +39,7 @@ class Look:
             return {}
         if self.page:
             return {_SOUGHT: [self.page + 1 if len(self.histories) == PAGE else 1, 0]}
-        return {_SOUGHT: [memory.get(_SOUGHT, [1])[0], 1]} if elsewhere else {}
+        return {_SOUGHT: [_sought(memory)[0], 1]} if elsewhere else {}
 
 
 def look_at_histories(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> Look:
@@ -49,7 +49,7 @@ def look_at_histories(client: FastLabelClient, project: str, memory: Mapping[str
     list is in another order, as nothing tells then on which page the next import will appear.
     """
     known = memory or {}
-    page, due = known.get(_SOUGHT, (0, 0))
+    page, due = _sought(known)
     if due:
         return Look(client.import_histories.list(project, offset=page * PAGE, limit=PAGE), whole=False, page=page)
     found: dict[str, dict[str, Any]] = {}
@@ -64,8 +64,17 @@ def look_at_histories(client: FastLabelClient, project: str, memory: Mapping[str
             dates = [date_of(history) for history in answers]
             # the last ten, as one may be listed a little later than it was begun
             newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
-            if newest_first and dates[-10] <= known.get("floor", ""):
+            if newest_first and dates[-10] <= str(known.get("floor", "")):
                 return Look(list(found.values()), whole=False)
+
+
+def _sought(memory: Mapping[str, Any]) -> tuple[int, bool]:
+    """The page beyond the first that is looked through next, and whether it is its turn; the first of them, some other
+    time, where a damaged cursor says what is no page."""
+    match memory.get(_SOUGHT):
+        case [int(page), int(due)] if page >= 1:
+            return page, bool(due)
+    return 1, False
 
 
 def date_of(history: Mapping[str, Any]) -> str:

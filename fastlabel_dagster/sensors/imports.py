@@ -176,7 +176,7 @@ def _digest(
             elif state == "completed":
                 more = {"fastlabel/import": history_id}
                 requests.extend(_requests(visit, target, f"import/{history_id}/{state}", "an import finished", **more))
-    watch.update(settled, unsettled, whole=look.whole)
+    watch.update(settled, unsettled, whole=look.whole, newest=not look.page)
     elsewhere = not watch.all_among({**settled, **unsettled})
     state_now = watch.dump() | look.to_remember(memory, elsewhere=elsewhere)
     if backlog and any(date <= backlog for date in unsettled.values()):

@@ -64,17 +64,22 @@ class Settled:
         """Whether every entry that is known to be unsettled is one of these."""
         return set(self.waiting) <= {short(name) for name in names}
 
-    def update(self, settled: Mapping[str, str], unsettled: Mapping[str, str], *, whole: bool = True) -> None:
+    def update(
+        self, settled: Mapping[str, str], unsettled: Mapping[str, str], *, whole: bool = True, newest: bool = True
+    ) -> None:
         """Take in what is listed now: name -> date of all entries that are settled, and of all that are not.
 
         What is not listed is kept behind what is, the longest unlisted last, while there is room. When what is listed
-        is not the ``whole``, unsettled entries that are not listed stand elsewhere, and their room is theirs.
+        is not the ``whole``, unsettled entries that are not listed stand elsewhere, and their room is theirs; when the
+        ``newest`` are not among it, so do the settled ones that are known by name.
         """
         listed = {short(name) for name in (*settled, *unsettled)}
         waiting = sorted(unsettled, key=lambda name: unsettled[name])
         elsewhere = 0 if whole else sum(name not in listed for name in self.waiting)
-        room = max(0, self.follow - elsewhere)
-        self.waiting = _with_unlisted([short(name) for name in waiting[:room]], self.waiting, listed, self.follow)
+        # up to the floor, what is not known to be unsettled counts as settled, however little room there is by now
+        room = max(sum(date <= self.floor for date in unsettled.values()), self.follow - elsewhere)
+        now = [short(name) for name in waiting[:room]]
+        self.waiting = _with_unlisted(now, self.waiting, listed, max(self.follow, len(now) + elsewhere))
         below = min((unsettled[name] for name in waiting[room:]), default=None)
         newest_first: Sequence[str] = sorted(settled, key=lambda name: settled[name], reverse=True)
         covered = {
@@ -84,7 +89,8 @@ class Settled:
         }
         self.floor = max([self.floor, *(settled[name] for name in covered)])
         names = [short(name) for name in newest_first if name not in covered and settled[name] > self.floor]
-        self.names = _with_unlisted(names, self.names, listed, self.keep)
+        most = self.keep if newest else len(names) + len(self.names)
+        self.names = _with_unlisted(names, self.names, listed, most)
 
 
 def _with_unlisted(now: list[str], before: Sequence[str], listed: Set[str], most: int) -> list[str]:

@@ -245,6 +245,58 @@ def test_a_long_list_costs_one_request_a_tick_and_no_import_in_it_is_missed(make
     assert sorted(launched) == sorted(history for passed, history in finished if passed)
 
 
+def test_an_old_import_under_way_makes_no_news_of_settled_ones(make_vendor, make_daemon):
+    """Many that hang among the newest: what has ended after them is known by name, and more than a cursor has room for
+    when many projects share it."""
+    hanging = {50, *range(400, 425)}
+    imports = [
+        {"id": str(n), "status": "running" if n in hanging else "completed", "createdAt": f"2026-01-01T00:00:{n:06}"}
+        for n in range(1200)
+    ][::-1]
+    vendor = make_vendor(
+        lambda path, query: imports[int(query["offset"]) :][: int(query["limit"])] if query["project"] == "p0" else []
+    )
+    daemon = make_daemon(resource=vendor.resource())
+    watch = sensor([f"p{number}" for number in range(200)], clock=vendor.clock)
+    for _ in range(5):
+        daemon.tick(watch)
+    assert daemon.launched == {} and told(daemon) == []
+
+
+def test_fewer_places_in_a_cursor_lose_no_import(make_vendor, make_daemon):
+    """The projects that share a cursor become more: what waits in it, waits on."""
+    imports = [
+        {"id": str(n), "status": "running" if n < 90 else "completed", "createdAt": f"2026-01-01T00:00:{n:06}"}
+        for n in range(400)
+    ]
+    vendor = make_vendor(lambda path, query: imports if query["project"] == "p0" else [])
+    daemon = make_daemon(resource=vendor.resource())
+    daemon.tick(sensor(["p0"], clock=vendor.clock))
+    more = sensor([f"p{number}" for number in range(200)], clock=vendor.clock)
+    daemon.tick(more)
+    for one in imports:
+        one["status"] = "completed"
+    for _ in range(10):
+        daemon.tick(more)
+    assert sorted(int(id) for passed, id in told(daemon)) == list(range(90))
+
+
+@pytest.mark.parametrize("damage", [{"sought": 5}, {"sought": ["x", 1]}, {"sought": [-1, 1]}, {"floor": 7}])
+def test_a_damaged_memory_of_a_long_list_is_forgotten(damage, make_vendor, make_daemon):
+    imports = [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(1500)]
+    vendor = make_vendor(lambda path, query: imports[::-1][int(query["offset"]) :][: int(query["limit"])])
+    daemon = make_daemon(resource=vendor.resource())
+    daemon.tick(sensor())
+    cursor = json.loads(daemon.cursor)
+    cursor["projects"]["street-scenes"] |= damage
+    daemon.cursor = json.dumps(cursor)
+    for _ in range(2):
+        daemon.tick(sensor())
+    imports.append({"id": "new", "status": "completed", "createdAt": "2026-01-02T00:00:00"})
+    daemon.tick(sensor())
+    assert told(daemon) == [(True, "new")]
+
+
 @pytest.mark.parametrize("order", ["oldest first", "none"])
 def test_a_long_list_in_another_order_is_read_as_a_whole(make_vendor, make_daemon, order):
     imports = [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(1500)]
