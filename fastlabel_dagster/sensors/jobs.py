@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, st
 from fastlabel_dagster.job_reports.submissions import JobHistory, SubmittedJob, job_history, plain
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors.cursor import CursorState, load_cursor
+from fastlabel_dagster.sensors.cursor import CursorState, dump_cursor, load_cursor
 from fastlabel_dagster.sensors.health import says_healthy
 from fastlabel_dagster.sensors.job_followers import NEW, JobFollowers, missed_runs
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
@@ -98,14 +98,18 @@ def build_jobs_sensor(
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
         started = clock()
+        before = _Remembered.of(context.cursor, context)
         jobs: dict[str, _OpenJob] = {}
         requests: list[dg.RunRequest] = []
         completed: dict[dg.AssetKey, set[str]] = {}
-        # the instance answers at once as a rule; when it does not, the next tick begins with another project
-        first = int(time.time() // max(minimum_interval_seconds, 1)) % len(slugs)
-        for slug in [*slugs[first:], *slugs[:first]]:
+        # the instance answers at once as a rule; when it does not, the next tick begins where this one has stopped
+        first = slugs.index(before.first) if before.first in slugs else 0
+        turns = [*slugs[first:], *slugs[:first]]
+        left: list[str] = []
+        for number, slug in enumerate(turns):
             if clock() - started > time_budget_seconds / 3:
-                context.log.warning("The Dagster instance is slow: not every project was looked at in this tick.")
+                left = turns[number:]
+                context.log.warning("The Dagster instance is slow: %d projects wait for the next tick.", len(left))
                 break
             for kind in dict.fromkeys((*followed, *followers.kinds)):
                 told = _Told.read(context.instance, slug, kind, translator, followed=followers.follow(kind))
@@ -145,15 +149,17 @@ def build_jobs_sensor(
             started=started,
         )
         keys = {slug: asset_key(slug, "project", translator) for slug in slugs}
-        before, after = (_unreadable(slugs, cursor, context) for cursor in (context.cursor, result.cursor))
+        after = _Remembered.of(result.cursor, context).with_those_of(left, before)
         asked = {request.run_key for request in result.run_requests or []}
         requests = [*(result.run_requests or []), *(one for one in requests if one.run_key not in asked)]
         quiet = None if jobs or requests else dg.SkipReason(f"no job of {listed(slugs)} is under way")
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else quiet or result.skip_reason,
-            asset_events=_told_by_project(context, result.asset_events, keys, before, after),
-            cursor=result.cursor,
+            asset_events=_told_by_project(
+                context, result.asset_events, keys, before.unreadable(slugs), after.unreadable(slugs)
+            ),
+            cursor=after.cursor(),
         )
 
     return sensor_of(
@@ -244,6 +250,10 @@ def _open_jobs(instance: dg.DagsterInstance, project: str, told: _Told, longest:
     if any(job.runs for _, job in free):
         # a run may have reported its job and ended between the two looks: what it has reported is there now
         completed, failed, stuck = job_history(instance, key, kind, since=told.since).ended()
+    if any(job.metadata.get("submitted") is False for _, job in free):
+        # of one that was submitted very long ago only runs that attached to it are seen: so long ago may its end be
+        ended = job_history(instance, key, kind).ended()
+        completed, failed, stuck = (now | then for now, then in zip((completed, failed, stuck), ended, strict=True))
     return [
         _OpenJob(project, kind, key, job, id in stuck) for id, job in free if id not in completed and id not in failed
     ]
@@ -287,11 +297,46 @@ def _findings(
     return Findings({}, events=stuck, note=f"{note} for {hours:.1f} hours")
 
 
-def _unreadable(slugs: Sequence[str], cursor: str | None, context: dg.SensorEvaluationContext) -> set[str]:
-    """The projects of which a cursor says that a job could not be read for long enough to be told."""
-    failing = CursorState(load_cursor(cursor, _KIND, context.log), context.log).failing()
-    told = [target for target, (_, _, reported) in failing.items() if reported]
-    return {slug for slug in slugs if any(target.startswith(f"{slug} ") for target in told)}
+@dataclass(frozen=True)
+class _Remembered:
+    """What a cursor of this sensor says.
+
+    Attributes:
+        state: as the polling engine has written it.
+        memories, failing: of each job, by its target.
+        first: the project that a tick begins with.
+    """
+
+    state: dict[str, Any]
+    memories: dict[str, dict[str, Any]]
+    failing: dict[str, tuple[int, int, bool]]
+    first: str
+
+    @classmethod
+    def of(cls, cursor: str | None, context: dg.SensorEvaluationContext) -> _Remembered:
+        state = load_cursor(cursor, _KIND, context.log) or {}
+        read = CursorState(state, context.log)
+        return cls(state, read.memories(), read.failing(), read.text("first"))
+
+    def with_those_of(self, projects: Sequence[str], before: _Remembered) -> _Remembered:
+        """With what was known ``before`` of the jobs of projects that were not looked at, of which the first is the
+        next tick's."""
+        kept = tuple(f"{slug} " for slug in projects)
+        memories = {target: known for target, known in before.memories.items() if target.startswith(kept)}
+        failing = {target: known for target, known in before.failing.items() if target.startswith(kept)}
+        first = projects[0] if projects else ""
+        return replace(self, memories=memories | self.memories, failing=failing | self.failing, first=first)
+
+    def cursor(self) -> str:
+        """Both as a cursor."""
+        more = {"failing": self.failing} if self.failing else {}
+        begin = {"first": self.first} if self.first else {}
+        return dump_cursor(_KIND, {**self.state, "projects": self.memories, **more, **begin})
+
+    def unreadable(self, slugs: Sequence[str]) -> set[str]:
+        """The projects one of whose jobs could not be read for long enough to be told."""
+        told = [target for target, (_, _, reported) in self.failing.items() if reported]
+        return {slug for slug in slugs if any(target.startswith(f"{slug} ") for target in told)}
 
 
 def _told_by_project(

@@ -117,6 +117,8 @@ class Tick:
 
     def _go_round(self) -> None:
         """Visit the targets that do not pause, from the one whose turn it is; ``following`` is who comes next."""
+        if not self.targets:
+            return
         try:
             client = self.fastlabel.client
         except FastLabelError as error:  # there is no token, or one that cannot be

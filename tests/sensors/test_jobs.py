@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from fastlabel_dagster.api import FastLabelClient
+from fastlabel_dagster.job_reports import submissions as submissions_module
 from fastlabel_dagster.job_reports.submissions import LOOK_BACK
+from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_jobs_sensor
 from fastlabel_dagster.sensors import jobs as jobs_module
 
@@ -477,6 +479,17 @@ def test_two_sensors_may_run_two_jobs_for_one_model(make_daemon, instance):
     assert [launched(daemon, one, evaluate_it) for one in (first, second, renamed)] == [[], [], []]
 
 
+def slow_instance(monkeypatch, vendor, seconds):
+    """By the vendor's clock each look at the events of an asset takes this long."""
+    look = jobs_module.job_history
+
+    def slow(*given, **more):
+        vendor.now += seconds
+        return look(*given, **more)
+
+    monkeypatch.setattr(jobs_module, "job_history", slow)
+
+
 def test_time_the_instance_has_taken_is_gone_for_polling(make_vendor, make_daemon, instance, monkeypatch):
     """By a clock that only looks at the instance and answers of the server move."""
     slugs = [f"p{number}" for number in range(60)]
@@ -484,18 +497,55 @@ def test_time_the_instance_has_taken_is_gone_for_polling(make_vendor, make_daemo
         metadata = {"job_kind": "training", "job_id": f"t-{slug}", "submitted": True}
         instance.report_runless_asset_event(dg.AssetObservation(dg.AssetKey([slug, "training"]), metadata=metadata))
     vendor = make_vendor(lambda path, query: [], lambda path, query: 0.3)
-    look = jobs_module.job_history
-
-    def slow(*given, **more):
-        vendor.now += 0.025
-        return look(*given, **more)
-
-    monkeypatch.setattr(jobs_module, "job_history", slow)
+    slow_instance(monkeypatch, vendor, 0.025)
     watch = build_jobs_sensor(slugs, kinds=["training"], time_budget_seconds=3, clock=vendor.clock)
     for _ in range(3):
         before = vendor.now
         make_daemon(resource=vendor.resource()).tick(watch)
         assert 2.0 < vendor.now - before <= 3.0
+
+
+def test_a_tick_goes_on_with_the_project_that_the_last_one_had_no_time_for(
+    make_vendor, make_daemon, instance, monkeypatch
+):
+    slugs = [f"p{number}" for number in range(12)]
+    for slug in slugs:
+        metadata = {"job_kind": "training", "job_id": f"t-{slug}", "submitted": True}
+        instance.report_runless_asset_event(dg.AssetObservation(dg.AssetKey([slug, "training"]), metadata=metadata))
+    vendor = make_vendor(lambda path, query: (403, {"message": "no"}))
+    slow_instance(monkeypatch, vendor, 0.4)
+    daemon = make_daemon(resource=vendor.resource())
+    watch = build_jobs_sensor(slugs, kinds=["training"], time_budget_seconds=3, clock=vendor.clock)
+    for _ in range(6):  # two projects take more than the second that a tick has for them
+        daemon.tick(watch)
+    assert {path.split("/")[-1] for path in vendor.asked} == {f"t-{slug}" for slug in slugs}
+    for _ in range(12):
+        daemon.tick(watch)
+    health = [one for one in checks(daemon) if one.check_name == "polling_healthy"]
+    assert len(health) == 12 and not any(one.passed for one in health), "who was not looked at is not healthy for that"
+
+
+def test_without_a_token_it_says_so_also_when_there_is_no_job(make_daemon):
+    daemon = make_daemon(resource=FastLabelResource(access_token="", base_url="http://127.0.0.1:9/v1/"))
+    assert "no job" in daemon.tick(build_jobs_sensor("street-scenes")).skip_message
+
+
+def test_a_job_that_runs_attach_to_for_weeks_is_reported_once(daemon, sandbox, submit, instance, monkeypatch):
+    job = submit()
+    sandbox.state.clock.advance(3600)
+    watch = build_jobs_sensor("street-scenes")
+    daemon.tick(watch)
+    assert len(models(daemon)) == 1
+    # as if all of this was two weeks ago, and each hour since then a run had attached to the training
+    monkeypatch.setattr(submissions_module, "_RECENT", -1.0)
+    monkeypatch.setattr(submissions_module, "_CLOCKS_DIFFER", 0.0)
+    monkeypatch.setattr(jobs_module, "NEW", timedelta(0))
+    metadata = {"job_kind": "training", "job_id": job, "submitted": False, "labels_version": 9}
+    for _ in range(LOOK_BACK + 1):
+        instance.report_runless_asset_event(dg.AssetMaterialization(TRAINING, metadata=metadata))
+    for _ in range(3):
+        daemon.tick(watch)
+    assert [model.metadata["labels_version"].value for model in models(daemon)] == [3]
 
 
 def test_several_projects_are_followed_by_one_sensor(daemon, sandbox, client, instance):
