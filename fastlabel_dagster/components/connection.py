@@ -133,13 +133,14 @@ def quiet_model(derived: type[BaseModel]) -> type[BaseModel]:
             told: Any = [{**one, "input": _NOT_REPEATED} for one in error.errors(include_url=False)]
         raise ValidationError.from_exception_data(derived.__name__, told, hide_input=True)
 
+    around: Any = model_validator(mode="wrap")  # which wants to know the model, and there is none before it is made
     made: type[BaseModel] = type(
         derived.__name__,
         (derived,),
         {
             "__module__": derived.__module__,
             "model_config": ConfigDict(hide_input_in_errors=True),
-            "without_values": model_validator(mode="wrap")(without_values),
+            "without_values": around(without_values),
         },
     )
     return made
