@@ -84,6 +84,17 @@ class LoopPlan:
             raise ValueError(f"loop: {error}") from error
 
 
+def refuse_in_part(loop: Mapping[str, Any]) -> None:
+    """Look at what is said of several loops together, each of which may say more, or something else, for itself.
+
+    Raises:
+        ValueError: as :meth:`LoopPlan.of`, for what is unknown, and for a ``retrain_after`` that is unusable.
+    """
+    _refuse_unknown("loop", loop, _KEYS)
+    if loop.get("retrain_after") is not None:
+        _retrain_after(loop["retrain_after"])
+
+
 def _retrain_after(value: Any) -> tuple[int | None, float | None]:
     if not isinstance(value, Mapping) or not value:
         raise ValueError(f"loop: retrain_after is {{approved: <how many start a retraining>}}, not {value!r}")

@@ -184,15 +184,14 @@ class DagsterFastLabelTranslator:
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The spec of one asset. Dependencies of ``props.deps`` that it does not name are added to it."""
         named = {"project": props.project, "format": props.format or "", "name": props.name}
-        own = {"fastlabel/project": props.project} if props.project else {}
         return dg.AssetSpec(
             key=self.get_asset_key(props),
             deps=props.deps,
             description=_DESCRIPTIONS[props.part].format(**named),
             group_name=safe_name(props.project) if props.project else "fastlabel",
             kinds=set(_KINDS.get(props.part, {props.format or "folder"})),
-            tags={"fastlabel/part": props.part, **{key: project_tag(slug) for key, slug in own.items()}},
-            metadata={**props.metadata, **own},
+            tags=_own_tags(props),
+            metadata={**props.metadata, **({"fastlabel/project": props.project} if props.project else {})},
         )
 
     def get_asset_key(self, props: FastLabelAssetProps) -> dg.AssetKey:
@@ -210,6 +209,22 @@ class DagsterFastLabelTranslator:
     def key_of(self, props: FastLabelAssetProps) -> dg.AssetKey:
         """The key that the spec of an asset has, which may not be :meth:`get_asset_key`'s when that is overridden."""
         return self.get_asset_spec(props).key
+
+
+def _own_tags(props: FastLabelAssetProps) -> dict[str, str]:
+    return {
+        "fastlabel/part": props.part,
+        **({"fastlabel/project": project_tag(props.project)} if props.project else {}),
+    }
+
+
+def findable(spec: dg.AssetSpec, props: FastLabelAssetProps) -> dg.AssetSpec:
+    """``spec`` with the tags that jobs, sensors and checks find an asset by, where its translator has left them out.
+
+    ``replace_attributes(tags=…)`` replaces all tags: without this, such a translator would empty every job, unnoticed.
+    """
+    missing = {tag: value for tag, value in _own_tags(props).items() if tag not in spec.tags}
+    return spec.replace_attributes(tags={**spec.tags, **missing}) if missing else spec
 
 
 def asset_key(project: str, part: str, translator: DagsterFastLabelTranslator | None = None) -> dg.AssetKey:

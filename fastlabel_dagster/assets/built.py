@@ -32,26 +32,33 @@ class BuiltTranslator(DagsterFastLabelTranslator):
         self._translator = translator or DagsterFastLabelTranslator()
 
     @cached_property
-    def _specs(self) -> Mapping[tuple[str, str], list[dg.AssetSpec]]:
-        """By project and part; made when somebody asks, which is not when a code location loads."""
-        found: dict[tuple[str, str], list[dg.AssetSpec]] = {}
+    def _specs(self) -> Mapping[str, Mapping[str, list[dg.AssetSpec]]]:
+        """By project, then by part: of hundreds of projects, each is asked for by itself."""
+        found: dict[str, dict[str, list[dg.AssetSpec]]] = {}
         for one in self._built:
             for spec in [one] if isinstance(one, dg.AssetSpec) else one.specs:
-                place = (spec.tags.get("fastlabel/project", ""), spec.tags.get("fastlabel/part", ""))
-                found.setdefault(place, []).append(spec)
+                of = found.setdefault(spec.tags.get("fastlabel/project", ""), {})
+                of.setdefault(spec.tags.get("fastlabel/part", ""), []).append(spec)
         return found
+
+    def _of(self, project: str) -> Mapping[str, list[dg.AssetSpec]]:
+        return self._specs.get(project_tag(project), {}) if project else {}
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The spec an asset was built with."""
-        built = self._specs.get((project_tag(props.project), props.part), ()) if props.project else ()
+        built = self._of(props.project).get(props.part, ())
         return built[0] if built and props.part != "export" else self._translator.get_asset_spec(props)
+
+    def has(self, project: str) -> bool:
+        """Whether the project itself is among them: one that could not be built was left out."""
+        return "project" in self._of(project)
 
     def keys(self, project: str, parts: Iterable[str], *, gates: bool = False) -> list[dg.AssetKey]:
         """The keys of these parts of a project; with ``gates`` also of what holds others up when its checks fail."""
-        wanted, tag = set(parts), project_tag(project)
+        wanted = set(parts)
         return [
             spec.key
-            for (of, part), specs in self._specs.items()
+            for part, specs in self._of(project).items()
             for spec in specs
-            if of == tag and (part in wanted or (gates and spec.tags.get(GATE_TAG) == "blocking"))
+            if part in wanted or (gates and spec.tags.get(GATE_TAG) == "blocking")
         ]

@@ -14,7 +14,7 @@ from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPla
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import CheckPlan
 from fastlabel_dagster.formats import registry
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, findable, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import S3Options, Store
@@ -191,7 +191,8 @@ class ProjectPlan:
     def spec(self, part: str, deps: Iterable[dg.AssetKey] = (), **more: Any) -> dg.AssetSpec:
         """The asset's spec from the translator, with ``deps`` added and ``group_name`` applied."""
         wanted = tuple(deps)
-        spec = self.translator.get_asset_spec(self.props(part, deps=wanted, **more))
+        props = self.props(part, deps=wanted, **more)
+        spec = findable(self.translator.get_asset_spec(props), props)
         known = {dep.asset_key for dep in spec.deps}
         added = [dg.AssetDep(key) for key in wanted if key not in known]
         if added:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, findable
 
 if TYPE_CHECKING:
     from fastlabel_dagster.workspace import FastLabelWorkspace, Project
@@ -64,7 +64,8 @@ def props_of(slug: str, part: str, name: str | None = None, **more: Any) -> Fast
 
 
 def _completed(spec: dg.AssetSpec, props: FastLabelAssetProps) -> dg.AssetSpec:
-    """``spec`` with the dependencies and the metadata of ``props`` that its translator has left out."""
+    """``spec`` with the tags, dependencies and metadata of ``props`` that its translator has left out."""
+    spec = findable(spec, props)
     known = {dep.asset_key for dep in spec.deps}
     deps = [key for key in props.deps if key not in known]
     if not deps and props.metadata.keys() <= spec.metadata.keys():

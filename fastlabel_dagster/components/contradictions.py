@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 def refuse_contradictions(component: FastLabelWorkspaceComponent) -> None:
     """Raises ValueError for an attribute that has no meaning beside another one, or without it."""
+    if component.store is not None and not component.store.strip():
+        raise ValueError("store is empty: with the slug behind it, it would be a folder at the root of the machine")
+    if component.sensors.interval_seconds < 1:
+        raise ValueError(f"sensors look every second at most, not every {component.sensors.interval_seconds} seconds")
     if component.store is None:
         made = {"partitions": component.partitions, "loop": component.loop, "schedule": component.schedule}
         wanted = [name for name, given in made.items() if given is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastlabel_dagster.assets.job_plans import EvaluationPlan
 from fastlabel_dagster.components.names import alike
-from fastlabel_dagster.loop import LoopPlan
+from fastlabel_dagster.loop import LoopPlan, refuse_in_part
 from fastlabel_dagster.translator import dataset_name, safe_name
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def planned_projects(
     """
     own = projects or {}
     _tell_unknown(own, workspace)
+    if loop is not None:
+        refuse_in_part(loop)
     of_all = (loop or {}).get("dataset") or dataset
     if loop is not None and isinstance(of_all, str) and "{slug}" not in of_all:
         raise ValueError(
@@ -112,9 +114,7 @@ def _planned(
     name = f"{begin}{safe_name(project.slug)}"
     wanted = own.get("loop")
     none_said = wanted is None or wanted is True
-    if wanted is False or (
-        none_said and (loop is None or (wanted is None and not project.type.startswith(_TRAINABLE)))
-    ):
+    if wanted is False or (wanted is None and (loop is None or not project.type.startswith(_TRAINABLE))):
         return PlannedProject(project.slug, name, options)
     try:
         plan = _loop(project.slug, {} if none_said else wanted, own, dataset, loop or {})

@@ -38,7 +38,8 @@ class Watching:
         wanted: which of them there are.
         name: begins their names.
         built: what was built, which knows the keys.
-        projects: those of the workspace, as they are planned.
+        projects: those of the workspace that were built, as they are planned. Of one that was left out, a sensor could
+            only fail, and for all the others too.
         common: further arguments of every builder that has a resource: ``resource_key``, ``default_status`` …
         loop: that of all projects; its approvals sensor is the one without a mark in its name.
         steps, pool: how the checks run when they are executed.
@@ -113,7 +114,7 @@ class Watching:
         every = None if wanted is True else wanted
         of_all: _Rule = (every, None, _APPROVED)
         if self.loop is not None:
-            after = self.loop["retrain_after"]
+            after = self.loop.get("retrain_after") or {}  # which each project may say for itself
             of_all = (after.get("approved"), after.get("share"), _APPROVED)
         groups: dict[_Rule, list[str]] = {}
         for one in self.projects:
@@ -163,13 +164,13 @@ class Watching:
     def quality(self) -> tuple[list[dg.SensorDefinition], list[dg.AssetChecksDefinition]]:
         """The quality sensor and the checks it reports, when they are wanted."""
         rules = self.wanted.quality_rules
-        there = [] if rules is None else [one for one in self.projects if self.built.keys(one.slug, ["project"])]
-        if rules is None or not there:
+        if rules is None or not self.projects:
             return [], []
-        sensor = build_quality_sensor([one.slug for one in there], name=f"{self.name}_quality", **rules, **self._all)
+        slugs = [one.slug for one in self.projects]
+        sensor = build_quality_sensor(slugs, name=f"{self.name}_quality", **rules, **self._all)
         own = {"translator": self.built, "resource_key": self.common["resource_key"]}
         checks: list[dg.AssetChecksDefinition] = []
-        for one in there:
+        for one in self.projects:
             made = build_quality_checks(one.slug, name=f"{one.name}_quality_checks", **own, **rules)
             checks += self._around([made], one.slug)
         return [sensor], checks

@@ -263,7 +263,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             "default_status": dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         }
         partitioned, steps = self.partitions is not None, self._steps
-        watching = Watching(self.sensors, self.name, built, () if partitioned else planned, common, self.loop, *steps)
+        there = [] if partitioned else [one for one in planned if built.has(one.slug)]
+        watching = Watching(self.sensors, self.name, built, there, common, self.loop, *steps)
         sync = [self._sync_of_a_project(assets)] if partitioned else []
         sensors, checks = watching.quality()
         shown_only = watching.health() if sensors and self.store is None else []
@@ -278,7 +279,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         if self.sensors.projects or (self.sensors.projects is None and partitioned):
             sensors.append(self._workspace_sensor(*sync, translator=built, **common))
         at: dict[str, Any] = {"time_zone": self.schedule.time_zone if self.schedule else "UTC", "running": self.running}
-        if self.schedule is not None and workspace.projects:
+        if self.schedule is not None and there:
             everything = watching.sync_of_all()
             schedules.append(build_schedule(f"{self.name}_nightly", everything, self.schedule.cron, **at))
         if self.observe is not None and (seen := observed_keys(assets)):

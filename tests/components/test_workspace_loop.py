@@ -10,6 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from fastlabel_dagster import FastLabelWorkspaceComponent
+
 from .conftest import WORKSPACE, keys, refreshed, tick, workspace_component
 
 LOOP = {
@@ -115,6 +117,11 @@ def test_what_is_told_of_one_dataset_for_all_is_that_of_the_loop(definitions):
         ({"loop": LOOP, "projects": {"street-day": {"dataset": "train-street-night"}}}, "street-day and street-night"),
         ({"loop": LOOP, "partitions": "project"}, "FastLabelProjectComponent each"),
         ({"loop": LOOP, "store": None}, "loop.*give store too"),
+        ({"loop": {"retrain_afer": {"approved": 2}}, "selector": "none-such"}, "loop has no retrain_afer"),
+        ({"loop": {**LOOP, "retrain_after": 200}, "selector": "none-such"}, "loop: retrain_after is"),
+        ({"projects": {"street-day": {"loop": True}}}, "project street-day: loop lacks retrain_after"),
+        ({"store": ""}, "store is empty"),
+        ({"sensors": {"interval_seconds": 0}}, "every second at most"),
         ({"observe": "* * * * *", "partitions": "project"}, "observe are of a workspace without partitions"),
         ({"sensors": {"quality": True}, "partitions": "project"}, "no.* partitions"),
         ({"sensors": {"quality": {"most": 3}}}, "sensors.quality has no most; it has comments"),
@@ -123,6 +130,56 @@ def test_what_is_told_of_one_dataset_for_all_is_that_of_the_loop(definitions):
 def test_what_a_loop_of_all_cannot_be_is_said_at_load(definitions, attributes, words):
     with pytest.raises(ValueError, match=words):
         definitions(**attributes)
+
+
+def test_what_a_loop_of_all_leaves_open_each_project_says_for_itself(definitions):
+    less = {key: value for key, value in LOOP.items() if key != "retrain_after"}
+    own = {"street-day": {"loop": {"retrain_after": {"approved": 7}}}, "street-night": {"loop": False}}
+    assert sensor_names(definitions(loop=less, projects=own)) == {"imports", "approvals_7", "jobs_apart", "annotated"}
+
+
+class Particular(FastLabelWorkspaceComponent):
+    """A subclass that refuses one project and replaces all tags of the other assets."""
+
+    def get_asset_spec(self, props):
+        if props.project == "street-night":
+            raise ValueError("not this one")
+        return super().get_asset_spec(props).replace_attributes(tags={"team": "perception"})
+
+
+def test_a_project_that_is_left_out_stops_no_sensor_of_the_others(many, tmp_path, on_disk, caplog):
+    component = Particular.from_attributes_dict(
+        attributes={
+            "selector": "street-*",
+            "store": str(tmp_path / "store"),
+            "exports": [],
+            "loop": LOOP,
+            "sensors": {"quality": True},
+            "schedule": {},
+        }
+    )
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    assert "street-night was left out" in caplog.text
+    assert sensor_names(defs) == {"imports", "approvals", "jobs_apart", "annotated", "quality"}
+    cursors = {sensor.name: tick(defs, sensor.name, on_disk).cursor for sensor in defs.sensors or ()}
+    many.state.start_import("street-night", outcome="failed", seconds=0)
+    many.state.start_import("street-day", outcome="failed", seconds=0)
+    many.state.add_tasks("street-night", [{"name": f"{n}.jpg", "status": "approved"} for n in range(2)])
+    results = {name: tick(defs, name, on_disk, cursor) for name, cursor in cursors.items()}
+    failed = [event for event in results["fastlabel_imports"].asset_events if not event.passed]
+    assert [event.asset_key.path[-1] for event in failed] == ["street-day"]
+    assert not results["fastlabel_approvals"].run_requests
+    (nightly,) = defs.schedules or ()
+    synced = defs.resolve_job_def(nightly.job_name).asset_layer.executable_asset_keys
+    assert {key.path[0] for key in synced} == {"street-day"}, "assets are found though their tags were replaced"
+
+
+def test_two_projects_of_one_name_do_not_take_the_location_down(definitions, caplog):
+    defs = definitions(
+        store=None, include=["tasks"], translation={"key": "streets/{{ props.part }}"}, sensors={"quality": True}
+    )
+    assert "a second asset called streets/project was left out" in caplog.text
+    assert keys(defs) == {"streets/project"}
 
 
 def test_the_sensors_of_a_loop_can_be_left_out(definitions):
