@@ -59,12 +59,14 @@ def space_sheet(
     cells: list[str] = []
     used: set[str] = set()
     for task in tasks.select(["task_id", "name", "annotations"]).to_pylist():
-        frame, cuboids = _cuboids(task["annotations"] or [])
+        frame, count, cuboids = _cuboids(task["annotations"] or [])
         if not cuboids:
             continue
         name = str(task["name"] or task["task_id"])
         points = _points(str(task["task_id"]), name, read_cloud, on_problem) if frame is None else _NO_POINTS
         caption = name if frame is None else f"frame {frame:,} · {name}"
+        if count > len(cuboids):
+            caption = f"{len(cuboids)} of {count:,} cuboids · {caption}"
         cells.append(_cell(len(cells), caption, cuboids, points, colours))
         used |= {one.value for one in cuboids}
         if len(cells) == _MOST:
@@ -76,8 +78,9 @@ def space_sheet(
     return document(_WIDTH, top + height, "".join(cells) + said)
 
 
-def _cuboids(annotations: Sequence[dict[str, Any]]) -> tuple[int | None, list[_Cuboid]]:
-    """The cuboids of a cloud, or of the fullest frame of a sequence; and the number of that frame."""
+def _cuboids(annotations: Sequence[dict[str, Any]]) -> tuple[int | None, int, list[_Cuboid]]:
+    """Of a cloud, or of the fullest frame of a sequence: the number of that frame, how many cuboids there are, and
+    the first of them."""
     solid = [one for one in annotations if one.get("type") == "cuboid"]
     listed = Counter(frame["frame"] for one in solid for frame in one.get("frames") or [] if frame["frame"] is not None)
     fullest = min(listed, key=lambda number: (-listed[number], number)) if listed else None
@@ -87,8 +90,8 @@ def _cuboids(annotations: Sequence[dict[str, Any]]) -> tuple[int | None, list[_C
         if fullest is not None:
             points = next((each["value"] for each in one.get("frames") or [] if each["frame"] == fullest), None)
         if points is not None and len(points) == 9 and all(abs(number) <= _FURTHEST for number in points):
-            found.append(_Cuboid(str(one.get("value") or ""), _from_above(points)))
-    return fullest, found[:_MOST_CUBOIDS]
+            found.append((str(one.get("value") or ""), points))
+    return fullest, len(found), [_Cuboid(value, _from_above(points)) for value, points in found[:_MOST_CUBOIDS]]
 
 
 def _from_above(points: Sequence[float]) -> NDArray[np.float64]:

@@ -302,5 +302,5 @@ def test_previews_of_many_labels_stay_small(tmp_path):
     points = pcd(rng.uniform(-60, 60, (40_000, 2)), "binary")
     sound = sound_sheet(sounds, classes, lambda _: nullcontext(tmp_path / "a.wav"))
     space = space_sheet(clouds, classes, lambda *_: points)
-    assert "the first 200 segments" in sound and "<image" in space
+    assert "the first 200 segments" in sound and "120 of 500 cuboids · p.pcd" in space and "<image" in space
     assert max(len(sound), len(space)) < 190_000, "in Markdown a third more, and other pictures stand beside them"
