@@ -48,13 +48,34 @@ class QualityAttributes(dg.Model, dg.Resolvable):
 
     @property
     def quality_rules(self) -> dict[str, Any] | None:
-        """For the builders; None where nobody wants it. Raises ValueError for a rule there is none of."""
+        """For the builders; None where nobody wants it.
+
+        Raises:
+            ValueError: for a rule there is none of, or of the wrong kind: of a text for a list, each letter would be
+                taken for a status.
+        """
         if not isinstance(self.quality, Mapping):
             return {} if self.quality else None
         unknown = [str(one) for one in self.quality if one not in _QUALITY]
         if unknown:
             raise ValueError(f"sensors.quality has no {', '.join(unknown)}; it has {', '.join(_QUALITY)}")
-        return dict(self.quality)
+        rules = {name: rule for name, rule in self.quality.items() if rule is not None}
+        for name, rule in rules.items():
+            wanted = _refused(name, rule)
+            if wanted is not None:
+                raise ValueError(f"sensors.quality.{name} is {wanted}, not {rule!r}")
+        return rules
+
+
+def _refused(name: str, rule: Any) -> str | None:
+    """What a rule of quality would have to be; None when it is that."""
+    if name == "comments":
+        return None if isinstance(rule, bool) else "true or false"
+    if name.startswith("most_"):
+        return None if isinstance(rule, int) and not isinstance(rule, bool) and rule >= 0 else "a number from 0 on"
+    if not isinstance(rule, list | tuple) or not all(isinstance(one, str) for one in rule):
+        return "a list of statuses"
+    return None
 
 
 class SensorAttributes(QualityAttributes):

@@ -125,6 +125,9 @@ def test_what_is_told_of_one_dataset_for_all_is_that_of_the_loop(definitions):
         ({"observe": "* * * * *", "partitions": "project"}, "observe are of a workspace without partitions"),
         ({"sensors": {"quality": True}, "partitions": "project"}, "no.* partitions"),
         ({"sensors": {"quality": {"most": 3}}}, "sensors.quality has no most; it has comments"),
+        ({"sensors": {"quality": {"statuses": "sent_back"}}}, "statuses is a list"),
+        ({"sensors": {"quality": {"most_sent_back": "many"}}}, "a number from 0 on, not 'many'"),
+        ({"sensors": {"quality": {"comments": "no"}}}, "true or false, not 'no'"),
     ],
 )
 def test_what_a_loop_of_all_cannot_be_is_said_at_load(definitions, attributes, words):
