@@ -34,7 +34,9 @@ class _Detail(NamedTuple):
     shapes: int
     """Of a picture."""
     vertices: int
-    """Of an outline, of which a shape has a third as many."""
+    """Of an outline."""
+    outlines: int
+    """Of a shape: those with the most vertices."""
 
 
 class _Picture(NamedTuple):
@@ -46,13 +48,13 @@ class _Picture(NamedTuple):
 
 #: How finely to draw: the first with which a sheet is small enough, or the last.
 _DETAILS = (
-    _Detail(1.4, 72, 80, 120),
-    _Detail(1.2, 60, 80, 60),
-    _Detail(1.0, 50, 60, 40),
-    _Detail(1.0, 35, 40, 24),
-    _Detail(0.7, 30, 24, 16),
-    _Detail(0.5, 20, 12, 12),
-    _Detail(0.5, 20, 6, 12),
+    _Detail(1.4, 72, 80, 120, 400),
+    _Detail(1.2, 60, 80, 60, 200),
+    _Detail(1.0, 50, 60, 40, 80),
+    _Detail(1.0, 35, 40, 24, 40),
+    _Detail(0.7, 30, 24, 16, 12),
+    _Detail(0.5, 20, 12, 12, 4),
+    _Detail(0.5, 20, 6, 12, 4),
 )
 #: Pixels; what is further away is drawn there: no picture is so large, and a number may have 300 digits.
 _FURTHEST = 1e6
@@ -194,17 +196,25 @@ def _shapes(
     drawn, values = [], set()
     dot = 2.2 * max((size[0] or 0) / _CELL[0], (size[1] or 0) / _CELL[1], 0.3)
     for row in np.flatnonzero(flat.task == task)[: detail.shapes].tolist():
-        first, last = int(flat.annotation_rings[row]), int(flat.annotation_rings[row + 1])
         value = flat.value[row].as_py() or ""
         values.add(value)
         tint = colours.get(value, NO_COLOUR)
-        rings = [_ring(flat, ring, detail.vertices) for ring in range(first, min(last, first + detail.vertices // 3))]
+        rings = [_ring(flat, ring, detail.vertices) for ring in _largest(flat, row, detail.outlines)]
         rings = [ring for ring in rings if len(ring)]
         if not rings:
             continue
         radius = float(flat.radius[row])
         drawn.append(_shape(flat.type[row].as_py() or "", rings, tint, radius, dot))
     return "".join(drawn), values
+
+
+def _largest(flat: FlatAnnotations, row: int, most: int) -> list[int]:
+    """The outlines of an annotation, or of very many those with the most vertices."""
+    first, last = int(flat.annotation_rings[row]), int(flat.annotation_rings[row + 1])
+    if last - first <= most:
+        return list(range(first, last))
+    longest = np.argsort(-np.diff(flat.ring_offsets[first : last + 1]), kind="stable")[:most]
+    return [first + ring for ring in sorted(longest.tolist())]
 
 
 def _ring(flat: FlatAnnotations, ring: int, most: int) -> Any:

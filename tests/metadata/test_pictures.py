@@ -171,8 +171,16 @@ def test_a_sheet_of_shapes_in_thousands_of_pieces_or_beyond_all_bounds_stays_sma
     pieces = [[[v + 4 * n for v in square]] for n in range(400)]
     scattered = [{"type": "segmentation", "value": "sign", "points": pieces}] * 12
     far = [box(points=(1e300, -1e300, 1.7e308, 0))] * 80 + [{"type": "circle", "value": "car", "points": [0, 0, 1e307]}]
-    for drawn in (scattered, far):
+    whole = [{"type": "segmentation", "value": "sign", "points": pieces[:100]}]
+    large = [[v for n in range(60) for v in (5000 + n, n * n % 7)]]
+    few = [{"type": "segmentation", "value": "sign", "points": [*pieces[:200], large, *pieces[200:]]}] * 12
+    for drawn in (scattered, far, whole, few):
         labels = from_fastlabel([task(n, drawn) for n in range(12)], CLASSES)
         summary = LabelSummary.of(labels)
         svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda *_: None)
-        assert len(svg) < 140_000 and len(list(ET.fromstring(svg).iter(f"{SVG}path"))) >= 12 * 12
+        paths = [one.get("d") for one in ET.fromstring(svg).iter(f"{SVG}path")]
+        assert len(svg) < 140_000 and len(paths) >= 12 * min(len(drawn), 6)
+        if drawn is whole:
+            assert {path.count("M") for path in paths} == {100}, "nothing is left out where there is room"
+        if drawn is few:
+            assert all(path.count("M") < 201 and "M5000.0 0.0" in path for path in paths), "the largest piece stays"
