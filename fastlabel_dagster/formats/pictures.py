@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.frames import Wish, video_size, write_frames
+from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels.ragged import as_ragged, one_array
@@ -137,9 +138,9 @@ def link_pictures(
 
 
 def _sizes(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Sides in pixels; NaN where unknown, or no length."""
+    """Sides in pixels; NaN where unknown, no length, or more than a picture can have."""
     sizes = one_array(column).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return np.where(sizes > 0, sizes, np.nan)
+    return np.where((sizes > 0) & (sizes <= FARTHEST), sizes, np.nan)
 
 
 def _size(value: int | None) -> float:

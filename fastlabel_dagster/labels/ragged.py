@@ -49,10 +49,10 @@ def valid_mask(array: pa.Array) -> Bools:
 
 
 def floats(array: pa.Array | pa.ChunkedArray) -> Floats:
-    """Numbers as float64, NaN where null."""
+    """Numbers as float64, NaN where null; whole numbers beyond 2**53 are rounded."""
     column = one_array(array)
     if column.type != pa.float64():
-        column = pc.cast(column, pa.float64())
+        column = pc.cast(column, pa.float64(), safe=False)
     result: Floats = column.to_numpy(zero_copy_only=False)
     return result
 

@@ -123,6 +123,7 @@ def odd(bench):
         bench.task("no size.jpg", *everything, width=None, height=None),
         bench.task("zero.jpg", *everything, width=0, height=0),
         bench.task("minus.jpg", *everything, width=-5, height=80, tags=["train", "日本"]),
+        bench.task("wide.jpg", bench.shape("bbox", [1, 2, 30, 40]), width=2**53 + 1, height=2**63 - 1),
         bench.task("empty.jpg", status="registered"),
         bench.task("hello.txt", bench.shape("ner", text="world", start=6, end=11), text="hello world 世界"),
         bench.task("clip.wav", bench.shape("segmentation", start=0.5, end=1.25), duration=2.0),
