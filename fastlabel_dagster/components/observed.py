@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from fastlabel_dagster.assets.observation import observation_steps, observed_dataset, observed_project
-from fastlabel_dagster.assets.workspace_specs import InformedTranslator, props_of
+from fastlabel_dagster.assets.workspace_specs import REFUSED, InformedTranslator, props_of
 
 if TYPE_CHECKING:
     from fastlabel_dagster.translator import DagsterFastLabelTranslator
@@ -26,16 +26,24 @@ def observable_workspace(
     resource_key: str,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """``specs``, the projects and datasets among them with the steps that look at them (``observe_<name>``,
-    ``observe_<name>_datasets``)."""
+    ``observe_<name>_datasets``). What has been left out of ``specs``, as it was refused, is left out here."""
     told = InformedTranslator(translator, workspace)
     by_key = {spec.key: spec for spec in specs}
     projects, datasets = [], []
+
+    def taken(slug: str, part: str, named: str) -> dg.AssetSpec | None:
+        try:
+            key = told.get_asset_spec(props_of(slug, part, named)).key
+        except REFUSED:  # of which the log has been told when the specs were made
+            return None
+        return by_key.pop(key, None)
+
     for slug in workspace.slugs:
-        spec = by_key.pop(told.get_asset_spec(props_of(slug, "project", slug)).key, None)
+        spec = taken(slug, "project", slug)
         if spec is not None:
             projects.append(observed_project(spec, slug))
     for dataset in workspace.datasets or ():
-        spec = by_key.pop(told.get_asset_spec(props_of("", "workspace_dataset", dataset.name)).key, None)
+        spec = taken("", "workspace_dataset", dataset.name)
         if spec is not None:
             datasets.append(observed_dataset(spec, dataset.name))
     steps = observation_steps(name, projects=projects, datasets=datasets, resource_key=resource_key)

@@ -26,9 +26,10 @@ def refresh(
         fetch: is given the former state, None when there is none.
     """
     workspace = fetch(_former(path, config))
-    beside = path.with_name(f"{path.name}.new")
-    beside.write_text(workspace.to_json(), encoding="utf-8")
-    beside.replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:  # two may refresh at once
+        whole = Path(folder) / path.name
+        whole.write_text(workspace.to_json(), encoding="utf-8")
+        whole.replace(path)
 
 
 def _former(path: Path, config: DefsStateConfig) -> FastLabelWorkspace | None:

@@ -40,6 +40,14 @@ def trained(filled: Any) -> Any:
     return filled
 
 
+def test_two_may_refresh_at_once(filled, tmp_path):
+    """One whose file the other has moved away would fail; what the other writes is a folder here, which stays."""
+    (tmp_path / "state.new").mkdir()
+    component().write_state_to_path(tmp_path / "state")
+    assert "fastlabel/street-scenes" in shown(component(), tmp_path / "state")
+    assert {path.name for path in tmp_path.iterdir()} >= {"state", "state.new"}
+
+
 def test_lists_that_fail_take_no_assets_away_and_are_told_of(trained, tmp_path, caplog):
     made, state = component(), tmp_path / "state"
     made.write_state_to_path(state)

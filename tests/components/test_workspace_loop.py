@@ -177,6 +177,17 @@ def test_a_project_that_is_left_out_stops_no_sensor_of_the_others(many, tmp_path
     assert {key.path[0] for key in synced} == {"street-day"}, "assets are found though their tags were replaced"
 
 
+def test_a_project_that_is_left_out_is_not_observed_and_the_others_are(many, tmp_path):
+    component = Particular.from_attributes_dict(
+        attributes={"selector": "street-*", "observe": "0 * * * *", "sensors": {"quality": True}}
+    )
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    look = defs.resolve_job_def("fastlabel_observation")
+    assert {key.to_user_string() for key in look.asset_layer.asset_graph.observable_asset_keys} == {
+        "fastlabel/street-day"
+    }
+
+
 def test_two_projects_of_one_name_do_not_take_the_location_down(definitions, caplog):
     defs = definitions(
         store=None, include=["tasks"], translation={"key": "streets/{{ props.part }}"}, sensors={"quality": True}
