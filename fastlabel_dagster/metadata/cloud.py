@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,7 +45,10 @@ def _points(data: bytes, header: dict[str, list[str]], begin: int) -> NDArray[np
         return np.stack(columns, axis=1).astype(np.float64)
     if header["DATA"] == ["ascii"]:
         places = [sum(wide[: fields.index(axis)]) for axis in ("x", "y")]
-        return np.loadtxt(data[begin:].decode("ascii").splitlines(), np.float64, usecols=places, ndmin=2)
+        if not data[begin:].strip():
+            return np.empty((0, 2))  # NumPy would warn of it, and repeat all lines
+        lines = io.StringIO(data[begin:].decode("ascii"))
+        return np.loadtxt(lines, np.float64, comments=None, usecols=places, ndmin=2)
     raise ValueError(f"points stored as {' '.join(header['DATA'])}")
 
 

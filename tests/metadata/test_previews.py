@@ -290,6 +290,12 @@ def test_what_holds_no_points_is_told(data):
     assert problems[0].startswith("p.pcd: ValueError: ")
 
 
+@pytest.mark.parametrize("lines", [b"", b"\n" * 9999])
+def test_a_cloud_without_points_is_not_repeated_in_a_warning(lines, recwarn):
+    assert points_from_above(pcd([], "ascii") + lines).shape == (0, 2)
+    assert not list(recwarn)
+
+
 def test_previews_of_many_labels_stay_small(tmp_path):
     rng = np.random.default_rng(5)
     heard = [{"type": "segmentation", "value": "speech", "start": n, "end": n + 1.5} for n in range(500)]
