@@ -72,7 +72,8 @@ class PictureFinder:
 
     def _is_picture(self, entry: os.DirEntry[str]) -> bool:
         """Whether a link leads to a file of the dataset."""
-        return entry.is_file() and self._holds(os.path.realpath(entry.path))
+        # One that leads to itself is an error for the entry.
+        return os.path.isfile(entry.path) and self._holds(os.path.realpath(entry.path))
 
     def _holds(self, path: str) -> bool:
         return path == self._root or path.startswith(self._root.rstrip("/") + "/")

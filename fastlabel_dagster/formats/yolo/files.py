@@ -215,11 +215,13 @@ class DatasetFiles:
     def _sort_in(self, entry: os.DirEntry[str], files: list[str], folders: list[str]) -> None:
         if not entry.name.isascii() and not _is_text(entry.name):
             self._told.drop("the name of the file is no text", FILE, where=ascii(self.below(entry.path)))
-        elif entry.is_symlink() and (entry.is_dir() or not is_within(entry.path, self._root)):
-            if entry.is_dir():
+        elif entry.is_symlink():  # asked by its path, for one that leads to itself is an error for the entry
+            if os.path.isdir(entry.path):
                 self._told.notice("a link to a folder is not followed", FILE, where=self.below(entry.path))
-            else:
+            elif not is_within(entry.path, self._root):
                 self._told.drop("a link leads out of the dataset's folder", FILE, where=self.below(entry.path))
+            elif os.path.isfile(entry.path):
+                files.append(entry.name)
         elif entry.is_dir():
             folders.append(entry.name)
         elif entry.is_file():

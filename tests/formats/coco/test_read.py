@@ -182,6 +182,17 @@ def test_a_file_name_cannot_reach_outside_the_dataset(bench):
     assert bench.read(document(images=images)).tasks["url"][0].as_py() is None
 
 
+def test_a_link_that_leads_to_itself_hides_no_other_picture(bench):
+    folder = bench.folder / "source" / "images"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"")
+    (folder / "b.jpg").symlink_to("a.jpg")
+    (folder / "c.jpg").symlink_to("c.jpg")
+    images = [{"id": place, "file_name": f"{name}.jpg"} for place, name in enumerate("abc")]
+    urls = bench.read(document(images=images)).tasks["url"].to_pylist()
+    assert [url and url.rpartition("/")[2] for url in urls] == ["a.jpg", "b.jpg", None]
+
+
 def test_reading_is_the_same_every_time(bench):
     rows = document({"bbox": [0, 0, 1, 1]})
     first, second = bench.read(rows), bench.read(rows)

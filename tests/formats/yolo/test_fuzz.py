@@ -164,6 +164,8 @@ def test_names_of_files_that_are_no_text_and_folders_that_look_like_files(tmp_pa
     (tmp_path / "labels/train/c.txt").mkdir()
     Path(str(tmp_path / "images/train") + "/\udcff.png").write_bytes(PICTURE)
     (tmp_path / "images/train/gone.png").symlink_to("nowhere.png")
+    (tmp_path / "images/train/itself.png").symlink_to("itself.png")
+    (tmp_path / "labels/itself").symlink_to("itself")
     content = outcome(tmp_path)
     assert content.report.annotations == 1 and content.report.tasks == 1
     assert {note.reason for note in content.report.dropped} == {"the name of the file is no text"}
