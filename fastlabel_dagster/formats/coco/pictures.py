@@ -73,7 +73,7 @@ class PictureFinder:
     def _is_picture(self, entry: os.DirEntry[str]) -> bool:
         """Whether a link leads to a file of the dataset."""
         # One that leads to itself is an error for the entry.
-        return os.path.isfile(entry.path) and self._holds(os.path.realpath(entry.path))
+        return Path(entry.path).is_file() and self._holds(os.path.realpath(entry.path))
 
     def _holds(self, path: str) -> bool:
         return path == self._root or path.startswith(self._root.rstrip("/") + "/")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
@@ -216,11 +217,11 @@ class DatasetFiles:
         if not entry.name.isascii() and not _is_text(entry.name):
             self._told.drop("the name of the file is no text", FILE, where=ascii(self.below(entry.path)))
         elif entry.is_symlink():  # asked by its path, for one that leads to itself is an error for the entry
-            if os.path.isdir(entry.path):
+            if Path(entry.path).is_dir():
                 self._told.notice("a link to a folder is not followed", FILE, where=self.below(entry.path))
             elif not is_within(entry.path, self._root):
                 self._told.drop("a link leads out of the dataset's folder", FILE, where=self.below(entry.path))
-            elif os.path.isfile(entry.path):
+            elif Path(entry.path).is_file():
                 files.append(entry.name)
         elif entry.is_dir():
             folders.append(entry.name)
