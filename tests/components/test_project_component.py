@@ -243,7 +243,7 @@ def test_two_instances_of_one_project_live_side_by_side(defs_folder, filled, ins
         ({"exports": [{"format": "coco", "name": "物体"}]}, "export cannot be called '物体'.*letters a-z"),
         ({"op": {"name": "街"}}, "op.name begins the names.*letters a-z.*'街'"),
         ({"translation": {"key_prefix": "街"}}, "translation .*project of street-scenes.*letters a-z.*'街'"),
-        ({"translation": {"group_name": "街"}}, "translation .*street-scenes.*group name"),
+        ({"translation": {"group_name": "街"}}, "translation .*street-scenes.*valid .*name"),
     ],
 )
 def test_what_cannot_be_is_told_when_the_location_loads(tmp_path, wrong, words):
