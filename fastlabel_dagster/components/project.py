@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import dagster as dg
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
@@ -40,6 +40,8 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
                 for result in super().execute(context, step):
                     yield result
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a token in the wrong place is not repeated
 
     fastlabel: FastLabelConnection = Field(
         default_factory=FastLabelConnection,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
@@ -69,6 +69,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     With thousands of projects, ``partitions: project`` mirrors and exports them as one set of assets with a partition
     for each project, which loads at once; a sensor keeps the partitions in step with the workspace.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a token in the wrong place is not repeated
 
     fastlabel: FastLabelConnection = Field(
         default_factory=FastLabelConnection,

@@ -51,6 +51,7 @@ def test_a_misplaced_token_is_refused_and_not_repeated(defs_folder, tmp_path, ca
         ("sensors", {"access_token": TOKEN}),
         ("schedule", [TOKEN]),
         ("op", TOKEN),
+        ("running", TOKEN),
     ],
 )
 def test_a_token_outside_of_fastlabel_is_refused_and_not_repeated(defs_folder, caplog, capfd, type, place, written):
@@ -59,7 +60,9 @@ def test_a_token_outside_of_fastlabel_is_refused_and_not_repeated(defs_folder, c
     with pytest.raises(Exception) as caught, defs_folder.load():
         pass
     told = "".join(traceback.format_exception(caught.value))
-    assert f"attributes.{place}" in told or f"{place} takes a mapping, such as {{pool" in told
+    assert any(
+        words in told for words in (f"attributes.{place}", f"{place} takes a mapping, such as {{pool", f"\n{place}\n")
+    )
     captured = capfd.readouterr()
     for where in (told, caplog.text, captured.out, captured.err):
         assert TOKEN not in where
