@@ -155,8 +155,10 @@ class _Turn:
         counts."""
         kind = request.kind
         entry = self.ledger.entry(request.subject, request.version)
-        of_version = "" if self.force else str(entry.get("job_id") or "")
         made_from = str(entry.get("made_from") or "")
+        # one that was made from something else counts as long as that is what is there: whoever asks looks then
+        counts = not self.force and made_from in ("", request.made_from)
+        of_version = str(entry.get("job_id") or "") if counts else ""
         for known in dict.fromkeys(one for one in (mine, of_version) if one):
             there = kind.look(self.client, known, request.subject, pauses=PAUSES, sleep=self.sleep)
             why = "attached to the job this run has submitted" if known == mine else request.unchanged

@@ -42,13 +42,25 @@ def test_a_dataset_that_is_as_it_was_published_needs_no_more_words(client, store
 def test_a_job_on_another_version_is_that_version_s_and_stays_the_one_that_was_asked_for(client, store, sandbox):
     first = evaluate(client, store, "v1", "v2")
     assert (first.submitted, first.made_from) == (True, "v2")
-    for published in ("v1", "v2"):
-        again = evaluate(client, store, published, die)
+    for published, now in (("v1", "v2"), ("v2", die)):
+        again = evaluate(client, store, published, now)
         assert (again.submitted, again.job_id, again.made_from) == (False, first.job_id, "v2")
     # it is known already when only what is there says so
     also = evaluate(client, store, "v0", "v2")
     assert (also.submitted, also.job_id, jobs(sandbox)) == (False, first.job_id, 1)
     assert evaluate(client, store, "v3", "v3").submitted and jobs(sandbox) == 2
+
+
+def test_a_version_that_comes_about_after_all_has_a_job_of_its_own(client, store, sandbox):
+    """Two runs that publish at once: while one asks for its job, the other has the dataset half changed."""
+    first = evaluate(client, store, "v2", "half of v1")
+    assert (first.submitted, first.made_from) == (True, "half of v1")
+    second = evaluate(client, store, "v2", "v2")
+    assert (second.submitted, second.made_from) == (True, "v2") and second.job_id != first.job_id
+    for published, now in (("v2", die), ("v1", "v2")):
+        again = evaluate(client, store, published, now)
+        assert (again.submitted, again.job_id, again.made_from) == (False, second.job_id, "v2")
+    assert evaluate(client, store, "half of v1", die).job_id == first.job_id and jobs(sandbox) == 2
 
 
 @pytest.mark.parametrize("asked_again", ["v1", "v2"])
@@ -111,8 +123,8 @@ def test_a_job_that_was_seen_to_complete_and_is_deleted_is_not_paid_for_again(no
     with sandbox.state.database.write() as connection:
         connection.execute("DELETE FROM jobs")
     known = {first.job_id} if noted == "elsewhere" else set()
-    for published in ("v1", "v2"):
-        after = evaluate(client, store, published, die, has_completed=known.__contains__, sleep=lambda _: None)
+    for published, now in (("v1", "v2"), ("v2", die)):
+        after = evaluate(client, store, published, now, has_completed=known.__contains__, sleep=lambda _: None)
         assert (after.submitted, after.gone, after.status) == (False, True, "completed")
         known.clear()  # once told, the ledger knows
     assert jobs(sandbox) == 0
