@@ -25,6 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import dagster as dg
+
 Found = TypeVar("Found")
 
 #: How long a process may take to end after it was asked to, before it is killed.
@@ -141,6 +143,7 @@ class DagsterServices:
         """Start the code server, which takes seconds to load; :meth:`finish_start` waits for it."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(exist_ok=True)
+        self._make_databases()
         # a path in the home may be too long for a socket
         self._place = Path(tempfile.mkdtemp(prefix="dagster-"))
         self.start_code_server()
@@ -159,6 +162,15 @@ class DagsterServices:
                 *("--host", "127.0.0.1", "--port", str(self._port)),
             )
             self.wait_until("the webserver answers", self._webserver_answers, START_SECONDS)
+
+    def _make_databases(self) -> None:
+        """Make a new home's databases while nobody else can: of two processes that make them at once, one may die.
+
+        Dagster writes each database's revision without asking whether another process has just done so, and refuses to
+        open one with two ("more than one head").
+        """
+        with dg.DagsterInstance.from_config(str(self.home)):
+            pass
 
     def start_code_server(self) -> None:
         """Start the process that holds the code location and whose children the runs are."""
