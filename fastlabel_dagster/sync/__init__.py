@@ -6,6 +6,7 @@
 
 from fastlabel_dagster.sync.delta import ConcurrentSync
 from fastlabel_dagster.sync.folder_state import refuse_foreign_images
+from fastlabel_dagster.sync.identity import ForeignMirror
 from fastlabel_dagster.sync.images import ImagesReport, download_images
 from fastlabel_dagster.sync.mirror import LabelMirror
 from fastlabel_dagster.sync.project_sync import SyncReport, sync_project
@@ -15,6 +16,7 @@ from fastlabel_dagster.sync.snapshot import MirrorVersion
 
 __all__ = [
     "ConcurrentSync",
+    "ForeignMirror",
     "ImagesReport",
     "LabelMirror",
     "MirrorVersion",

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from fastlabel_dagster.api.errors import Invalid
 from fastlabel_dagster.api.transport import same_origin
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ _WAY_OUT = (
     "give it a store of its own; or, if it is to take the place of the other one, sync once with take_over=True "
     "(--take-over on the command line, take_over: true in the configuration of a run); all versions stay readable"
 )
+
+
+class ForeignMirror(Invalid):
+    """The mirror in the store is of another project, or of one at another address. Trying again changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,10 @@ class Identity:
         or when the newest ``version`` does not say which it was.
 
         Raises:
-            ValueError: the mirror is of another project, or of one at another address, and may not be taken over.
+            ForeignMirror: the mirror is of another project, or of one at another address, and may not be taken over.
         """
         if version.project != self.project:
-            raise ValueError(
+            raise ForeignMirror(
                 f"{place} mirrors the project {version.project!r}; give {self.project!r} a store of its own"
             )
         if not version.base_url:
@@ -91,12 +96,12 @@ class Identity:
         if not take_over:
             known = same and bool(self.project_id) and _same_place(version.base_url, self.base_url)
             if not known and not same_address(version.base_url, self.base_url):
-                raise ValueError(
+                raise ForeignMirror(
                     f"{place} mirrors {self.project!r} as it is at {version.base_url}, and this one is at "
                     f"{self.base_url}: {_WAY_OUT}"
                 )
             if not same and not self._is_younger(version):
-                raise ValueError(
+                raise ForeignMirror(
                     f"{place} mirrors another project called {self.project!r}, of another account it seems: "
                     f"{version.project_id}, and this one is {self.project_id}: {_WAY_OUT}"
                 )
@@ -109,9 +114,9 @@ class Identity:
 
 
 def refuse_other_address(version: MirrorVersion, base_url: str, place: str) -> None:
-    """Raises ValueError when the API at ``base_url`` cannot be the one that the mirror at ``place`` is from."""
+    """Raises ForeignMirror when the API at ``base_url`` cannot be the one that the mirror at ``place`` is from."""
     if version.base_url and not _same_place(version.base_url, base_url):
-        raise ValueError(
+        raise ForeignMirror(
             f"{place} mirrors {version.project!r} as it is at {version.base_url}, and this API is at {base_url}: "
             f"{_WAY_OUT}"
         )

@@ -122,7 +122,7 @@ def download_images(
 
     Raises:
         LookupError: no labels given, and nothing was synced here yet.
-        ValueError: the mirror is of a project at another address of the API.
+        ForeignMirror: the mirror is of a project at another address of the API.
         StoreError: ``images`` holds files that no download put there; see :func:`refuse_foreign_images`.
         FastLabelError: the API refused, or downloads fail one after the other; what is complete stays.
     """

@@ -140,8 +140,9 @@ def sync_project(
     Raises:
         NotFound: no project has this slug; the hint names similar ones.
         Invalid: no list of tasks is known for its type, or its tasks are of another kind than its type says.
-        ValueError: the store mirrors another project, and says how it can be taken over where it can; or ``buckets``
-            is not a power of two.
+        ForeignMirror: the store mirrors another project; the error says how that can be taken over where it can. It is
+            an ``Invalid``, and a ``ValueError``.
+        ValueError: ``buckets`` is not a power of two.
         ConcurrentSync: other syncs came in between again and again.
         FastLabelError: the API refused or cannot be reached; the mirror stays as it was.
     """

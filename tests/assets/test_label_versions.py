@@ -70,7 +70,11 @@ def test_another_project_of_the_slug_is_told_and_one_at_another_address_waits_to
     with Sandbox(tmp_path / "elsewhere") as elsewhere:
         fill_project(elsewhere.state, project.slug, 2, 1)
         moved = dataclasses.replace(project, base_url=elsewhere.url)
-        assert "take_over: true" in failure_text(moved.run(asset_selection=labels))
+        refused = moved.run(asset_selection=labels)
+        assert "take_over: true" in failure_text(refused)
+        (failed,) = [event for event in refused.all_events if event.is_step_failure]
+        told = failed.step_failure_data.user_failure_data
+        assert told is not None and told.description.startswith("Invalid: "), "a failure that no retry policy repeats"
         config = {"ops": {"street_scenes_labels": {"config": {"take_over": True}}}}
         assert moved.run(asset_selection=labels, run_config=config).success
     assert (project.metadata("labels")["labels_version"], project.metadata("labels")["dagster/row_count"]) == (2, 2)

@@ -12,7 +12,7 @@ import requests
 
 from fastlabel_dagster.api import FastLabelClient
 from fastlabel_dagster.sandbox import Sandbox
-from fastlabel_dagster.sync import LabelMirror, download_images, sync_project
+from fastlabel_dagster.sync import ForeignMirror, LabelMirror, download_images, sync_project
 from tests.sync.fire import Watched
 
 PROJECT = "street"
@@ -89,7 +89,9 @@ def test_a_project_at_another_address_is_refused_until_it_may_take_over(
     sync_project(client, PROJECT, tmp_path)
     before = in_the_mirror(LabelMirror(tmp_path / "labels"))
     with asking(elsewhere) as other:
-        with pytest.raises(ValueError, match=r"as it is at .*: give it a store of its own.*take_over=True") as refused:
+        with pytest.raises(
+            ForeignMirror, match=r"as it is at .*: give it a store of its own.*take_over=True"
+        ) as refused:
             sync_project(other, PROJECT, tmp_path)
         assert sandbox.token not in str(refused.value)
         assert LabelMirror(tmp_path / "labels").version == 0
@@ -97,7 +99,7 @@ def test_a_project_at_another_address_is_refused_until_it_may_take_over(
         assert (taken.version, taken.added, taken.removed) == (1, 5, 1)
         assert taken.replaced_project_id == sandbox.state.find_project(PROJECT)["id"]
         assert not sync_project(other, PROJECT, tmp_path).changed, "once is enough"
-    with pytest.raises(ValueError, match="take_over"):
+    with pytest.raises(ForeignMirror, match="take_over"):
         sync_project(client, PROJECT, tmp_path)
     assert in_the_mirror(LabelMirror(tmp_path / "labels"), 0) == before
 
@@ -111,7 +113,7 @@ def test_a_project_of_another_account_at_the_same_address_is_refused(sandbox, cl
     sandbox.stop()
     port = int(sandbox.url.split(":")[2].split("/")[0])
     with Sandbox(tmp_path / "theirs", port=port) as other, asking(other) as client_of_theirs:
-        with pytest.raises(ValueError, match=rf"of another account it seems: .* this one is {theirs}.*take_over"):
+        with pytest.raises(ForeignMirror, match=rf"of another account it seems: .* this one is {theirs}.*take_over"):
             sync_project(client_of_theirs, PROJECT, tmp_path / "store")
         taken = sync_project(client_of_theirs, PROJECT, tmp_path / "store", take_over=True)
     assert (taken.replaced_project_id, taken.project_id) == (first.project_id, theirs)
@@ -163,7 +165,7 @@ def test_of_two_accounts_that_sync_into_one_store_at_once_one_is_refused(
         if not LabelMirror(tmp_path / "store" / "labels").exists:
             sync_project(client, PROJECT, tmp_path / "store")
 
-    with asking(elsewhere, session=Watched(overtake)) as other, pytest.raises(ValueError, match="take_over"):
+    with asking(elsewhere, session=Watched(overtake)) as other, pytest.raises(ForeignMirror, match="take_over"):
         sync_project(other, PROJECT, tmp_path / "store")
     assert LabelMirror(tmp_path / "store" / "labels").at().tasks == 3
 
@@ -180,9 +182,9 @@ def test_the_same_project_may_move_to_another_address_when_that_is_said(sandbox,
     sandbox.state.add_tasks(PROJECT, box_tasks(3))
     first = sync_project(client, PROJECT, tmp_path)
     noted_elsewhere(tmp_path)
-    with pytest.raises(ValueError, match="take_over"):
+    with pytest.raises(ForeignMirror, match="take_over"):
         sync_project(client, PROJECT, tmp_path)
-    with pytest.raises(ValueError, match="take_over"):
+    with pytest.raises(ForeignMirror, match="take_over"):
         download_images(client, PROJECT, tmp_path)
     report = sync_project(client, PROJECT, tmp_path, take_over=True)
     assert (report.version, report.replaced_project_id, report.buckets_rewritten) == (1, None, 0)
