@@ -108,7 +108,7 @@ def build_import_sensor(
         def digest(visit: Visit, look: Look) -> Findings:
             told_of = key(visit.target)
             found = _digest(visit, look, told_of, target, targets=len(slugs), together=runs == "together")
-            found = with_stuck_imports(found, visit, look.histories, told_of, longest=longest)
+            found = with_stuck_imports(found, visit, look, told_of, longest=longest)
             return found if watched.partitions is None else _told_in_the_log(visit, found)
 
         health_key = key if watched.partitions is None else None

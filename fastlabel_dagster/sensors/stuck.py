@@ -13,11 +13,15 @@ import dagster as dg
 from fastlabel_dagster.api.waiting import job_state
 from fastlabel_dagster.checks.names import IMPORTS_CHECK
 from fastlabel_dagster.job_reports.outcomes import timestamp_of
+from fastlabel_dagster.sensors.cursor import short
+from fastlabel_dagster.sensors.histories import Look
 from fastlabel_dagster.sensors.visit import Findings, Visit
 
 #: So many imports are named in one evaluation; the rest is counted.
 _NAMED: Final = 20
-#: In the memory of a project: when the newest import was begun of which it was told, in milliseconds.
+#: In the memory of a project: of which of the imports it waits for was told, as a 1 in the place of each; and when the
+#: newest one was begun of those told that it has no room to know by name, in milliseconds.
+_TOLD: Final = "told"
 _STUCK: Final = "stuck"
 
 
@@ -30,22 +34,39 @@ def patience_of(stuck_after: timedelta | float) -> timedelta:
 
 
 def with_stuck_imports(
-    findings: Findings, visit: Visit, histories: Sequence[dict[str, Any]], key: dg.AssetKey, *, longest: timedelta
+    findings: Findings, visit: Visit, look: Look, key: dg.AssetKey, *, longest: timedelta
 ) -> Findings:
     """The findings, and in one evaluation of the check the imports that have begun to run for too long.
 
-    They are remembered by the date of the newest of them: what was begun before it has run for longer still, and was
-    told. An import ended in a word that nobody knows is one that runs, so it is told here too.
+    Each import that the project waits for is told by itself: a look may show one page of a long list, so an import that
+    is told says nothing of older ones elsewhere. Imports beyond those known by name are the newest, and every look at
+    the newest page shows all of them, so they are told up to a date. An import ended in a word that nobody knows is one
+    that runs, so it is told here too.
     """
     until = round((time.time() - longest.total_seconds()) * 1000)
-    running = [(_milliseconds(history), history) for history in histories if job_state(history) == "running"]
+    before = visit.memory or {}
+    waited = str(before.get("waiting", "")).split()
+    told = {name for name, mark in zip(waited, str(before.get(_TOLD, "")), strict=False) if mark == "1"}
+    told_until = int(before.get(_STUCK, 0))
+    waiting = str(findings.memory.get("waiting", "")).split()
+    running = [
+        (_milliseconds(history), short(str(history.get("id"))), history)
+        for history in look.histories
+        if job_state(history) == "running"
+    ]
     old = sorted((one for one in running if 0 < one[0] < until), key=lambda one: one[0])
-    told_until = int((visit.memory or {}).get(_STUCK, 0))
-    stuck = [history for begun, history in old if begun > told_until]
-    if stuck and len(findings.events) < visit.events:
-        told_until = old[-1][0]
-        findings = replace(findings, events=[*findings.events, _evaluation(key, stuck, longest)])
-    return replace(findings, memory={**findings.memory, _STUCK: told_until}) if told_until else findings
+    if look.page:  # what is not waited for is settled there
+        old = [one for one in old if one[1] in waited]
+    news = [one for one in old if not (one[1] in told if one[1] in waited else one[0] <= told_until)]
+    told |= {name for _, name, _ in old} - {name for _, name, _ in news}
+    if news and len(findings.events) < visit.events:
+        told |= {name for _, name, _ in news}
+        told_until = max([told_until, *(begun for begun, name, _ in old if name not in waiting)])
+        evaluation = _evaluation(key, [history for _, _, history in news], longest)
+        findings = replace(findings, events=[*findings.events, evaluation])
+    marks = "".join(str(int(name in told)) for name in waiting).rstrip("0")
+    known = ({_TOLD: marks} if marks else {}) | ({_STUCK: told_until} if told_until else {})
+    return replace(findings, memory={**findings.memory, **known})
 
 
 def _milliseconds(history: Mapping[str, Any]) -> int:

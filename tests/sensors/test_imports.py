@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import dagster as dg
 import pytest
@@ -279,6 +279,30 @@ def test_fewer_places_in_a_cursor_lose_no_import(make_vendor, make_daemon):
     for _ in range(10):
         daemon.tick(more)
     assert sorted(int(id) for passed, id in told(daemon)) == list(range(90))
+
+
+@pytest.mark.parametrize("step", [1300, 9000])
+def test_of_many_imports_that_hang_in_a_long_list_each_is_told_once(make_vendor, make_daemon, step):
+    """On every page, beside its edges, and more of them than a cursor knows by name; patience ends for one after the
+    other, on whichever page is looked at then."""
+    now = datetime.now(timezone.utc)
+    hanging = {3, *range(40, 190), 998, 999, 1000, 1001, 1999, 2000, 2400}
+    imports = [
+        {
+            "id": f"h{n}",
+            "status": "running" if n in hanging else "completed",
+            "createdAt": (now - timedelta(seconds=10 * n + 100)).isoformat(),
+        }
+        for n in range(2500)
+    ]
+    vendor = make_vendor(lambda path, query: imports[int(query["offset"]) :][: int(query["limit"])])
+    daemon = make_daemon(resource=vendor.resource())
+    for patience in [*range(25_200, 50, -step), *[50] * 8]:
+        daemon.tick(sensor(stuck_after=timedelta(seconds=patience)))
+    stuck = daemon.told("imports_succeeded")
+    assert sum(one.metadata["imports_running"].value for one in stuck) == len(hanging)
+    named = [name for one in stuck for name in one.metadata["import_histories"].value.split(", ")]
+    assert len(named) == len(set(named)) and {f"h{n}" for n in hanging if n >= 900} <= set(named)
 
 
 @pytest.mark.parametrize("damage", [{"sought": 5}, {"sought": ["x", 1]}, {"sought": [-1, 1]}, {"floor": 7}])
