@@ -146,10 +146,9 @@ def build_fastlabel_project_assets(
         previews=previews,
         steps=steps or StepOptions(),
     )
-    imported = build_import_assets(plan)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
-        *imported,
-        project_asset(plan, [key for one in imported for key in one.keys]),
+        *build_import_assets(plan),
+        project_asset(plan),
         build_mirror_asset(plan),
         build_tables_asset(plan),
         build_images_asset(plan),
@@ -161,7 +160,7 @@ def build_fastlabel_project_assets(
     if plan.training is not None:
         assets.append(build_training_asset(plan))
         if plan.training.waiting.wait == "sensor":
-            assets.append(plan.spec("model", [plan.key("training")]))
+            assets.append(plan.spec("model"))
     for kind, wanted in (
         (S3_IMPORT, plan.imports.s3),
         (DICOM_IMPORT, plan.imports.dicom),

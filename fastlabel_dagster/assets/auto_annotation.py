@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.assets.enrichment import enrichment
-from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run, told_again
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
@@ -186,6 +186,9 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
             submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
             waiting = annotation.waiting
+            if (again := told_again(step, key, AUTO_ANNOTATION, submission)) is not None:
+                yield again
+                return
             if ends_here(step, AUTO_ANNOTATION, submission, waiting):
                 return
             followed = follow_in_run(
@@ -198,5 +201,5 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             )
             yield outcome.result(submitted=submission.submitted, reason=submission.reason, **api_usage(usage))
 
-    spec = plan.spec("auto_annotation", [evaluation_key]).replace_attributes(skippable=True)
+    spec = plan.spec("auto_annotation").replace_attributes(skippable=True)
     return plan.step(annotate, "auto_annotation", [spec], pool=plan.pool)

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run, told_again
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.assets.training import published_dataset, version_now
@@ -23,6 +23,9 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
     With ``wait: run`` (the default) the step polls to the end and materializes the measures. With ``wait: sensor`` it
     leaves an observation, and the jobs sensor materializes the asset when the evaluation has ended.
+
+    Of an evaluation that was deleted in FastLabel, the measures that were reported stand, and are materialized again;
+    where none were, the model is evaluated anew.
     """
     key, model_key, dataset_key, evaluation = (
         plan.key("evaluation"),
@@ -70,6 +73,9 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         with fastlabel.dagster_errors(context) as client:
             before = client.statistics.snapshot()
             submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
+            if (again := told_again(step, key, EVALUATION, submission)) is not None:
+                yield again
+                return
             if ends_here(step, EVALUATION, submission, evaluation.waiting):
                 return
             followed = follow_in_run(
@@ -88,5 +94,5 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             )
             yield outcome.result(submitted=submission.submitted, reason=submission.reason, **api_usage(usage))
 
-    spec = plan.spec("evaluation", [model_key, dataset_key]).replace_attributes(skippable=True)
+    spec = plan.spec("evaluation").replace_attributes(skippable=True)
     return plan.step(evaluate, "evaluation", [spec], pool=plan.pool)

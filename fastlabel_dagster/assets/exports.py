@@ -30,8 +30,7 @@ class ExportRunConfig(dg.Config):
 def build_export_asset(plan: ProjectPlan, export: ExportPlan) -> dg.AssetsDefinition:
     """Writes the folder ``<store>/<name>`` unless it already is what the labels and options would give, or ``force`` in
     the run's configuration asks for it."""
-    deps = [plan.key("labels"), *([plan.key("images")] if export.images else []), *plan.gates]
-    spec = plan.spec("export", deps, name=export.name, format=export.format, options=dict(export.options))
+    spec = plan.spec("export", export)
 
     def write_export(context: dg.AssetExecutionContext, config: ExportRunConfig) -> dg.MaterializeResult[Any]:
         from fastlabel_dagster import formats

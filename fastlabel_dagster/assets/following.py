@@ -11,6 +11,7 @@ from fastlabel_dagster.assets.enrichment import enrichment
 from fastlabel_dagster.assets.job_plans import Waiting
 from fastlabel_dagster.assets.submitting import claimant_of
 from fastlabel_dagster.job_reports.outcomes import JobOutcome, completed_job, failed_job
+from fastlabel_dagster.job_reports.submissions import job_history, named_job
 from fastlabel_dagster.jobs.following import Followed, follow_job
 from fastlabel_dagster.jobs.kinds import Job, JobKind
 from fastlabel_dagster.jobs.submission import Submission, note_completed
@@ -23,16 +24,30 @@ if TYPE_CHECKING:
 
 
 def ends_here(context: dg.OpExecutionContext, kind: JobKind, submission: Submission, waiting: Waiting) -> bool:
-    """Whether a step has nothing to wait for: the jobs sensor reports the job's end, or it was over long ago."""
-    if submission.gone:
-        context.log.info(
-            "The %s %s has completed before and is no longer in FastLabel: what was reported of it stands.",
-            kind.words,
-            submission.job_id,
-        )
-    elif waiting.wait == "sensor":
+    """Whether a step has nothing to wait for, as the jobs sensor reports the job's end."""
+    if waiting.wait == "sensor":
         context.log.info("The jobs sensor reports the end of %s %s.", kind.words, submission.job_id)
-    return submission.gone or waiting.wait == "sensor"
+    return waiting.wait == "sensor"
+
+
+def told_again(
+    context: dg.OpExecutionContext, key: dg.AssetKey, kind: JobKind, submission: Submission
+) -> dg.MaterializeResult[Any] | None:
+    """What was reported of a job that has completed and is no longer in FastLabel: it stands, and what follows in the
+    run goes on from it. None for a job that is there, and where nothing was reported of it."""
+    if not submission.gone:
+        return None
+    for record, metadata in job_history(context.instance, key, kind).events:
+        made = record.asset_materialization
+        if made is not None and named_job(metadata, kind) == submission.job_id:
+            context.log.info(
+                "The %s %s has completed before and is no longer in FastLabel: what was reported of it stands.",
+                kind.words,
+                submission.job_id,
+            )
+            told = {**made.metadata, "submitted": False, "reason": submission.reason}
+            return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(submission.job_id), metadata=told)
+    return None
 
 
 def follow_in_run(

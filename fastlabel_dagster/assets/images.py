@@ -41,4 +41,4 @@ def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             context.log.warning("%d %s could not be used; see the metadata.", len(report.quarantined), report.what)
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(folder.digest()), metadata=metadata)
 
-    return plan.step(images, "images", [plan.spec("images", [plan.key("labels")])], pool=plan.pool)
+    return plan.step(images, "images", [plan.spec("images")], pool=plan.pool)

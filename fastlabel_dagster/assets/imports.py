@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.api import job_state
-from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run, told_again
 from fastlabel_dagster.assets.job_plans import DicomImportPlan, S3ImportPlan, Waiting
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
@@ -120,6 +120,9 @@ def _asset(plan: ProjectPlan, kind: JobKind, waiting: Waiting, prepare: _Prepare
                 return submission_metadata(kind, submission, about, waiting.wait)
 
             submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
+            if (again := told_again(step, key, kind, submission)) is not None:
+                yield again
+                return
             if ends_here(step, kind, submission, waiting):
                 return
             followed = follow_in_run(

@@ -110,7 +110,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             check_results=list(results),
         )
 
-    spec, policy = plan.spec("labels", [project.key]), freshness_policy(plan.checks)
+    spec, policy = plan.spec("labels"), freshness_policy(plan.checks)
     if policy is not None and spec.freshness_policy is None:
         spec = spec.replace_attributes(freshness_policy=policy)
     return plan.step(labels, "labels", [spec], check_specs=plan.checks.specs("labels", key), pool=plan.pool)

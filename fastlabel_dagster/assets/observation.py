@@ -225,10 +225,10 @@ def _failure(failed: Mapping[dg.AssetKey, FastLabelError]) -> dg.Failure:
     )
 
 
-def project_asset(plan: ProjectPlan, deps: Iterable[dg.AssetKey] = ()) -> dg.AssetsDefinition | dg.AssetSpec:
+def project_asset(plan: ProjectPlan) -> dg.AssetsDefinition | dg.AssetSpec:
     """``fastlabel/<slug>`` with a step of its own that looks at it; just its spec when the steps are gathered, and one
     step looks at many projects."""
-    spec = plan.spec("project", deps)
+    spec = plan.spec("project")
     if plan.steps.gathered:
         return spec
     return build_observation(

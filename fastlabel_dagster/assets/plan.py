@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -48,6 +49,21 @@ _TAKEN = (
     "parquet",
     "quarantine",
 )
+
+#: Part -> what it is made from, where that is the same for every project.
+_MADE_FROM: Mapping[str, tuple[str, ...]] = {
+    "labels": ("project",),
+    "classes": ("labels",),
+    "tasks": ("labels",),
+    "annotations": ("labels",),
+    "images": ("labels",),
+    "approved_tasks": ("labels",),
+    "dataset_objects": ("dataset",),
+    "training": ("dataset",),
+    "model": ("training",),
+    "evaluation": ("model", "dataset"),
+    "auto_annotation": ("evaluation",),
+}
 
 #: ``"coco"``, or ``{"format": "yolo", "task": "segment", …}``.
 ExportLike: TypeAlias = str | Mapping[str, Any]
@@ -183,25 +199,54 @@ class ProjectPlan:
             **more,
         )
 
-    def props(self, part: str, **more: Any) -> FastLabelAssetProps:
-        """What the translator is told about ``part``."""
-        name = more.pop("name", self.project if part == "project" else part)
-        return FastLabelAssetProps(project=self.project, part=part, name=name, store=self.store, **more)
+    def props(self, part: str, export: ExportPlan | None = None) -> FastLabelAssetProps:
+        """What the translator is told about ``part``; of an export, which one is said too."""
+        told: dict[str, Any] = {"name": self.project if part == "project" else part, "options": self._options(part)}
+        if export is not None:
+            told = {"name": export.name, "format": export.format, "options": dict(export.options)}
+        deps = self._made_from(part, export)
+        return FastLabelAssetProps(project=self.project, part=part, store=self.store, deps=deps, **told)
 
-    def spec(self, part: str, deps: Iterable[dg.AssetKey] = (), **more: Any) -> dg.AssetSpec:
-        """The asset's spec from the translator, with ``deps`` added and ``group_name`` applied."""
-        wanted = tuple(deps)
-        props = self.props(part, deps=wanted, **more)
+    def _options(self, part: str) -> dict[str, Any]:
+        if part in ("dataset", "dataset_objects"):
+            return {"dataset": self.dataset}
+        if part == "training" and self.training is not None:
+            return {"base_model": self.training.base_model_name}
+        return {}
+
+    def _made_from(self, part: str, export: ExportPlan | None) -> tuple[dg.AssetKey, ...]:
+        """The lineage of a project: what ``part`` is made from."""
+        if part == "project":
+            wanted = {"s3_import": self.imports.s3, "dicom_import": self.imports.dicom}
+            return tuple(self.key(name) for name, plan in wanted.items() if plan is not None)
+        pictures = ("images",) if export is None or export.images else ()
+        above = {"export": ("labels", *pictures), "dataset": ("labels", "images")}.get(part, _MADE_FROM.get(part, ()))
+        gates = self.gates if part in ("export", "dataset") else []
+        return (*(self.key(name) for name in above), *gates)
+
+    def spec(self, part: str, export: ExportPlan | None = None) -> dg.AssetSpec:
+        """The asset's spec from the translator, with what it is made from added and ``group_name`` applied; of an
+        export, which one is said too."""
+        props = self.props(part, export)
         spec = findable(self.translator.get_asset_spec(props), props)
         known = {dep.asset_key for dep in spec.deps}
-        added = [dg.AssetDep(key) for key in wanted if key not in known]
+        added = [dg.AssetDep(key) for key in props.deps if key not in known]
         if added:
             spec = spec.replace_attributes(deps=[*spec.deps, *added])
         return spec.replace_attributes(group_name=self.group_name) if self.group_name else spec
 
-    def key(self, part: str) -> dg.AssetKey:
-        """The key of ``part`` (any but an export) as the translator names it."""
-        return self.translator.key_of(self.props(part))
+    def key(self, part: str, export: ExportPlan | None = None) -> dg.AssetKey:
+        """The key of ``part`` as the translator names it, which is told the same as when the asset's spec is made: it
+        may make a key of anything."""
+        asked = part if export is None else f"export {export.name}"
+        if asked not in self._keys:
+            self._keys[asked] = self.translator.key_of(self.props(part, export))
+        return self._keys[asked]
+
+    @cached_property
+    def _keys(self) -> dict[str, dg.AssetKey]:
+        """Those that were asked for; each is asked for several times, and a translator may be slow."""
+        return {}
 
     @property
     def gates(self) -> list[dg.AssetKey]:

@@ -71,7 +71,7 @@ def build_approved_tasks_asset(
         ValueError: the translator gives the asset partitions that are no windows of time.
     """
     plan = _plan(project, store, translator, resource_key, s3)
-    spec = plan.spec("approved_tasks", [plan.key("labels")])
+    spec = plan.spec("approved_tasks")
     if spec.partitions_def is None:
         spec = spec.replace_attributes(partitions_def=approval_days(start, time_zone=time_zone))
     windows = spec.partitions_def
@@ -124,7 +124,7 @@ def build_dataset_objects_asset(
         ValueError: the translator gives the asset partitions that are no splits of a dataset.
     """
     plan = _plan(project, store, translator, resource_key, s3, dataset=dataset)
-    spec = plan.spec("dataset_objects", [plan.key("dataset")], options={"dataset": dataset})
+    spec = plan.spec("dataset_objects")
     if spec.partitions_def is None:
         spec = spec.replace_attributes(partitions_def=SPLITS)
     given = spec.partitions_def

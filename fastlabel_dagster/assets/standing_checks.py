@@ -34,7 +34,7 @@ def build_standing_checks(plan: ProjectPlan) -> list[dg.AssetChecksDefinition]:
         if parts is not None:
             built.append(
                 build_leakage_check(
-                    plan.spec("export", name=export.name, format=export.format, options=dict(export.options)).key,
+                    plan.key("export", export),
                     store=plan.store,
                     format=export.format,
                     split=parts,

@@ -87,7 +87,7 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 check_results=list(findings.results(name, plan.key(name))),
             )
 
-    specs = [plan.spec(name, [labels_key]) for name in TABLES]
+    specs = [plan.spec(name) for name in TABLES]
     if plan.gates:  # a job that publishes or trains makes them too, see project_selection
         specs = [spec.replace_attributes(tags={**spec.tags, GATE_TAG: "blocking"}) for spec in specs]
     check_specs = [spec for name in TABLES for spec in plan.checks.specs(name, plan.key(name))]

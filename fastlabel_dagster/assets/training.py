@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from fastlabel_dagster.assets.enrichment import change_pictures, enrichment
-from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run
+from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run, told_again
 from fastlabel_dagster.assets.job_plans import VersionNow
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
@@ -120,7 +120,7 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             metadata.update(change_pictures(context.log, mirror, metadata, images=images, client=fastlabel.client))
         return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(report.digest), metadata=metadata)
 
-    spec = plan.spec("dataset", [plan.key("labels"), plan.key("images"), *plan.gates], options={"dataset": name})
+    spec = plan.spec("dataset")
     return plan.step(dataset, "dataset", [spec], pool=plan.pool)
 
 
@@ -183,7 +183,12 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 version = dg.DataVersion(submission.job_id)
                 told = {**tell(submission), **api_usage(usage)}
                 yield dg.MaterializeResult(asset_key=key, data_version=version, metadata=told)
-            if not ends_here(step, TRAINING, submission, training.waiting):
+            if (again := told_again(step, model_key, TRAINING, submission)) is not None:
+                if model_key in selected:
+                    yield again
+            elif not ends_here(step, TRAINING, submission, training.waiting):
+                if submission.gone:
+                    raise _unknown_model(submission)
                 followed = follow_in_run(
                     step, client, TRAINING, submission, subject=request.subject, waiting=training.waiting, store=store
                 )
@@ -196,9 +201,9 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 else:
                     context.instance.report_runless_asset_event(outcome.materialization())
 
-    specs = [plan.spec("training", [dataset_key], options={"base_model": training.base_model_name})]
+    specs = [plan.spec("training")]
     if in_run:
-        specs.append(plan.spec("model", [key]).replace_attributes(skippable=True))
+        specs.append(plan.spec("model").replace_attributes(skippable=True))
     return plan.step(train, "training", specs, pool=plan.pool, can_subset=in_run)
 
 
@@ -211,6 +216,17 @@ def version_now(dataset: str, project: str, *, revision_id: str | None = None) -
         return dataset_digest(client, dataset, project, revision_id=revision_id)
 
     return look
+
+
+def _unknown_model(submission: Submission) -> dg.Failure:
+    """Of a training that somebody else has seen complete and that is no longer in FastLabel, nobody knows the model."""
+    return dg.Failure(
+        description=f"The training {submission.job_id} has completed and is no longer in FastLabel, and its model was "
+        "never reported here. If the model is there, report it as a materialization of the model asset; force: true "
+        "trains another.",
+        metadata={"job_id": submission.job_id},
+        allow_retries=False,
+    )
 
 
 def published_dataset(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, Any]:

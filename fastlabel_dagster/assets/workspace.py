@@ -234,7 +234,7 @@ def build_fastlabel_assets_definitions(
         taken |= {spec.key for spec in more}
         built += more
         if own["dataset"]:
-            published.setdefault(str(own["dataset"]), []).append(told.get_asset_spec(props_of(slug, "dataset")).key)
+            published.setdefault(str(own["dataset"]), []).append(told.key_of(props_of(slug, "dataset")))
     if problem is not None and not taken:
         raise problem
     built += shared(_of_workspace(found, told, published, observed, name, resource_key, taken))

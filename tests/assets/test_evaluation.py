@@ -302,9 +302,38 @@ def test_what_has_completed_is_not_paid_for_again_when_fastlabel_has_deleted_it(
     with sandbox.state.database.write() as connection:
         connection.execute("DELETE FROM jobs")
     again = loop.run("training", "model", "evaluation")
-    assert again.success and made(again) == {"training"}
+    assert again.success and made(again) == {"training", "model", "evaluation"}
     assert loop.jobs("training") == loop.jobs("evaluation") == 0
     assert {part: loop.metadata(part)["job_id"] for part in before} == before
+    assert checks(again)["gate"] and loop.metadata("evaluation")["submitted"] is False
+
+
+def test_an_evaluation_that_fastlabel_has_deleted_keeps_no_model_from_annotating(make, sandbox, monkeypatch):
+    monkeypatch.setattr(submission, "PAUSES", ())
+    loop = make()
+    sandbox.state.next_metrics(mAP=0.7)
+    assert loop.run().success
+
+    def delete(kind):
+        with sandbox.state.database.write() as connection:
+            connection.execute("DELETE FROM jobs WHERE kind = ?", (kind,))
+
+    delete("evaluation")
+    sandbox.state.add_tasks(SLUG, [{"name": "new.jpg"}])
+    again = loop.run("evaluation", "auto_annotation")
+    assert again.success and made(again) == {"evaluation", "auto_annotation"} and checks(again)["gate"]
+    assert (loop.jobs("evaluation"), loop.jobs("auto_annotation"), loop.metadata("evaluation")["mAP"]) == (0, 1, 0.7)
+    # who shares the store and was told nothing of it has no measures to go by
+    with dg.DagsterInstance.ephemeral() as loop.instance:
+        elsewhere = loop.run()
+        assert elsewhere.success and "auto_annotation" in made(elsewhere) and loop.jobs("evaluation") == 1
+        assert loop.metadata("evaluation")["reason"].endswith("is no longer there")
+    delete("training")
+    with dg.DagsterInstance.ephemeral() as loop.instance:
+        unknown = loop.run("labels", "images", "dataset", "training", "model")
+        assert not unknown.success and loop.jobs("training") == 0
+        (failure,) = [one for one in unknown.get_step_failure_events()] if hasattr(unknown, "get_step_failure_events") else [one for one in unknown.all_events if one.is_step_failure]
+        assert "was never reported here" in str(failure.step_failure_data)
 
 
 def test_a_run_of_the_training_alone_reports_the_model_too(make):

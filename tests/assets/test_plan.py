@@ -106,6 +106,43 @@ def test_a_translator_decides_keys_groups_and_owners():
     assert labels.owners == ["team:perception"]
 
 
+class ByOrigin(DagsterFastLabelTranslator):
+    """Makes keys of all that it is told of an asset: what it is made from, and with which options."""
+
+    def get_asset_spec(self, props):
+        spec = super().get_asset_spec(props)
+        origin = [dep.path[-1] for dep in props.deps] + sorted(map(str, props.options))
+        return spec.replace_attributes(key=dg.AssetKey(["_".join(origin) or "nothing", *spec.key.path]))
+
+
+def test_a_key_may_be_made_of_what_an_asset_is_made_from():
+    arguments = {
+        **TRAINED,
+        "evaluation": {"gate": {"mAP": {"no_worse_than": 0}}},
+        "auto_annotation": {},
+        "imports": {"s3": True, "dicom": "scan.zip"},
+        "exports": ["coco", {"format": "yolo", "split": {"train": 0.9, "val": 0.1}, "images": False}],
+        "checks": {"leakage": True, "images": True, "geometry": {"severity": "error", "blocking": True}},
+    }
+
+    def lineage(**more):
+        built = build_fastlabel_project_assets("street-scenes", store="out", **arguments, **more)
+        graph = graph_of(built)
+        edges = {
+            (key.path[-1], parent.path[-1])
+            for key in graph.get_all_asset_keys()
+            for parent in graph.get(key).parent_keys
+        }
+        return edges, {(check.asset_key.path[-1], check.name) for check in graph.asset_check_keys}, graph
+
+    *plain, _ = lineage()
+    *ours, graph = lineage(translator=ByOrigin())
+    assert ours == plain, "nothing is split in two, and nothing hangs in the air"
+    assert len(graph.get_all_asset_keys()) == len({key.path[-1] for key in graph.get_all_asset_keys()})
+    yolo = next(key for key in graph.get_all_asset_keys() if key.path[-1] == "yolo")
+    assert yolo.path[0] == "labels_annotations_split"
+
+
 def test_names_are_fit_for_dagster_and_differ():
     slugs = ["street-scenes", "street_scenes", "Street-Scenes", "交差点", "交差点 2", "--", "a" * 300, "\ud800"]
     names = [safe_name(slug) for slug in slugs]
