@@ -164,7 +164,8 @@ class AnnotationColumns:
                 parts = [_looked_up(block.columns["value"], said) for block in blocks]
             else:
                 parts = [_of_type(block.columns.get(name), type_, len(block.owner)) for block in blocks]
-            arrays.append(pa.concat_arrays(parts) if parts else pa.nulls(0, type_))
+            # One part is the whole: Arrow would make a copy of it.
+            arrays.append(parts[0] if len(parts) == 1 else pa.concat_arrays(parts) if parts else pa.nulls(0, type_))
         rows = pa.StructArray.from_arrays(arrays, fields=list(ANNOTATION))
         owner = np.concatenate([np.empty(0, np.int64), *(block.owner for block in blocks)])
         order = np.concatenate([np.empty(0, np.int64), *(block.order for block in blocks)])

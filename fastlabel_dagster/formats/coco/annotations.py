@@ -8,26 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import ANNOTATION_TYPES, AnnotationColumns, FoundClass
-from fastlabel_dagster.formats.attributes import CROWD, STATED_BOX, STATED_SHAPE
+from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
+from fastlabel_dagster.formats.coco.attributes import Stated
 from fastlabel_dagster.formats.coco.classes import ClassBook
-from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, are_distinct, list_array, looked_up
+from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, are_distinct, looked_up
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
-from fastlabel_dagster.formats.coco.items import Items
+from fastlabel_dagster.formats.coco.items import Items, as_list
 from fastlabel_dagster.formats.coco.masks import Traced, trace
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.formats.outlines import FARTHEST
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints
 from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
-from fastlabel_dagster.labels.schema import ATTRIBUTE
 
 _SAME = 1e-9
 _CLOSE = 1 + 1e-6
@@ -43,8 +42,8 @@ def read_annotations(
     *,
     rectangles: bool,
 ) -> None:
-    """Add all annotations of one file that can be read to ``found``; the file's list of them is given up, for it needs
-    much memory.
+    """Add all annotations of one file that can be read to ``found``; the file's lists of them and of its images are
+    given up, for they need much memory.
 
     Args:
         file: whose annotations.
@@ -54,23 +53,24 @@ def read_annotations(
         told: the report.
         rectangles: an outline that is the rectangle of its own box is a box.
     """
-    items = file.content.pop("annotations", None) or []
-    batch = _Batch.of(items if isinstance(items, Items) else Items.of(items), file.name, told)
-    owner = looked_up(batch.items.column("image_id"), tasks.read(file))
+    batch = _Batch.of(_items_of(file), file.name, told)
+    owner = looked_up(batch.items.taken("image_id"), tasks.read(file))
     batch.drop("annotations of images the file does not list", owner < 0)
-    numbers = book.numbers(file, batch.items.column("category_id"), batch.kept)
+    numbers = book.numbers(file, batch.items.taken("category_id"), batch.kept)
     classes = book.classes
-    boxes = Boxes.of(batch.items.column("bbox"))
+    boxes = Boxes.of(batch.items.taken("bbox"))
     runs = batch.items.runs
-    outlines = Outlines.of(batch.items.column("segmentation"))
+    outlines = Outlines.of(batch.items.taken("segmentation"))
     batch.alter("an outline that is not lists of numbers was left out", batch.rows(batch.items.odd["segmentation"]))
     outlined = outlines.counts > 0
     rotations = _rotations(batch)
     asked = rectangles or rotations is not None
     rectangular = outlines.is_rectangle(boxes.corners) if asked else np.zeros(len(owner), np.bool_)
-    turned = np.full((len(owner), 5), np.nan) if rotations is None else outlines.turned_back(rotations, rectangular)
-    is_turned = outlined & np.isfinite(turned[:, 4])
-    outlined &= ~is_turned
+    turned, is_turned = None, np.zeros(len(owner), np.bool_)
+    if rotations is not None:
+        turned = outlines.turned_back(rotations, rectangular)
+        is_turned = outlined & np.isfinite(turned[:, 4])
+        outlined &= ~is_turned
     if rectangles:
         outlined &= ~rectangular
 
@@ -93,12 +93,16 @@ def read_annotations(
     boxed = rest & ~outlined & ~is_turned
     batch.drop("annotations without a box, an outline or keypoints", boxed & ~boxes.there)
     batch.drop(_TOO_FAR, boxed & ~boxes.sound)
+    corners = boxes.corners
+    del boxes  # its numbers are not needed any more, nor what the columns were put together from
+    pa.default_memory_pool().release_unused()
 
     into = _Target(batch, owner, numbers, pa.array([one.value for one in classes], pa.string()), found)
     into.attributes = _attributes(batch, stated)
     if len(rows := np.flatnonzero(boxed & batch.kept)):
-        into.add("bbox", rows, points=(boxes.corners[rows].reshape(-1), 4 * np.arange(len(rows) + 1)))
-    if len(rows := np.flatnonzero(is_turned & batch.kept)):
+        some = corners if len(rows) == len(corners) else corners[rows]
+        into.add("bbox", rows, points=(some.reshape(-1), 4 * np.arange(len(rows) + 1)))
+    if turned is not None and len(rows := np.flatnonzero(is_turned & batch.kept)):
         upright = turned[rows, :4].reshape(-1), 4 * np.arange(len(rows) + 1)
         into.add("bbox", rows, points=upright, rotation=pa.array(turned[rows, 4]))
     if len(rows := np.flatnonzero(outlined & batch.kept & (outlines.counts == 1))):
@@ -115,12 +119,9 @@ def read_annotations(
         into.add("keypoint", rows, points=points)
 
 
-class _Stated(NamedTuple):
-    """An attribute for what COCO states and FastLabel has no place for."""
-
-    key: str
-    text: str
-    is_json: bool
+def _items_of(file: CocoFile) -> Items:
+    items = file.content.pop("annotations", None) or []
+    return items if isinstance(items, Items) else Items.of(items)
 
 
 @dataclass
@@ -211,10 +212,10 @@ class _Target:
         self._place = self.batch.items.place
 
     def add(self, kind: str, rows: Ints, **columns: Any) -> None:
-        taken = pa.array(rows)
-        shared = {name: column.take(taken) for name, column in self._shared.items()}
-        if self.attributes is not None:
-            shared["attributes"] = self.attributes.take(taken)
+        shared = self._shared if self.attributes is None else {**self._shared, "attributes": self.attributes}
+        if len(rows) < len(self.owner):
+            taken = pa.array(rows)
+            shared = {name: column.take(taken) for name, column in shared.items()}
         value = pa.DictionaryArray.from_arrays(pa.array(self.numbers[rows].astype(np.int32)), self.names)
         self.found.add_many(self.owner[rows], kind, value, order=self._place[rows], **columns, **shared)
 
@@ -230,13 +231,13 @@ def _rotations(batch: _Batch) -> Floats | None:
 
 def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
     batch.alter("keypoints that are not numbers were left out", batch.rows(batch.items.odd["keypoints"]))
-    poses = poses_of(batch.items.column("keypoints"), batch.kept, numbers, classes)
+    poses = poses_of(batch.items.taken("keypoints"), batch.kept, numbers, classes)
     batch.alter("keypoints its category does not have were left out", poses.stray)
     batch.drop(_TOO_FAR, ~poses.sound)
     return poses
 
 
-def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Stated]) -> dict[int, Traced]:
+def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, Stated]) -> dict[int, Traced]:
     """Row -> the run-length masks, traced; rows with an empty or damaged one are left to their boxes."""
     if not rows:
         return {}
@@ -265,7 +266,7 @@ def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, _Sta
     return masks
 
 
-def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, _Stated]) -> None:
+def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, Stated]) -> None:
     """Keep the boxes (x, y, width, height as text) that are not quite those around their outlines."""
     rows = np.flatnonzero(mask & boxes.there)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -275,12 +276,12 @@ def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, sta
     batch.notice("boxes more than a pixel off their outline: the outline was read", off)
     for row in rows[(gap > _SAME) & (gap <= _CLOSE)].tolist():
         text = ",".join(repr(side).removesuffix(".0") for side in boxes.numbers[row].tolist())
-        stated[row] = _Stated(STATED_BOX, text, False)
+        stated[row] = Stated(STATED_BOX, text, False)
 
 
-def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, outlined: Bools) -> dict[int, _Stated]:
+def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, outlined: Bools) -> dict[int, Stated]:
     """Row -> what poses have beside their keypoints, as an attribute: an outline, or a box that is not just theirs."""
-    stated: dict[int, _Stated] = {}
+    stated: dict[int, Stated] = {}
     if not poses.posed.any():
         return stated
     around = poses.around
@@ -299,50 +300,20 @@ def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, 
         if text is None:
             lost[row] = True
         else:
-            stated[row] = _Stated(STATED_SHAPE, text, True)
+            stated[row] = Stated(STATED_SHAPE, text, True)
     batch.alter("its keypoints were read; box and outline were left out, for the box does not hold them", lost)
     return stated
 
 
-def _attributes(batch: _Batch, stated: Mapping[int, _Stated]) -> pa.Array | None:
+def _attributes(batch: _Batch, stated: Mapping[int, Stated]) -> pa.Array | None:
     """list<ATTRIBUTE>[n]: the attributes of the file, the crowd switch and the stated boxes; None: nobody has any."""
-    crowded = batch.items.says("iscrowd") and any(batch.items.field("iscrowd"))
-    attributed = batch.items.says("attributes") and any(batch.items.field("attributes"))
-    if not stated and not crowded and not attributed:
-        return None
-    given, crowds = batch.items.field("attributes"), batch.items.field("iscrowd")
-    counts: Ints = np.zeros(len(given), np.int64)
-    columns: dict[str, list[Any]] = {name: [] for name in ("key", "type", "value", "value_is_json")}
-
-    def put(key: str, kind: str, value: str, is_json: bool) -> None:
-        for column, content in zip(list(columns.values()), (key, kind, value, is_json), strict=True):
-            column.append(content)
-
-    odd = []
-    for row, (items, crowd) in enumerate(zip(given, crowds, strict=True)):
-        before = len(columns["key"])
-        if crowd and type(crowd) in (int, bool, float):
-            put(CROWD, "switch", "true", True)
-        try:
-            for key, value in (items or {}).items():
-                put(key, *attribute_of(value))
-        except (AttributeError, TypeError):  # no object, or a value too large or too deep to be written as JSON
-            odd.append(row)
-        if row in stated:
-            put(stated[row].key, "text", stated[row].text, stated[row].is_json)
-        counts[row] = len(columns["key"]) - before
-    batch.alter("attributes that are not an object of JSON values were left out", batch.rows(odd))
-    columns["name"] = columns["key"]
-    arrays = [
-        pa.array(columns[one.name], one.type) if one.name in columns else pa.nulls(len(columns["key"]), one.type)
-        for one in ATTRIBUTE
-    ]
-    return list_array(offsets_of(counts), pa.StructArray.from_arrays(arrays, fields=list(ATTRIBUTE)))
-
-
-def attribute_of(value: Any) -> tuple[str, str, bool]:
-    """Type and text of an attribute's value, and whether the text is JSON."""
-    if isinstance(value, str):
-        return "text", value, False
-    kind = "switch" if isinstance(value, bool) else "checkbox" if isinstance(value, list) else "text"
-    return kind, orjson.dumps(value).decode(), True
+    crowds = batch.items.taken("iscrowd")
+    if isinstance(crowds, pa.Int64Array | pa.DoubleArray) and not crowds.null_count:
+        rows = np.flatnonzero(crowds.to_numpy())
+    else:
+        are_crowds = [bool(one) and type(one) in (int, bool, float) for one in as_list(crowds)]
+        rows = np.flatnonzero(np.array(are_crowds, np.bool_))
+    batch.alter(
+        "attributes that are not an object of JSON values were left out", batch.rows(batch.items.attributes.odd)
+    )
+    return batch.items.attributes.column(rows, stated)

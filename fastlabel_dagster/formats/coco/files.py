@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from fastlabel_dagster.formats.coco.items import Items, items_of_document
+from fastlabel_dagster.formats.coco.pages import pages_of
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.report import FILE, REPORT_FILE
 from fastlabel_dagster.labels.report import ReadTally
@@ -120,18 +121,14 @@ def _json_files(folder: Path) -> list[Path]:
 def load_coco(path: Path) -> Any:
     """The same as :func:`load_json`, with ``annotations`` as :class:`~fastlabel_dagster.formats.coco.items.Items` where
     they can be read that way."""
-    data = path.read_bytes()
-    content = items_of_document(data)
-    return _parsed(path, data) if content is None else content
+    content = items_of_document(pages_of(path))
+    return load_json(path) if content is None else content
 
 
 def load_json(path: Path) -> Any:
     """The JSON of a file; NaN and infinities, which JSON does not know but Python writes, are accepted. Raises
     FormatError for anything else that is not JSON."""
-    return _parsed(path, path.read_bytes())
-
-
-def _parsed(path: Path, data: bytes) -> Any:
+    data = path.read_bytes()
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

@@ -46,16 +46,17 @@ class TaskRows:
         return tasks_table({**self._columns, "annotations": annotations})
 
     def read(self, file: CocoFile) -> dict[Any, int]:
-        """Add the images of ``file``. Returns image id -> row."""
+        """Add the images of ``file``, and give up its list of them. Returns image id -> row."""
         pictures = PictureFinder(file)
-        all_at_once = self._read_plain(file, pictures)
+        images = file.content.pop("images")
+        all_at_once = self._read_plain(file, images, pictures)
         if all_at_once is not None:
             return all_at_once
         rows: dict[Any, int] = {}
         row_of_name: dict[str, int] = {}
         columns, told = self._columns, self._told
         prefix = f"{file.split}/" if file.split else ""
-        for place, image in enumerate(file.content["images"], start=1):
+        for place, image in enumerate(images, start=1):
             name = _file_name(image) if isinstance(image, dict) else None
             if name is None or not is_id(image.get("id")):
                 told.drop("images without an id or a file name", IMAGE, where=f"{file.name}, image #{place}")
@@ -87,10 +88,9 @@ class TaskRows:
             columns["url"].append(pictures.url_of(name))
         return rows
 
-    def _read_plain(self, file: CocoFile, pictures: PictureFinder) -> dict[Any, int] | None:
+    def _read_plain(self, file: CocoFile, images: list[Any], pictures: PictureFinder) -> dict[Any, int] | None:
         """The same for images that all have an id, a file name and a size of their own, and are all alike; None when
         some are not, and nothing has been added."""
-        images = file.content["images"]
         if not images or set(map(type, images)) != {dict} or len(set(map(tuple, images))) > 1:
             return None
         first = images[0]

@@ -12,6 +12,7 @@ the whole is JSON, and has just these annotations. Wherever that is not so, the 
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from fastlabel_dagster.formats.coco.attributes import AttributeRows
 from fastlabel_dagster.formats.coco.columns import NUMBERS, lists_of_numbers
+from fastlabel_dagster.formats.coco.pages import give_back
 from fastlabel_dagster.labels.ragged import Ints
 
 _BEGIN = re.compile(rb'"annotations"\s*:\s*\[')
@@ -36,7 +39,7 @@ _PIECE_ITEMS = 1_000
 
 #: What is read of an annotation, and which of it are lists of numbers.
 _LISTS = {"bbox": NUMBERS, "keypoints": NUMBERS, "segmentation": pa.list_(NUMBERS)}
-_NAMES = ("id", "image_id", "category_id", "iscrowd", "score", "rotation", "attributes", *_LISTS, "area")
+_NAMES = ("id", "image_id", "category_id", "iscrowd", "score", "rotation", *_LISTS, "area")
 _OF_TYPE = {int: pa.int64(), float: pa.float64()}
 _NOTHING = pa.null()
 _MOST_NAMES = 16
@@ -50,7 +53,8 @@ class Items:
         self._seen = 0
         self._parts: dict[str, list[list[Any] | pa.Array]] = {name: [] for name in _NAMES}
         self._columns: dict[str, list[Any] | pa.Array] = {}
-        self._places: list[Ints] = []
+        self.attributes = AttributeRows()
+        """What stands in ``attributes``."""
         self.first: Any = None
         """The first entry of the list, as it is."""
         self.bad: list[int] = []
@@ -74,21 +78,20 @@ class Items:
     @property
     def place(self) -> Ints:
         """int64[n]: where in the list each row stands, from 0."""
-        return np.concatenate([np.empty(0, np.int64), *self._places])
+        places = np.arange(self._seen)
+        return np.delete(places, self.bad) if self.bad else places
 
     def add(self, entries: list[Any]) -> None:
         """Add the next entries of the list."""
         if not self._seen and entries:
             self.first = entries[0]
-        place = np.arange(self._seen, self._seen + len(entries))
+        start = self._seen
         self._seen += len(entries)
         if set(map(type, entries)) - {dict}:
-            objects = np.array([type(entry) is dict for entry in entries], np.bool_)
-            self.bad += place[~objects].tolist()
-            place = place[objects]
+            self.bad += [place for place, entry in enumerate(entries, start) if type(entry) is not dict]
             entries = [entry for entry in entries if type(entry) is dict]
-        self._places.append(place)
         columns = _columns_of(entries)
+        self.attributes.add(columns.get("attributes") or [None] * len(entries))
         for name, parts in self._parts.items():
             if name == "area" and not self.runs and "keypoints" not in columns:
                 columns.pop(name, None)  # it matters for masks and poses only
@@ -112,6 +115,10 @@ class Items:
             self._columns[name] = self._whole(name, self._parts.pop(name))
         return self._columns[name]
 
+    def taken(self, name: str) -> list[Any] | pa.Array:
+        """The same, given up: it can be asked for once."""
+        return self._whole(name, self._parts.pop(name))
+
     def _whole(self, name: str, parts: list[list[Any] | pa.Array]) -> list[Any] | pa.Array:
         types = {part.type if isinstance(part, pa.Array) else None for part in parts} - {_NOTHING}
         if name in _LISTS:
@@ -122,7 +129,7 @@ class Items:
             (type_,) = types
             arrays = [pa.nulls(len(part), type_) if isinstance(part, pa.NullArray) else part for part in parts]
             return pa.concat_arrays(arrays) if arrays else pa.array([], type_)
-        return [value for part in parts for value in _as_list(part)]
+        return [value for part in parts for value in as_list(part)]
 
     def says(self, name: str) -> bool:
         """Whether any says something under this name."""
@@ -131,11 +138,12 @@ class Items:
 
     def field(self, name: str) -> list[Any]:
         """The same as :meth:`column`, as a list."""
-        return _as_list(self.column(name))
+        return as_list(self.column(name))
 
 
-def items_of_document(data: bytes) -> dict[str, Any] | None:
-    """The content of a COCO file, its ``annotations`` as :class:`Items`; None where it cannot be read that way."""
+def items_of_document(data: bytes | mmap.mmap) -> dict[str, Any] | None:
+    """The content of a COCO file, its ``annotations`` as :class:`Items`; None where it cannot be read that way. Its
+    pages are given back as they are read."""
     begin = _BEGIN.search(data)
     last = None if begin is None else _END.search(data, begin.end())
     if begin is None or last is None:
@@ -154,12 +162,13 @@ def items_of_document(data: bytes) -> dict[str, Any] | None:
     return content
 
 
-def _pieces(data: bytes, start: int, end: int) -> Iterator[memoryview]:
+def _pieces(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[memoryview]:
     """The text of the list in pieces with whole annotations, the commas between the pieces left out."""
     view = memoryview(data)
     while between := _BETWEEN.search(data, start + _PIECE_BYTES, end):
         yield view[start : between.start() + 1]
         start = between.end() - 1
+        give_back(data, start)
     yield view[start:end]
 
 
@@ -173,7 +182,7 @@ def _columns_of(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
             return {name: list(map(itemgetter(name), entries)) for name in first}
         except KeyError:
             pass
-    return {name: list(map(dict.get, entries, repeat(name))) for name in _NAMES}
+    return {name: list(map(dict.get, entries, repeat(name))) for name in (*_NAMES, "attributes")}
 
 
 def _compact(values: list[Any]) -> list[Any] | pa.Array:
@@ -187,7 +196,7 @@ def _compact(values: list[Any]) -> list[Any] | pa.Array:
         return values
 
 
-def _as_list(column: list[Any] | pa.Array) -> list[Any]:
+def as_list(column: list[Any] | pa.Array) -> list[Any]:
     if isinstance(column, list):
         return column
     return list(column.to_pylist() if column.null_count else column.to_numpy(zero_copy_only=False).tolist())

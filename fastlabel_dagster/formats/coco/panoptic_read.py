@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns
 from fastlabel_dagster.formats.attributes import CROWD
-from fastlabel_dagster.formats.coco.annotations import attribute_of
+from fastlabel_dagster.formats.coco.attributes import attribute_of
 from fastlabel_dagster.formats.coco.classes import ClassBook, as_objects
 from fastlabel_dagster.formats.coco.files import CocoFile, load_coco_files
 from fastlabel_dagster.formats.coco.images import TaskRows
