@@ -45,7 +45,7 @@ def told_again(
                 kind.words,
                 submission.job_id,
             )
-            told = {**made.metadata, "submitted": False, "reason": submission.reason}
+            told: dict[str, Any] = {**made.metadata, "submitted": False, "reason": submission.reason}
             return dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(submission.job_id), metadata=told)
     return None
 

@@ -34,6 +34,7 @@ class JobKind:
             looked up among the listed ones that are not among ``known_ids``, before anything is sent again.
         find: ``(client, id, subject) -> job``; raises ``NotFound``.
         can_cancel: whether the API can stop one.
+        outlived: whether what a job has made is there without it; the measures of an evaluation are the job itself.
     """
 
     name: str
@@ -45,6 +46,7 @@ class JobKind:
     )
     find: Callable[[FastLabelClient, str, str], Job] = field(repr=False)
     can_cancel: bool = False
+    outlived: bool = True
 
     def look(
         self,
@@ -168,6 +170,7 @@ EVALUATION = JobKind(
     lambda client, _: client.evaluation_jobs.known_ids(),
     _submit_evaluation,
     lambda client, id, _: client.evaluation_jobs.find(id),
+    outlived=False,
 )
 AUTO_ANNOTATION = JobKind(
     "auto_annotation",

@@ -70,8 +70,8 @@ def submit_job(
     Args:
         recorded: the id of a job that this run or the run it repeats has submitted, or who tells it of a version:
             attached to in any case, unless it failed or is gone; then the ledger's counts, which may be a newer one.
-        has_completed: whether somebody else has seen a job complete; asked of one that FastLabel shows no more, of
-            which the ledger does not say so.
+        has_completed: whether somebody else has seen a job complete, and kept what came of it; asked of one that
+            FastLabel shows no more. For a kind whose results outlive the job, the ledger's word is enough.
         force: start one again although nothing changed. A submit of an earlier run whose outcome is unclear is
             forgotten.
         attach_to: take this job for the one of the version and submit nothing.
@@ -141,6 +141,8 @@ class _Turn:
     record: Callable[[Submission, str], object]
     log: Callable[[str], object]
     sleep: Callable[[float], object]
+    #: Why the known jobs of the version count no more, as sentences without a full stop.
+    refused: list[str] = field(default_factory=list)
 
     def rename(self, request: JobRequest) -> None:
         """Know the version by the name it has now."""
@@ -154,6 +156,7 @@ class _Turn:
         """The job that this run has submitted, or that the ledger knows as the version's; None when there is none that
         counts."""
         kind = request.kind
+        self.refused.clear()
         entry = self.ledger.entry(request.subject, request.version)
         made_from = str(entry.get("made_from") or "")
         # one that was made from something else counts as long as that is what is there: whoever asks looks then
@@ -165,11 +168,12 @@ class _Turn:
             if there is not None and job_state(there) != "failed":
                 return self.attach(request, known, there, why, made_from)
             if there is None and not self.force:
-                noted = entry.get("job_id") == known and entry.get("completed")
+                noted = kind.outlived and entry.get("job_id") == known and entry.get("completed")
                 if noted or has_completed(known):
                     self.log(f"The {kind.words} {known} completed and is no longer there; force: true starts another.")
                     return self.attach(request, known, {"status": "completed"}, why, made_from, gone=True)
-            self.log(f"The job {known} has failed or is gone.")
+            self.refused.append(f"the {kind.words} {known} {'is no longer there' if there is None else 'has failed'}")
+            self.log(f"Another {kind.words} may be started: {self.refused[-1]}.")
         return None
 
     def attach(
@@ -225,7 +229,8 @@ class _Turn:
             why = "an earlier attempt was cut off, and its job was found again:"
             return self.attach(request, new, job, why, made_from)
         status = str(job.get("status") or "")
-        submission = self._settle(request, Submission(new, status, True, request.changed, job, made_from))
+        why = self.refused[-1] if self.refused else request.changed
+        submission = self._settle(request, Submission(new, status, True, why, job, made_from))
         words = f"{kind.words[:1].upper()}{kind.words[1:]}"
         self.log(f"{words} {new} submitted on {kind.subject} {subject}.")
         return submission

@@ -332,8 +332,8 @@ def test_an_evaluation_that_fastlabel_has_deleted_keeps_no_model_from_annotating
     with dg.DagsterInstance.ephemeral() as loop.instance:
         unknown = loop.run("labels", "images", "dataset", "training", "model")
         assert not unknown.success and loop.jobs("training") == 0
-        (failure,) = [one for one in unknown.get_step_failure_events()] if hasattr(unknown, "get_step_failure_events") else [one for one in unknown.all_events if one.is_step_failure]
-        assert "was never reported here" in str(failure.step_failure_data)
+        (failure,) = [event for event in unknown.all_events if event.is_step_failure]
+        assert "was never reported here" in failure.step_failure_data.user_failure_data.description
 
 
 def test_a_run_of_the_training_alone_reports_the_model_too(make):

@@ -66,9 +66,9 @@ def test_a_job_that_does_not_show_itself_at_once_is_looked_at_again(name, reques
 
 
 def test_a_job_that_had_completed_and_is_gone_is_not_paid_for_again(requests_of, client, store, sandbox):
-    request = requests_of["evaluation"]
+    request = requests_of["training"]
     first = submit_job(client, store, request).job_id
-    sandbox.state.clock.advance(3600)
+    sandbox.state.clock.advance(36_000)
     assert submit_job(client, store, request).status == "completed"
     gone = seen_as(request, first, None)
     for _ in range(2):
@@ -76,6 +76,19 @@ def test_a_job_that_had_completed_and_is_gone_is_not_paid_for_again(requests_of,
         assert (after.submitted, after.job_id, after.status) == (False, first, "completed")
     assert jobs(sandbox) == 1
     assert submit_job(client, store, gone, force=True, sleep=lambda _: None).submitted
+
+
+def test_an_evaluation_that_is_gone_is_made_anew_unless_somebody_has_its_measures(requests_of, client, store, sandbox):
+    request = requests_of["evaluation"]
+    first = submit_job(client, store, request).job_id
+    sandbox.state.clock.advance(3600)
+    assert submit_job(client, store, request).status == "completed"
+    gone = seen_as(request, first, None)
+    kept = submit_job(client, store, gone, has_completed=lambda job: job == first, sleep=lambda _: None)
+    assert (kept.submitted, kept.gone, kept.job_id) == (False, True, first)
+    anew = submit_job(client, store, gone, sleep=lambda _: None)
+    assert anew.submitted and jobs(sandbox) == 2 and anew.reason == f"the evaluation {first} is no longer there"
+    assert submit_job(client, store, gone, sleep=lambda _: None).job_id == anew.job_id and jobs(sandbox) == 2
 
 
 def test_a_job_that_is_gone_and_never_completed_is_started_again(requests_of, client, store, sandbox):
