@@ -10,7 +10,7 @@ from fastlabel_dagster.labels.tables import Labels
 
 #: Tasks handled at once, at most; and about how many bytes of Arrow data.
 MOST_TASKS = 4096
-MOST_BYTES = 16 * 2**20
+MOST_BYTES = 4 * 2**20
 
 
 def task_batches(labels: Labels, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:

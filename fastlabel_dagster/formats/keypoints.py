@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.categories import POSE, Met
 from fastlabel_dagster.formats.report import BatchTally
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, places, taken
 
 
 def keypoint_rows(
@@ -32,15 +32,10 @@ def keypoint_rows(
     lists = as_ragged(column)
     lengths = np.where(pose & told.kept, lists.lengths, 0)
     owner = np.repeat(np.arange(len(flat)), lengths)
-    rows = lists.values.take(pa.array(ranges(lists.starts, lengths)))
-    key = pc.cast(pc.struct_field(rows, "key"), pa.string())
-    slot = np.full(len(owner), -1, np.int64)
-    for number, category in enumerate(met.categories):
-        mine = np.flatnonzero(met.position[owner] == number)
-        if len(mine) and category.keypoints:
-            found = pc.index_in(key.take(pa.array(mine)), value_set=pa.array(category.keypoints, pa.string()))
-            slot[mine] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
-    point = as_ragged(pc.struct_field(rows, "value"))
+    wanted = places(lists.starts, lengths)
+    keys = pc.dictionary_encode(taken(pc.struct_field(lists.values, "key"), wanted).cast(pa.string()))
+    slot = _slots(met, keys.dictionary.to_pylist())[met.position[owner], pc.fill_null(keys.indices, -1).to_numpy()]
+    point = as_ragged(taken(pc.struct_field(lists.values, "value"), wanted))
     has_place = point.lengths >= 2
     stray = np.zeros(len(flat), np.bool_)
     stray[owner[has_place & (slot < 0)]] = True
@@ -59,3 +54,13 @@ def keypoint_rows(
     values[offsets[:-1][alone] + point_slot[alone], 2] = 2.0
     placed = offsets_of(values[:, 2] > 0)[offsets]
     return values.reshape(-1), 3 * offsets, np.diff(placed)
+
+
+def _slots(met: Met, keys: list[str]) -> Ints:
+    """int64[categories + 1, keys + 1]: which point of the category each key is, -1 for none. The last row is that of
+    no category, the last column that of no key."""
+    table = np.full((len(met.categories) + 1, len(keys) + 1), -1, np.int64)
+    for number, category in enumerate(met.categories):
+        slots = {key: slot for slot, key in reversed([*enumerate(category.keypoints)])}
+        table[number, :-1] = [slots.get(key, -1) for key in keys]
+    return table

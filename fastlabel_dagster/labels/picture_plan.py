@@ -82,6 +82,11 @@ def plan_pictures(table: pa.Table, annotations: Ragged | None) -> PicturePlan:
         for row in np.flatnonzero(is_video_name(table["name"]) & (counts == 0)).tolist():
             counts[row] = _last_frame(annotations, row)
     video: Bools = (counts > 0) & ~several
+    if not (several.any() or video.any()):  # as nearly always
+        n = table.num_rows
+        each = np.arange(n + 1)
+        none = np.full(n, -1, np.int64)
+        return PicturePlan(video, several, each, each[:-1], none, contents.values, pa.nulls(n, pa.string()))
     # A content that is a video itself (robotics has those) is no picture.
     listed = ranges(contents.starts, contents.lengths)
     owner = np.repeat(np.arange(table.num_rows), contents.lengths)

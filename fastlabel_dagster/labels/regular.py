@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from fastlabel_dagster.labels.byte_search import byte_places
 from fastlabel_dagster.labels.fitting import times_of_texts
 from fastlabel_dagster.labels.json_text import LARGEST_EXACT_INTEGER, dumps, encodable
 from fastlabel_dagster.labels.levels import Field, Kind, Level
@@ -213,10 +215,15 @@ def _count(rows: pa.StructArray, form: Form) -> _Counted:
     return counted
 
 
+def _is_colon(data: NDArray[np.uint8]) -> Bools:
+    return data == _COLON
+
+
 def _nulls_are_written(text: bytes, counted: _Counted) -> bool:
     """Whether all nulls stand in the text; False: they are keys that are not there."""
     data = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero((data[1:] == _COLON) & (data[:-1] == _QUOTE))
+    ends = byte_places(data, _is_colon) - 1
+    ends = ends[data[ends] == _QUOTE]
     if _BEFORE_OPENING[data[ends - 1]].any():
         raise _Irregular
     # Every one of these is the end of a key. Keys with a space before their colon are not counted, and then too few

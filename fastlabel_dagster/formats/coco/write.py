@@ -26,7 +26,7 @@ from fastlabel_dagster.formats.shapes import shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.text import glued, joined, list_tails, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import as_ragged, floats, offsets_of, one_array, places
+from fastlabel_dagster.labels.ragged import as_ragged, floats, offsets_of, one_array, places, taken
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -325,8 +325,7 @@ def _outlines_text(lists: pa.Array) -> list[pa.Array | str]:
     ragged = as_ragged(lists)
     if not ragged.lengths.any():
         return ["[]"]
-    wanted = places(ragged.starts, ragged.lengths)
-    inner = ragged.values[wanted] if isinstance(wanted, slice) else ragged.values.take(pa.array(wanted))
+    inner = taken(ragged.values, places(ragged.starts, ragged.lengths))
     if (ragged.lengths == 1).all():
         return ["[[", _list_tails(inner), "]"]
     return ["[", joined(offsets_of(ragged.lengths), _list_text(inner), ","), "]"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlabel_dagster.labels.byte_search import byte_places
 from fastlabel_dagster.labels.ragged import Bools, Ints
 
 _QUOTE, _BACKSLASH, _OPENING, _CLOSING = b'"\\{}'
@@ -23,19 +24,27 @@ class Depth:
 
         ``block`` must not end within an escape."""
         data = np.frombuffer(block, np.uint8)
-        quotes = np.flatnonzero(data == _QUOTE)
+        quotes = byte_places(data, _is_quote)
         if b"\\" in block:
             quotes = quotes[~_escaped(data, quotes)]
-        folded = data | _CASE
-        brackets = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
+        brackets = byte_places(data, _is_bracket)
         outside = (np.searchsorted(quotes, brackets) & 1) == int(self.in_text)
         brackets = brackets[outside]
-        depths = self.depth + np.cumsum(np.where(folded[brackets] == _OPENING, 1, -1))
+        depths = self.depth + np.cumsum(np.where((data[brackets] | _CASE) == _OPENING, 1, -1))
         if len(quotes) & 1:
             self.in_text = not self.in_text
         if len(depths):
             self.depth = int(depths[-1])
         return quotes, brackets, depths
+
+
+def _is_quote(data: NDArray[np.uint8]) -> Bools:
+    return data == _QUOTE
+
+
+def _is_bracket(data: NDArray[np.uint8]) -> Bools:
+    folded = data | _CASE
+    return (folded == _OPENING) | (folded == _CLOSING)
 
 
 def _escaped(data: NDArray[np.uint8], quotes: Ints) -> Bools:
