@@ -9,6 +9,10 @@ from __future__ import annotations
 IMPORTS_CHECK = "imports_succeeded"
 #: On ``fastlabel/<slug>``: the sensors can read the project.
 POLLING_CHECK = "polling_healthy"
+#: On ``fastlabel/<slug>``: no more comments than wanted are open.
+OPEN_COMMENTS_CHECK = "no_open_comments"
+#: On ``fastlabel/<slug>``: no more tasks than wanted are sent back or declined.
+SENT_BACK_CHECK = "few_sent_back"
 #: On ``fastlabel/<slug>``: address and token are good, and the project is seen.
 CONNECTION_CHECK = "connection"
 

@@ -61,14 +61,15 @@ class JobOutcome:
             asset_key=self.key, data_version=dg.DataVersion(self.job_id), metadata={**self.metadata, **more}
         )
 
-    def check(self) -> dg.AssetCheckEvaluation:
-        """Whether the job came to a good end."""
+    def check(self, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR) -> dg.AssetCheckEvaluation:
+        """Whether the job came to a good end; ``severity``: how bad it is if it did not."""
         return dg.AssetCheckEvaluation(
             asset_key=self.key,
             check_name=success_check(self.kind),
             passed=not self.problem,
             metadata=_light(self.metadata),
             description=self.problem or f"The {self.kind.words} finished.",
+            severity=severity,
         )
 
     def gate_check(self) -> dg.AssetCheckEvaluation | None:
@@ -91,12 +92,14 @@ class JobOutcome:
             asset_key=self.key, description=self.problem, metadata={**_light(self.metadata), OUTCOME: "failed"}
         )
 
-    def events(self) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.AssetObservation]:
-        """All that a sensor reports."""
+    def events(
+        self, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    ) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.AssetObservation]:
+        """All that a sensor reports; ``severity``: how bad it is if the job did not come to a good end."""
         if self.problem:
-            return [self.check(), self.note()]
+            return [self.check(severity), self.note()]
         gate = self.gate_check()
-        return [self.materialization(), self.check(), *([] if gate is None else [gate])]
+        return [self.materialization(), self.check(severity), *([] if gate is None else [gate])]
 
 
 def completed_job(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
+from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
@@ -32,6 +34,7 @@ def build_approval_sensor(
     external_status: str | None = None,
     task_tags: Sequence[str] | None = None,
     first_tick: Literal["from_now", "backfill"] = "from_now",
+    severity: SeverityLike = None,
     name: str | None = None,
     resource_key: str = "fastlabel",
     translator: DagsterFastLabelTranslator | None = None,
@@ -88,6 +91,7 @@ def build_approval_sensor(
         status: the task status that counts; None for any.
         external_status: the same for the customer's side.
         task_tags: only tasks with these tags.
+        severity: ``warn`` (the default) or ``error``: how bad it is when ``polling_healthy`` fails.
         resource_key: under which key the code location holds its :class:`FastLabelResource`.
         time_budget_seconds: Dagster ends a tick after 60 s, some proxies after 15 s.
         owners, tags, metadata: the sensor's own, in Dagster.
@@ -103,6 +107,7 @@ def build_approval_sensor(
         _KIND,
         time_budget_seconds=time_budget_seconds,
         first_tick=first_tick,
+        severity=severities_of(severity)[POLLING_CHECK],
         migrations={1: lambda state: _from_v1(state, slugs)},
         clock=clock,
     )

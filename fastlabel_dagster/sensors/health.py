@@ -31,6 +31,7 @@ def health_evaluation(
     failures: int,
     read_at: float | None,
     now: float,
+    severity: dg.AssetCheckSeverity,
     about: dict[str, Any],
 ) -> dg.AssetCheckEvaluation:
     """``polling_healthy`` of a target: passed, or failed with the error.
@@ -39,6 +40,7 @@ def health_evaluation(
         failures: how often in a row it could not be read.
         read_at: when it was read last, in seconds since 1970; None: never.
         now: in the same seconds.
+        severity: how bad it is that it cannot be read.
         about: what else the metadata says: which sensor, and who fails beside it.
     """
     metadata: dict[str, Any] = {"project": target, **about}
@@ -52,7 +54,7 @@ def health_evaluation(
         asset_key=key,
         check_name=POLLING_CHECK,
         passed=error is None,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=severity,
         description=f"{target} can be read." if error is None else f"{target} cannot be read: {in_a_line(error)}",
         metadata=metadata,
     )

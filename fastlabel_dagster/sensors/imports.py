@@ -11,12 +11,13 @@ from typing import Any, Literal
 import dagster as dg
 
 from fastlabel_dagster.api.waiting import job_state
-from fastlabel_dagster.checks.names import IMPORTS_CHECK
+from fastlabel_dagster.checks.names import IMPORTS_CHECK, POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
 from fastlabel_dagster.sensors.histories import Look, date_of, look_at_histories
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.settled import Settled
+from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.stuck import patience_of, with_stuck_imports
 from fastlabel_dagster.sensors.target import JobLike, Projects, ProjectsLike, Target, mark, sensor_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
@@ -31,6 +32,7 @@ def build_import_sensor(
     runs: Literal["each", "together"] = "each",
     first_tick: Literal["from_now", "backfill"] = "from_now",
     stuck_after: timedelta | float = timedelta(hours=24),
+    severity: SeverityLike = None,
     name: str | None = None,
     resource_key: str = "fastlabel",
     translator: DagsterFastLabelTranslator | None = None,
@@ -79,6 +81,8 @@ def build_import_sensor(
         first_tick: ``from_now`` takes imports that ended before the first tick for settled; ``backfill`` acts on them,
             with one run for all that had finished.
         stuck_after: how long an import may run, as a timedelta or in hours.
+        severity: ``warn`` (the default) or ``error``: how bad it is when a check fails; or by the check's name, such as
+            ``{"imports_succeeded": "error"}``. An import that hangs is always a warning.
         time_budget_seconds: Dagster ends a tick after 60 s, some proxies after 15 s.
         owners, tags, metadata: the sensor's own, in Dagster.
         clock: monotonic seconds; replaced in tests.
@@ -89,12 +93,13 @@ def build_import_sensor(
     watched = Projects(projects)
     if runs not in ("each", "together"):
         raise ValueError(f"runs are for each import or together, not {runs!r}")
-    longest = patience_of(stuck_after)
+    longest, severities = patience_of(stuck_after), severities_of(severity)
     target = Target(job, watched.named, partitions=watched.partitions)
     polling = Polling(
         _KIND,
         time_budget_seconds=time_budget_seconds,
         first_tick=first_tick,
+        severity=severities[POLLING_CHECK],
         migrations={1: lambda state: _from_v1(state, watched.named)} if watched.named else {},
         clock=clock,
     )
@@ -107,7 +112,15 @@ def build_import_sensor(
 
         def digest(visit: Visit, look: Look) -> Findings:
             told_of = key(visit.target)
-            found = _digest(visit, look, told_of, target, targets=len(slugs), together=runs == "together")
+            found = _digest(
+                visit,
+                look,
+                told_of,
+                target,
+                targets=len(slugs),
+                together=runs == "together",
+                severity=severities[IMPORTS_CHECK],
+            )
             found = with_stuck_imports(found, visit, look, told_of, longest=longest)
             return found if watched.partitions is None else _told_in_the_log(visit, found)
 
@@ -144,6 +157,7 @@ def _digest(
     *,
     targets: int,
     together: bool,
+    severity: dg.AssetCheckSeverity,
 ) -> Findings:
     slug, memory = visit.target, visit.memory or {}
     watch = Settled.load(memory, targets=targets)
@@ -170,7 +184,7 @@ def _digest(
             settled[history_id] = date
             if silent:
                 continue
-            events.append(_evaluation(key, history, passed=state == "completed"))
+            events.append(_evaluation(key, history, passed=state == "completed", severity=severity))
             if state == "completed" and (together or date <= backlog):
                 staged.append(history_id)
             elif state == "completed":
@@ -192,7 +206,9 @@ def _requests(visit: Visit, target: Target, what: str, trigger: str, **tags: str
     return target.requests(visit.context, visit.target, run_key, {"fastlabel/trigger": trigger, **tags})
 
 
-def _evaluation(key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool) -> dg.AssetCheckEvaluation:
+def _evaluation(
+    key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool, severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckEvaluation:
     metadata = {
         "import_history": str(history.get("id")),
         "import_status": str(history.get("status")),
@@ -207,7 +223,7 @@ def _evaluation(key: dg.AssetKey, history: Mapping[str, Any], *, passed: bool) -
         check_name=IMPORTS_CHECK,
         passed=passed,
         metadata=metadata,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=severity,
         description="The import finished."
         if passed
         else f"Import {history.get('id')} ended as {history.get('status')}.",

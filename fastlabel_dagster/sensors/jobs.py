@@ -12,7 +12,7 @@ import dagster as dg
 
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.checks.names import POLLING_CHECK
-from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events
+from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events, success_check
 from fastlabel_dagster.job_reports.submissions import JobHistory, SubmittedJob, job_history, plain
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
@@ -20,6 +20,7 @@ from fastlabel_dagster.sensors.cursor import CursorState, dump_cursor, load_curs
 from fastlabel_dagster.sensors.health import says_healthy
 from fastlabel_dagster.sensors.job_followers import NEW, JobFollowers, missed_runs
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.stuck import patience_of
 from fastlabel_dagster.sensors.target import JobLike, listed, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
@@ -38,6 +39,7 @@ def build_jobs_sensor(
     on_model: JobLike | Mapping[str, JobLike] | None = None,
     on_evaluation: JobLike | Mapping[str, JobLike] | None = None,
     stuck_after: timedelta | float = timedelta(hours=24),
+    severity: SeverityLike = None,
     kinds: Iterable[str] = tuple(KINDS),
     previews: bool = True,
     name: str | None = None,
@@ -78,6 +80,9 @@ def build_jobs_sensor(
             run waits for the evaluation, what follows is a step of that run. Given together, ``on_model`` and
             ``on_evaluation`` are job objects, not names.
         stuck_after: how long a job may take, as a timedelta or in hours.
+        severity: ``warn`` or ``error``: how bad it is when a check fails; or by the check's name, such as
+            ``{"training_succeeded": "warn"}``. By default a failed job is an error, and one that cannot be read a
+            warning; a job that hangs is always one.
         kinds: the kinds of jobs to follow, of ``training``, ``evaluation``, ``auto_annotation``, ``s3_import``,
             ``dicom_import``.
         previews: pictures in the metadata of evaluations.
@@ -86,15 +91,15 @@ def build_jobs_sensor(
         clock: monotonic seconds; replaced in tests.
 
     Raises:
-        ValueError: no project or an unknown kind is named, ``stuck_after`` is not positive, or two jobs are given and
-            one of them by its name.
+        ValueError: no project is named, or an unknown kind or severity; ``stuck_after`` is not positive; or two jobs
+            are given and one of them by its name.
     """
     slugs = slugs_of(projects)
     followed = [_kind(one) for one in kinds]
-    longest = patience_of(stuck_after)
+    longest, severities = patience_of(stuck_after), severities_of(severity)
     called = name or sensor_name(slugs, _KIND)
     followers = JobFollowers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
-    polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, clock=clock)
+    polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, severity=severities[POLLING_CHECK], clock=clock)
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
         started = clock()
@@ -126,7 +131,14 @@ def build_jobs_sensor(
             job = jobs[visit.target]
             done = completed.setdefault(job.key, set())
             findings = _findings(
-                context.instance, job, answer, visit.memory or {}, longest=longest, previews=previews, beside=done
+                context.instance,
+                job,
+                answer,
+                visit.memory or {},
+                longest=longest,
+                severity=severities[success_check(job.kind)],
+                previews=previews,
+                beside=done,
             )
             for event in findings.events:
                 if not isinstance(event, dg.AssetMaterialization):
@@ -266,6 +278,7 @@ def _findings(
     memory: Mapping[str, Any],
     *,
     longest: timedelta,
+    severity: dg.AssetCheckSeverity,
     previews: bool,
     beside: Collection[str],
 ) -> Findings:
@@ -276,7 +289,7 @@ def _findings(
         outcome = completed_job(
             instance, job.key, job.kind, job_id=id, job=answer, carried=carried, previews=previews, beside=beside
         )
-        return Findings({}, events=outcome.events())
+        return Findings({}, events=outcome.events(severity))
     if state in ("failed", "gone"):
         looks = int(memory.get("missing", 0)) + 1
         if state == "gone" and looks < _LOOKS_FOR_A_MISSING_JOB:
@@ -287,7 +300,7 @@ def _findings(
             else f"The {job.kind.words} {id} ended as {answer.get('status')}."
         )
         outcome = failed_job(job.key, job.kind, job_id=id, job=answer or {}, carried=carried, problem=problem)
-        return Findings({}, events=outcome.events())
+        return Findings({}, events=outcome.events(severity))
     assert answer is not None
     hours = _age(job.submitted) / 3600
     note = f"{job.target} is {answer.get('status')}"

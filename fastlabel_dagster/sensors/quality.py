@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import dagster as dg
 
 from fastlabel_dagster._compat import version_tags
+from fastlabel_dagster.checks.names import OPEN_COMMENTS_CHECK, POLLING_CHECK, SENT_BACK_CHECK
 from fastlabel_dagster.metadata.tables import counts_table, records_table
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.comments import Message, Reading, page_of_messages
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.target import JobLike, Target, listed, mark, sensor_name, sensor_of, slugs_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
-
-#: On ``fastlabel/<slug>``: no more comments than wanted are open.
-OPEN_COMMENTS_CHECK: Final = "no_open_comments"
-#: On ``fastlabel/<slug>``: no more tasks than wanted are sent back or declined.
-SENT_BACK_CHECK: Final = "few_sent_back"
 
 _KIND = "quality"
 _ROWS: Final = 20
@@ -39,6 +36,7 @@ def build_quality_sensor(
     external_statuses: Sequence[str] = (),
     most_open_comments: int = 0,
     most_sent_back: int = 10,
+    severity: SeverityLike = None,
     job: JobLike | Mapping[str, JobLike] | None = None,
     first_tick: Literal["from_now", "backfill"] = "from_now",
     name: str | None = None,
@@ -54,16 +52,17 @@ def build_quality_sensor(
 ) -> dg.SensorDefinition:
     """A sensor that tells when something is wrong with the labeling of a project, on ``fastlabel/<slug>``:
 
-    - check ``no_open_comments``, failed (a warning) when more than ``most_open_comments`` comments wait to be resolved,
+    - check ``no_open_comments``, failed when more than ``most_open_comments`` comments wait to be resolved,
       with a table of the newest messages; and for new messages an observation with a table of them;
-    - check ``few_sent_back``, failed (a warning) when more than ``most_sent_back`` tasks are in one of ``statuses`` or
+    - check ``few_sent_back``, failed when more than ``most_sent_back`` tasks are in one of ``statuses`` or
       ``external_statuses`` taken together, with a table of the counts.
 
     A check is reported when what it says has changed, a message once. With ``job`` new messages request one run, and so
     does ``few_sent_back`` each time it begins to fail.
 
-    A project costs one request a tick: comments and each status have their turn, so with two statuses each is looked at
-    every third tick.
+    A project costs one request a tick. FastLabel counts the tasks of one status at a time, and no other request tells
+    of several, so comments and each status have their turn: with two statuses each is looked at every third tick, and
+    a shorter ``minimum_interval_seconds`` makes the round shorter.
 
     Example:
         >>> from fastlabel_dagster.sensors import build_quality_sensor
@@ -75,6 +74,8 @@ def build_quality_sensor(
         projects: slugs.
         comments: whether comments are looked at.
         statuses, external_statuses: task statuses that mean somebody was not content.
+        severity: ``warn`` (the default) or ``error``: how bad it is when a check fails; or by the check's name, such as
+            ``{"few_sent_back": "error"}``.
         job: by name or object; for several projects also a mapping of slug to job object. None requests no runs.
         first_tick: with ``from_now`` messages there are already are no news; with ``backfill`` they are. The checks
             tell of the present state either way.
@@ -94,8 +95,15 @@ def build_quality_sensor(
     if not questions:
         raise ValueError("there is nothing to look at: comments=True, statuses or external_statuses")
     target = Target(job, slugs, runs=False)
-    rule = _Rule(questions, most_open_comments, most_sent_back, len(slugs))
-    polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, first_tick=first_tick, clock=clock)
+    severities = severities_of(severity)
+    rule = _Rule(questions, most_open_comments, most_sent_back, len(slugs), severities)
+    polling = Polling(
+        _KIND,
+        time_budget_seconds=time_budget_seconds,
+        first_tick=first_tick,
+        severity=severities[POLLING_CHECK],
+        clock=clock,
+    )
 
     def key(slug: str) -> dg.AssetKey:
         return asset_key(slug, "project", translator)
@@ -121,27 +129,29 @@ def build_quality_sensor(
 
 
 def comments_evaluation(
-    key: dg.AssetKey, open_comments: int, most: int, newest: Sequence[Message]
+    key: dg.AssetKey, open_comments: int, most: int, newest: Sequence[Message], severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckEvaluation:
     """``no_open_comments`` with a table of the newest messages of open comments."""
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=OPEN_COMMENTS_CHECK,
         passed=open_comments <= most,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=severity,
         description=f"{open_comments:,} comments wait to be resolved ({most:,} are fine).",
         metadata={"open_comments": open_comments, "newest": _table(newest)},
     )
 
 
-def sent_back_evaluation(key: dg.AssetKey, counts: Mapping[str, int], most: int) -> dg.AssetCheckEvaluation:
+def sent_back_evaluation(
+    key: dg.AssetKey, counts: Mapping[str, int], most: int, severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckEvaluation:
     """``few_sent_back`` with a table of the counts by status."""
     total = sum(counts.values())
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=SENT_BACK_CHECK,
         passed=total <= most,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=severity,
         description=f"{total:,} tasks are sent back or declined ({most:,} are fine).",
         metadata={"tasks": total, "by_status": counts_table(counts, "status")},
     )
@@ -153,12 +163,13 @@ def _table(messages: Sequence[Message]) -> dg.TableMetadataValue:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What is asked of how many projects, one question a visit, and how much is too much."""
+    """What is asked of how many projects, one question a visit, how much is too much, and how bad that is."""
 
     questions: tuple[str, ...]
     most_open_comments: int
     most_sent_back: int
     projects: int
+    severities: Mapping[str, dg.AssetCheckSeverity]
 
     def question(self, memory: Mapping[str, Any] | None) -> str:
         """The question whose turn it is."""
@@ -217,7 +228,8 @@ class _Look:
             return f"reading its messages, page {reading.page + 1} is next"
         told = self.memory.get("told_open")
         if reading.page == 0 and (new or reading.open != told):
-            self.events.append(comments_evaluation(self.key, reading.open, self.rule.most_open_comments, newest))
+            most, severity = self.rule.most_open_comments, self.rule.severities[OPEN_COMMENTS_CHECK]
+            self.events.append(comments_evaluation(self.key, reading.open, most, newest, severity))
             self.memory["told_open"] = reading.open
         return f"{reading.open} open comments, {len(new)} new message(s)"
 
@@ -233,7 +245,8 @@ class _Look:
             one.replace("status ", ""): number for one, number in zip(asked, counts, strict=True) if number is not None
         }
         if len(known) == len(asked) and self.numbered and self.memory.pop("untold", None):
-            evaluation = sent_back_evaluation(self.key, known, self.rule.most_sent_back)
+            severity = self.rule.severities[SENT_BACK_CHECK]
+            evaluation = sent_back_evaluation(self.key, known, self.rule.most_sent_back, severity)
             self.events.append(evaluation)
             self._alarm(failing=not evaluation.passed)
         return f"{count} tasks are {question.replace('status ', '')}"

@@ -7,14 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from fastlabel_dagster.checks.names import OPEN_COMMENTS_CHECK, SENT_BACK_CHECK
 from fastlabel_dagster.resource import FastLabelResource, resource_named
 from fastlabel_dagster.sensors.comments import Message
-from fastlabel_dagster.sensors.quality import (
-    OPEN_COMMENTS_CHECK,
-    SENT_BACK_CHECK,
-    comments_evaluation,
-    sent_back_evaluation,
-)
+from fastlabel_dagster.sensors.quality import comments_evaluation, sent_back_evaluation
+from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key, safe_name
 
 
@@ -26,6 +23,7 @@ def build_quality_checks(
     external_statuses: Sequence[str] = (),
     most_open_comments: int = 0,
     most_sent_back: int = 10,
+    severity: SeverityLike = None,
     name: str | None = None,
     resource_key: str = "fastlabel",
     translator: DagsterFastLabelTranslator | None = None,
@@ -44,8 +42,9 @@ def build_quality_checks(
         name: of the op; default made from the slug.
 
     Raises:
-        ValueError: there is nothing to look at.
+        ValueError: there is nothing to look at, or ``severity`` makes no sense.
     """
+    severities = severities_of(severity)
     key = asset_key(project, "project", translator)
     descriptions: dict[str, str] = {}
     if comments:
@@ -65,13 +64,13 @@ def build_quality_checks(
         threads.sort(key=lambda thread: str(thread.get("createdAt")), reverse=True)
         messages = [Message.of(thread) for thread in threads]
         count = len({message.comment for message in messages})
-        return _result(comments_evaluation(key, count, most_open_comments, messages))
+        return _result(comments_evaluation(key, count, most_open_comments, messages, severities[OPEN_COMMENTS_CHECK]))
 
     def sent_back(fastlabel: FastLabelResource) -> dg.AssetCheckResult:
         with fastlabel.dagster_errors() as client:
             counts = {one: client.tasks.count(project, status=one) for one in statuses}
             counts |= {f"external {one}": client.tasks.count(project, external_status=one) for one in external_statuses}
-        return _result(sent_back_evaluation(key, counts, most_sent_back))
+        return _result(sent_back_evaluation(key, counts, most_sent_back, severities[SENT_BACK_CHECK]))
 
     answers = {OPEN_COMMENTS_CHECK: open_comments, SENT_BACK_CHECK: sent_back}
 

@@ -320,6 +320,7 @@ class Tick:
                 failures=self.trouble.get(target, Trouble()).failures,
                 read_at=self.memory.get(target, {}).get("at"),
                 now=self.polling.wall(),
+                severity=self.polling.severity,
                 about=about,
             )
         )

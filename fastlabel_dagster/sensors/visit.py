@@ -31,6 +31,7 @@ class Polling:
         events: asset events a tick reports at most, those about health included.
         runs: runs a tick requests at most.
         first_tick: ``from_now`` or ``backfill``; handed to ``digest``, which gives it its meaning.
+        severity: of ``polling_healthy`` when it fails.
         migrations: how cursors of earlier versions are read.
         clock: monotonic seconds; wall: seconds since 1970. Replaced in tests.
     """
@@ -42,6 +43,7 @@ class Polling:
     events: int = 200
     runs: int = 50
     first_tick: str = "from_now"
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
     migrations: Mapping[int, Migration] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
