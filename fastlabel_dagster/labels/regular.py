@@ -216,7 +216,8 @@ def _count(rows: pa.StructArray, form: Form) -> _Counted:
 
 
 def _is_colon(data: NDArray[np.uint8]) -> Bools:
-    return data == _COLON
+    found: Bools = data == _COLON
+    return found
 
 
 def _nulls_are_written(text: bytes, counted: _Counted) -> bool:

@@ -39,12 +39,14 @@ class Depth:
 
 
 def _is_quote(data: NDArray[np.uint8]) -> Bools:
-    return data == _QUOTE
+    found: Bools = data == _QUOTE
+    return found
 
 
 def _is_bracket(data: NDArray[np.uint8]) -> Bools:
     folded = data | _CASE
-    return (folded == _OPENING) | (folded == _CLOSING)
+    found: Bools = (folded == _OPENING) | (folded == _CLOSING)
+    return found
 
 
 def _escaped(data: NDArray[np.uint8], quotes: Ints) -> Bools:
