@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -100,13 +101,72 @@ class ExportPlan:
             )
         status = given.pop("status", None)
         if status is not None and not isinstance(status, str):
+            if not isinstance(status, list | tuple) or not all(isinstance(one, str) for one in status):
+                raise ValueError(f"status of {name} is a status or a list of them, not {status!r}")
             status = tuple(status)
-        images = bool(given.pop("images", True))
+        images = given.pop("images", True)
+        if not isinstance(images, bool):
+            raise ValueError(f"images of {name} is true or false, not {images!r}")
         pinned = given.pop("labels_version", None)
         if pinned is not None and (isinstance(pinned, bool) or not isinstance(pinned, int) or pinned < 0):
             raise ValueError(f"labels_version of {name} is a version of the mirror, a number from 0, not {pinned!r}")
         registry.check_export(kind, given)
         return cls(name, kind, status, images, given, pinned)
+
+
+#: What the simpler arguments of a project may be: the types, the words for them, and whether None will do.
+_KINDS: Mapping[str, tuple[type, str, bool]] = {
+    "dataset": (str, "the name of a dataset", True),
+    "publish_status": (str, "the status of the tasks to publish, such as approved", False),
+    "prune": (bool, "true or false", False),
+    "previews": (bool, "true or false", False),
+    "group_name": (str, "a text", True),
+    "resource_key": (str, "a text", False),
+    "pool": (str, "the name of a pool", True),
+}
+
+
+def refuse_kinds(**given: object) -> None:
+    """Raises ValueError for an argument of the wrong kind, or an empty text."""
+    for name, (kind, words, optional) in _KINDS.items():
+        value = given.get(name)
+        if name not in given or (value is None and optional):
+            continue
+        if not isinstance(value, kind) or (isinstance(value, str) and not value.strip()):
+            raise ValueError(f"{name} is {words}, not {_shown(value)}")
+    key = given.get("resource_key")
+    if isinstance(key, str) and (not key.isidentifier() or iskeyword(key)):
+        raise ValueError(
+            f"resource_key is a name such as fastlabel, of letters, digits and underscores, for steps have a parameter "
+            f"of that name; not {key!r}"
+        )
+
+
+def checked_store(store: object) -> str:
+    """Where a project is written, as text. Raises ValueError for what is no folder and no URL."""
+    if not isinstance(store, str | Path) or not str(store).strip():
+        raise ValueError(f"store is a folder or s3://bucket/prefix, not {_shown(store)}")
+    return str(store)
+
+
+def _s3_options(given: object) -> S3Options:
+    """``S3Options``, or a mapping of them, as it stands in YAML."""
+    from fastlabel_dagster.store import S3Options
+
+    if isinstance(given, S3Options):
+        return given
+    known = [one.name for one in fields(S3Options)]
+    if not isinstance(given, Mapping) or not all(name in known for name in given):
+        raise ValueError(f"s3 is a mapping of {', '.join(known)}, not {_shown(given)}")
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"s3: {name} is a text, not {value!r}")
+    return S3Options(**given)
+
+
+def _shown(value: object) -> str:
+    """``value`` as YAML has it where Python has another word."""
+    return "null" if value is None else repr(value)
 
 
 @dataclass(frozen=True)
@@ -146,10 +206,13 @@ class ProjectPlan:
         **rest: Any,
     ) -> ProjectPlan:
         """Check and gather. Raises ValueError with what is wrong; touches neither network nor disk."""
-        if not project or "/" in project:
+        if not isinstance(project, str) or not project or "/" in project:
             raise ValueError(f"{project!r} is no project slug")
-        if isinstance(exports, str | Mapping):
-            raise ValueError(f"exports is a list of exports, not {exports!r}")
+        if not isinstance(exports, Iterable) or isinstance(exports, str | Mapping):
+            raise ValueError(
+                f"exports is a list of formats such as [coco, yolo], or [] for none; not {_shown(exports)}"
+            )
+        refuse_kinds(**rest)
         # the plain Parquet tables are there anyway: naming them among the exports changes nothing
         plans = tuple(ExportPlan.of(one) for one in exports if one not in ("parquet", {"format": "parquet"}))
         names = [plan.name for plan in plans]
@@ -167,9 +230,11 @@ class ProjectPlan:
             raise ValueError("evaluation needs a training whose model it evaluates: give training= too")
         if auto_annotation is not None and evaluation is None:
             raise ValueError("auto_annotation follows an evaluation: give evaluation= too, {} will do")
+        if rest.get("s3") is not None:
+            rest["s3"] = _s3_options(rest["s3"])
         return cls(
             project=project,
-            store=str(store),
+            store=checked_store(store),
             exports=plans,
             training=None if training is None else TrainingPlan.of(training),
             evaluation=None if evaluation is None else EvaluationPlan.of(evaluation),

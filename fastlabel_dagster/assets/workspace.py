@@ -19,6 +19,7 @@ from fastlabel_dagster.assets.gathered import GatheringSteps, Part, folder_of, g
 from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_checks
 from fastlabel_dagster.assets.observation import Observed, observation_steps, observed_dataset, observed_project
 from fastlabel_dagster.assets.partitioned import build_partitioned_workspace_assets
+from fastlabel_dagster.assets.plan import checked_store, refuse_kinds
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.assets.workspace_specs import (
     REFUSED,
@@ -29,7 +30,7 @@ from fastlabel_dagster.assets.workspace_specs import (
     props_of,
     workspace_specs,
 )
-from fastlabel_dagster.checks import CheckPlan
+from fastlabel_dagster.checks import CheckPlan, checks_of_one
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, dataset_name, safe_name
 
@@ -147,7 +148,8 @@ def build_fastlabel_assets_definitions(
         partitions: ``"project"`` for the one set of assets; then there is no ``dataset`` and no ``projects``, and what
             has a partition is not ``selector``'s matter but that of
             :func:`~fastlabel_dagster.partitions.partition_changes`.
-        projects: by slug, what is different for a project: any argument of ``build_fastlabel_project_assets``.
+        projects: by slug, what is different for a project: any argument of ``build_fastlabel_project_assets``. Its
+            ``checks`` say what differs, check by check, and are otherwise those of all.
         gather: False gives every project the separate steps it would have alone.
         name: part of the names of the steps that serve all projects, and of the set of partitions
             (``<name>_projects``); two workspaces need two.
@@ -157,13 +159,15 @@ def build_fastlabel_assets_definitions(
 
     Raises:
         ValueError: an argument is unusable for every project, such as an unknown export format; or ``projects`` has
-            an option that a project does not take.
+            an option that a project does not take, or a value that suits no project.
         dagster.DagsterInvalidDefinitionError: Dagster refuses what the translator makes of every project.
         FastLabelError: as for :func:`load_fastlabel_asset_specs`.
     """
     found = fetched(workspace, selector)
     told = InformedTranslator(translator, found)
     base = steps or StepOptions()
+    root = checked_store(store).rstrip("/")
+    refuse_kinds(dataset=dataset, resource_key=resource_key, pool=pool)
     shared = partial(base.around, project="", resource_key=resource_key, pool=pool)
     if partitions is not None:
         if dataset is not None or projects:
@@ -192,14 +196,17 @@ def build_fastlabel_assets_definitions(
     for project in found.projects:
         slug = project.slug
         prefix = f"{base.name}_{safe_name(slug)}" if base.name else safe_name(slug)
-        own = {**common, **((projects or {}).get(slug) or {})}
+        said = (projects or {}).get(slug) or {}
+        own = {**common, **said}
         own.setdefault("dataset", dataset and dataset.replace("{slug}", dataset_name(slug)))
-        own.setdefault("store", f"{str(store).rstrip('/')}/{folder_of(slug)}")
+        own.setdefault("store", f"{root}/{folder_of(slug)}")
+        own["checks"] = checks_of_one(options.get("checks"), said.get("checks"))
         kind = _gathering(separate, prefix) if gather else replace(separate, name=prefix)
         try:
             made = build_fastlabel_project_assets(slug, translator=told, steps=kind, **own)
             shown = project_specs(project, told)
         except REFUSED as error:
+            _refuse_options(slug, common, said)
             log.warning("project %s was left out: %s", slug, error)
             problem = error
             continue
@@ -225,7 +232,7 @@ def build_fastlabel_assets_definitions(
             if isinstance(one, dg.AssetSpec) and one.key == shown[0].key:
                 observed.append(observed_project(one, slug))
                 if gather:
-                    checks = CheckPlan.of(own["checks"]) if "checks" in ((projects or {}).get(slug) or {}) else None
+                    checks = CheckPlan.of(own["checks"]) if "checks" in said else None
                     known = BuiltTranslator(rest, told)
                     checked.append(CheckedProject(slug, known, own.get("training") is not None, checks))
             else:
@@ -293,6 +300,21 @@ def _check_options(projects: Mapping[str, Mapping[str, Any]]) -> None:
     ours = {"project", "translator", "steps"}
     known = [one for one in inspect.signature(build_fastlabel_project_assets).parameters if one not in ours]
     for slug, options in projects.items():
-        unknown = [str(one) for one in options or {} if one not in known]
+        if not isinstance(options, Mapping):
+            raise ValueError(f"projects: {slug}: what differs for a project is a mapping, such as {{exports: [coco]}}")
+        unknown = [str(one) for one in options if one not in known]
         if unknown:
             raise ValueError(f"project {slug} has no option {', '.join(unknown)}; there are {', '.join(known)}")
+
+
+def _refuse_options(slug: str, common: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    """A project that cannot be built for what FastLabel says of it is left out; what somebody has written of it is
+    told. Raises ValueError when that, or what is written of all, would suit no project."""
+    for own in (False, True) if said else ():
+        given = {"store": "store", **common, **(said if own else {})}
+        try:
+            build_fastlabel_project_assets("project", steps=_gathering(StepOptions(), "project"), **given)
+        except REFUSED as error:
+            if own:
+                raise ValueError(f"projects: {slug}: {error}") from error
+            raise

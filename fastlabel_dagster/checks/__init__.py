@@ -34,7 +34,7 @@ from fastlabel_dagster.checks.names import (
     QUARANTINE_CHECK,
     TRAINING_CHECK,
 )
-from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting, ChecksLike
+from fastlabel_dagster.checks.plan import CheckPlan, CheckSetting, ChecksLike, checks_of_one
 from fastlabel_dagster.checks.remote import build_comments_check, build_connection_check, build_remote_checks
 from fastlabel_dagster.checks.standalone import build_label_checks
 
@@ -75,6 +75,7 @@ __all__ = [
     "build_label_checks",
     "build_leakage_check",
     "build_remote_checks",
+    "checks_of_one",
     "freshness_policy",
     "mirror_results",
     "split_of",

@@ -120,6 +120,24 @@ class CheckPlan:
         return any(setting.blocking for setting in self.of_part(part))
 
 
+def checks_of_one(of_all: ChecksLike, own: ChecksLike) -> ChecksLike:
+    """What ``own`` says of one project's checks, and ``of_all`` of those it says nothing about.
+
+    A mapping says what differs, check by check, and in a check's mapping option by option; ``true`` and ``false`` are
+    said of a check, or of all of them, and leave nothing of what is said of all.
+    """
+    if own is None:
+        return of_all
+    if not isinstance(of_all, Mapping) or not isinstance(own, Mapping):
+        return own
+    said: dict[str, Any] = {**of_all, **own}
+    for name, options in own.items():
+        before = of_all.get(name)
+        if isinstance(options, Mapping) and isinstance(before, Mapping):
+            said[name] = {**before, **options}
+    return said
+
+
 def one_setting(name: str, checks: Mapping[str, Any] | CheckPlan | None) -> CheckSetting:
     """What ``checks`` says about one check, which is on unless it says otherwise.
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import dagster as dg
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from fastlabel_dagster.components.workspace import FastLabelWorkspaceComponent
+
+#: What says something of the assets that are made of projects, and of the sensors that have them made.
+_OF_A_STORE = ("partitions", "loop", "schedule", "projects", "dataset", "exports", "checks", "s3")
+_SENSORS_OF_A_STORE = ("imports", "approvals", "jobs")
 
 
 def refuse_contradictions(component: FastLabelWorkspaceComponent) -> None:
@@ -17,10 +22,13 @@ def refuse_contradictions(component: FastLabelWorkspaceComponent) -> None:
     if component.sensors.interval_seconds < 1:
         raise ValueError(f"sensors look every second at most, not every {component.sensors.interval_seconds} seconds")
     if component.store is None:
-        made = {"partitions": component.partitions, "loop": component.loop, "schedule": component.schedule}
-        wanted = [name for name, given in made.items() if given is not None]
+        wanted = [*_written(component, _OF_A_STORE)]
+        wanted += [f"sensors.{name}" for name in _written(component.sensors, _SENSORS_OF_A_STORE)]
         if wanted:
-            raise ValueError(f"{' and '.join(wanted)}: that is of what is made of the projects; give store too")
+            raise ValueError(
+                f"{', '.join(wanted)}: that is of what is made of the projects, and without a store nothing is made of "
+                "them: give store too, such as store: data or store: s3://bucket/prefix, or leave that out"
+            )
     if component.partitions is None:
         return
     if component.loop is not None:
@@ -37,29 +45,6 @@ def refuse_contradictions(component: FastLabelWorkspaceComponent) -> None:
         raise ValueError("sensors.quality fails checks, and Dagster's checks know no partitions: leave one of them out")
 
 
-def refuse_shared_name(component: FastLabelWorkspaceComponent, context: dg.ComponentLoadContext) -> None:
-    """Raises ValueError when another component of the ``defs`` folder begins its names as this workspace does.
-
-    Dagster tells of two sensors of one name too, but not of what to do about it.
-    """
-    from fastlabel_dagster.components.project import FastLabelProjectComponent
-    from fastlabel_dagster.components.workspace import FastLabelWorkspaceComponent
-
-    if component.store is None:
-        return
-    tree = context.component_tree
-    others = [
-        (one.name, "another FastLabelWorkspaceComponent")
-        for one in tree.get_all_components(FastLabelWorkspaceComponent)
-        if one is not component and one.store is not None
-    ]
-    others += [
-        (one.name, f"the FastLabelProjectComponent of {one.project}")
-        for one in tree.get_all_components(FastLabelProjectComponent)
-    ]
-    for name, what in others:
-        if name == component.name:
-            raise ValueError(
-                f"the names of steps, jobs and sensors of this FastLabelWorkspaceComponent and of {what} all begin "
-                f"with {name}_: give one of the two a name of its own, such as op: {{name: {name}_2}}"
-            )
+def _written(attributes: BaseModel, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that somebody has asked for: nobody asks for a default, or for null, false or nothing."""
+    return [name for name in names if name in attributes.model_fields_set and getattr(attributes, name)]

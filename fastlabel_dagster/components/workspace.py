@@ -22,8 +22,9 @@ from fastlabel_dagster.assets.workspace import build_fastlabel_assets_definition
 from fastlabel_dagster.assets.workspace_specs import InformedTranslator
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, WorkspaceSensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
-from fastlabel_dagster.components.contradictions import refuse_contradictions, refuse_shared_name
+from fastlabel_dagster.components.contradictions import refuse_contradictions
 from fastlabel_dagster.components.names import refuse_name
+from fastlabel_dagster.components.neighbours import refuse_shared_name, refuse_shared_projects
 from fastlabel_dagster.components.observed import observable_workspace, observed_keys
 from fastlabel_dagster.components.planned import REFRESH, PlannedProject, planned_projects
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
@@ -249,7 +250,10 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
                 workspace = FastLabelWorkspace.from_json(state_path.read_bytes())
             except ValueError as error:
                 return self._nothing_yet(str(error), resources)
-            return self._defs(workspace, resources)
+            defs = self._defs(workspace, resources)
+        if context is not None:
+            refuse_shared_projects(defs.assets or (), context)
+        return defs
 
     def _defs(self, workspace: FastLabelWorkspace, resources: Mapping[str, Any]) -> dg.Definitions:
         translator = ComponentTranslator(self.get_asset_spec, made=self.store is not None)
@@ -277,7 +281,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             jobs += watching.jobs()
         if partitioned and self.sensors.imports:
             watched = project_partitions(self._projects_name)
-            sensors.append(build_import_sensor(watched, job=sync[0], name=f"{self.name}_imports", **common))
+            rules = {"stuck_after": self.sensors.stuck_after, **common}
+            sensors.append(build_import_sensor(watched, job=sync[0], name=f"{self.name}_imports", **rules))
         if self.sensors.projects or (self.sensors.projects is None and partitioned):
             sensors.append(self._workspace_sensor(*sync, translator=built, **common))
         at: dict[str, Any] = {"time_zone": self.schedule.time_zone if self.schedule else "UTC", "running": self.running}

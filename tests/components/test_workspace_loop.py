@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,34 @@ def test_what_is_told_of_one_dataset_for_all_is_that_of_the_loop(definitions):
         ({"loop": LOOP, "projects": {"street-day": {"dataset": "train-street-night"}}}, "street-day and street-night"),
         ({"loop": LOOP, "partitions": "project"}, "FastLabelProjectComponent each"),
         ({"loop": LOOP, "store": None}, "loop.*give store too"),
+        ({"projects": {"street-day": {"exports": []}}, "store": None}, "projects: .*give store too"),
+        (
+            {"store": None, "dataset": "d-{slug}", "exports": ["coco"], "checks": {"parity": False}},
+            "^dataset, exports, checks: .*give store too, such as store: data",
+        ),
+        (
+            {"store": None, "sensors": {"approvals": 40, "imports": True}},
+            "^sensors.imports, sensors.approvals: ",
+        ),
+        ({"store": 7}, "store"),
+        ({"projects": {"street-day": {"exports": None}}}, "^projects: street-day: exports is a list .* not null"),
+        ({"projects": {"street-day": {"exports": ["yelo"]}}}, "^projects: street-day: unknown export format 'yelo'"),
+        ({"projects": {"street-day": {"dataset": 7}}}, "^projects: street-day: dataset is the name"),
+        ({"projects": {"street-day": {"store": None}}}, "^projects: street-day: store is a folder"),
+        ({"projects": {"street-day": {"prune": "no"}}}, "^projects: street-day: prune is true or false"),
+        ({"projects": {"street-day": {"pool": 3}}}, "^projects: street-day: pool is the name"),
+        ({"projects": {"street-day": {"publish_status": None}}}, "^projects: street-day: publish_status is the status"),
+        (
+            {"projects": {"street-day": {"s3": {"regoin": "x"}}}},
+            "street-day: s3 is a mapping of endpoint_url",
+        ),
+        ({"projects": {"street-day": {"checks": {"parity": "no"}}}}, "^projects: street-day: the check 'parity' takes"),
+        ({"projects": {"street-day": {"exports": [{"format": "coco", "status": 3}]}}}, "street-day: status of coco is"),
+        (
+            {"projects": {"street-day": {"exports": [{"format": "coco", "images": "no"}]}}},
+            "street-day: images of coco is",
+        ),
+        ({"resource_key": "of ours"}, "^resource_key is a name such as fastlabel"),
         ({"loop": {"retrain_afer": {"approved": 2}}, "selector": "none-such"}, "loop has no retrain_afer"),
         ({"loop": {**LOOP, "retrain_after": 200}, "selector": "none-such"}, "loop: retrain_after is"),
         ({"projects": {"street-day": {"loop": True}}}, "project street-day: loop lacks retrain_after"),
@@ -277,6 +306,26 @@ def test_the_checks_of_one_project_reach_those_that_ask_the_api(definitions):
     assert ("fastlabel/street-day", "connection") not in asking
 
 
+def test_the_checks_of_one_project_are_those_of_all_but_for_what_it_says(definitions):
+    of_all = {
+        "duplicates": {"severity": "error", "blocking": True},
+        "quarantine": False,
+        "parity": {"severity": "warn"},
+    }
+    own = {"street-day": {"checks": {"duplicates": {"blocking": False}, "parity": False, "geometry": None}}}
+    defs = definitions(checks=of_all, projects=own)
+    made = {
+        (check.asset_key.path[0], check.name): check
+        for one in defs.assets or ()
+        if isinstance(one, dg.AssetsDefinition)
+        for check in one.check_specs
+    }
+    of_day, of_night = ({name for slug, name in made if slug == one} for one in ("street-day", "street-night"))
+    assert of_day == of_night - {"parity"}
+    assert "quarantine" not in of_night and "duplicates" in of_day
+    assert [made[one, "duplicates"].blocking for one in ("street-day", "street-night")] == [False, True]
+
+
 def test_sensors_know_their_assets_by_whatever_keys_translation_gives(definitions, many, on_disk):
     kind = "{{ props.project_type or 'unknown' }}/{{ 'stored' if props.store else 'unknown' }}"
     defs = definitions(translation={"key": f"{kind}/{{{{ props.project }}}}/{{{{ props.name }}}}"})
@@ -309,6 +358,25 @@ def test_two_components_with_one_name_are_told_what_to_set(defs_folder, beside, 
     beside(op={"name": "ours"})
     with defs_folder.load() as defs:
         defs.get_repository_def().load_all_definitions()
+
+
+@pytest.mark.parametrize("store", [{}, {"store": "stores"}], ids=["shown only", "made here"])
+def test_a_project_of_two_components_is_told_with_what_to_set(defs_folder, many, store):
+    defs_folder.write("all", {"selector": "street-*", **store}, type=WORKSPACE)
+    project = {"project": "street-day", "store": "one"}
+    defs_folder.write("one", project)
+    with defs_folder.folder.build_component_tree() as tree:
+        workspace = tree.load_component(defs_folder.folder.defs_folder_path / "all")
+        asyncio.run(workspace.refresh_state(defs_folder.folder.project_root))
+    with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
+        defs.get_repository_def()
+    words = str(told.value.__cause__)
+    assert "the FastLabelProjectComponent of street-day both have the asset fastlabel/street-day" in words
+    assert "selector: {exclude: [street-day]}" in words
+    defs_folder.write("one", {**project, "translation": {"key_prefix": "again"}})
+    with defs_folder.load() as defs:
+        defs.get_repository_def().load_all_definitions()
+        assert {"again/street-day/labels", "fastlabel/street-day"} <= keys(defs)
 
 
 def test_two_workspaces_with_one_name_are_told_what_to_set(defs_folder, beside):
