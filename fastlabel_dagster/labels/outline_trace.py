@@ -11,10 +11,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlabel_dagster.labels.ragged import Bools, Ints
+from fastlabel_dagster.labels.ragged import Bools, Ints, offsets_of, ranges
 
 #: Region -> ring -> flat [x, y, …], closed, whole numbers: pixel corners.
 Regions = list[list[list[int]]]
+
+
+class Rings(NamedTuple):
+    """The rings of the regions of a picture; a region's outline comes before its holes."""
+
+    corners: Ints
+    """int64[k, 2]: x and y of all rings one after the other; a ring ends with the corner it begins with."""
+    offsets: Ints
+    """int64[r + 1] into ``corners``."""
+    region: Ints
+    """int64[r]: the ring that is the outline of its region."""
+    value: Ints
+    """int64[r]: the index it is a region of."""
 
 
 def trace(image: NDArray[Any]) -> dict[int, Regions]:
@@ -28,27 +41,38 @@ def trace(image: NDArray[Any]) -> dict[int, Regions]:
     Args:
         image: whole numbers from 0 on (or bools), [h, w].
     """
+    rings = rings_of(image)
+    numbers: list[int] = rings.corners.reshape(-1).tolist()
+    bounds = (2 * rings.offsets).tolist()
+    found: dict[int, Regions] = {}
+    regions: dict[int, list[list[int]]] = {}
+    for ring, (outline, value) in enumerate(zip(rings.region.tolist(), rings.value.tolist(), strict=True)):
+        if ring == outline:
+            regions[ring] = []
+            found.setdefault(value, []).append(regions[ring])
+        regions[outline].append(numbers[bounds[ring] : bounds[ring + 1]])
+    return found
+
+
+def rings_of(image: NDArray[Any]) -> Rings:
+    """What :func:`trace` finds, as columns: the indices in ascending order, the regions of each in their order."""
     edges = _upright_edges(image)
     sides = _sides(edges)
-    found: dict[int, Regions] = {}
     walk, rings = _walked(sides)
     if not rings:
-        return found
+        nothing = np.zeros(0, np.int64)
+        return Rings(np.zeros((0, 2), np.int64), np.zeros(1, np.int64), nothing, nothing)
     path = np.array(walk)
     x = sides.x[path]
-    numbers: list[int] = np.column_stack([x, sides.begin[path], x, sides.end[path]]).reshape(-1).tolist()
-    region_of: list[list[list[int]]] = []
-    parents = _parents(edges, sides, rings, path)
-    for number, (first, last, is_hole) in enumerate(rings):
-        ring = numbers[4 * first : 4 * last]
-        if is_hole:
-            region = region_of[parents[number]]
-            region.append(ring + ring[:2])
-        else:
-            region = [ring[2:] + ring[:4]]
-            found.setdefault(int(sides.value[path[first]]), []).append(region)
-        region_of.append(region)
-    return found
+    corners = np.column_stack([x, sides.begin[path], x, sides.end[path]]).reshape(-1, 2)
+    first, last, hole = np.array(rings).T
+    # The first side of an outline ends at its topmost, then leftmost corner; that of a hole begins there.
+    lengths = 2 * (last - first)
+    places = np.repeat(2 * first, lengths + 1) + ranges(1 - hole, lengths + 1) % np.repeat(lengths, lengths + 1)
+    region = list(range(len(rings)))
+    for ring, parent in zip(np.flatnonzero(hole).tolist(), _parents(edges, sides, rings, path), strict=True):
+        region[ring] = region[parent]
+    return Rings(corners[places], offsets_of(lengths + 1), np.array(region), sides.value[path[first]])
 
 
 class _Edges(NamedTuple):
@@ -145,14 +169,14 @@ def _walked(sides: _Sides) -> tuple[list[int], list[tuple[int, int, bool]]]:
 
 
 def _parents(edges: _Edges, sides: _Sides, rings: list[tuple[int, int, bool]], path: Ints) -> list[int]:
-    """For each hole a ring before it that belongs to the same region; 0 for outlines.
+    """For each hole a ring before it that belongs to the same region.
 
     The pixel above a hole's first corner is part of the region; going left from it, the first edge is one of the
     region's outline, or of another of its holes, which begins higher up and so comes earlier.
     """
     first = np.array([begin for begin, _, _ in rings])
     holes = np.flatnonzero([is_hole for _, _, is_hole in rings])
-    parents = np.zeros(len(rings), np.int64)
+    parents: list[int] = []
     if len(holes):
         ring_of_side = np.empty(len(path), np.int64)
         ring_of_side[path] = np.repeat(np.arange(len(rings)), np.diff(np.append(first, len(path))))
@@ -164,5 +188,5 @@ def _parents(edges: _Edges, sides: _Sides, rings: list[tuple[int, int, bool]], p
         side = path[first[holes]]
         wanted = np.searchsorted(values, sides.value[side]) * edges.height + sides.begin[side] - 1
         beside = np.searchsorted(keys[order], wanted * across + sides.x[side], side="right") - 1
-        parents[holes] = ring_of_side[sides.of_edge[rising[order[beside]]]]
-    return parents.tolist()
+        parents = ring_of_side[sides.of_edge[rising[order[beside]]]].tolist()
+    return parents

@@ -37,13 +37,24 @@ def rle_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, widt
 
     Raises ValueError when the counts are negative or do not add up to the number of pixels.
     """
+    runs = runs_of(counts, height, width)
+    values = (np.arange(runs.size) & 1).astype(np.bool_)
+    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+
+
+def runs_of(counts: Sequence[int] | npt.NDArray[np.integer], height: int, width: int) -> npt.NDArray[np.int64]:
+    """Uncompressed COCO ``counts`` of a mask of ``height`` x ``width`` as int64.
+
+    Raises ValueError when they are negative or do not add up to the number of pixels.
+    """
     runs = np.asarray(counts, np.int64)
+    if runs.ndim != 1:
+        raise ValueError("run lengths are one list of numbers")
     if runs.size and runs.min() < 0:
         raise ValueError("run lengths must not be negative")
     if int(runs.sum()) != height * width:
         raise ValueError(f"run lengths add up to {int(runs.sum())}, not to {height} x {width} pixels")
-    values = (np.arange(runs.size) & 1).astype(np.bool_)
-    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+    return runs
 
 
 def decode_rle(text: str | bytes) -> list[int]:

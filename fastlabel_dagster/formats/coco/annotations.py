@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from fastlabel_dagster.formats.assembly import ANNOTATION_TYPES, AnnotationColumns, FoundClass
+from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
 from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.attributes import Stated
 from fastlabel_dagster.formats.coco.classes import ClassBook
@@ -21,7 +21,7 @@ from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, are_distinct
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.items import Items, as_list
-from fastlabel_dagster.formats.coco.masks import Traced, trace
+from fastlabel_dagster.formats.coco.masks import regions_of, run_mask
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.formats.outlines import FARTHEST
@@ -30,6 +30,7 @@ from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 
 _SAME = 1e-9
 _CLOSE = 1 + 1e-6
+_MASKS_AT_ONCE = 1_000
 _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
 
 
@@ -78,12 +79,12 @@ def read_annotations(
     stated = _kept_shapes(batch, poses, boxes, outlines, outlined | batch.rows(runs))
     rest = batch.kept & ~poses.posed
     traced = _traced(batch, [row for row in runs if rest[row]], boxes, stated)
-    sizes = {row: mask.size for row, mask in traced.items()}
+    sizes = zip(traced.rows.tolist(), owner[traced.rows].tolist(), map(tuple, traced.size.tolist()), strict=True)
     batch.notice(
         "masks of another size than their image",
-        batch.rows(row for row, size in sizes.items() if not tasks.fits(int(owner[row]), size)),
+        batch.rows(row for row, task, size in sizes if not tasks.fits(task, size)),
     )
-    rest &= ~batch.rows(traced)
+    rest &= ~batch.rows(traced.rows)
     outlined &= rest
     batch.alter("polygons of fewer than three points", outlines.short)
     batch.drop(_TOO_FAR, outlined & ~outlines.sound)
@@ -109,9 +110,8 @@ def read_annotations(
         into.add("polygon", rows, points=outlines.points(rows))
     if len(rows := np.flatnonzero(outlined & batch.kept & (outlines.counts > 1))):
         into.add("segmentation", rows, regions=outlines.regions(rows))
-    if traced:
-        regions = [mask.regions for mask in traced.values()]
-        into.add("segmentation", np.array(list(traced)), regions=pa.array(regions, ANNOTATION_TYPES["regions"]))
+    if len(traced.rows):
+        into.add("segmentation", traced.rows, regions=traced.regions)
     if len(rows := np.flatnonzero(poses.posed & ~poses.single & batch.kept)):
         into.add("pose_estimation", rows, keypoints=poses.of(rows))
     if len(rows := np.flatnonzero(poses.single & batch.kept)):
@@ -237,33 +237,50 @@ def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
     return poses
 
 
-def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, Stated]) -> dict[int, Traced]:
-    """Row -> the run-length masks, traced; rows with an empty or damaged one are left to their boxes."""
-    if not rows:
-        return {}
+class _Traced(NamedTuple):
+    """Run-length masks, traced along their pixel edges."""
+
+    rows: Ints
+    """int64[k]"""
+    regions: pa.Array
+    """list<list<list<double>>>[k]"""
+    size: Ints
+    """int64[k, 2]: width and height of their pictures."""
+
+
+def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, Stated]) -> _Traced:
+    """The masks of ``rows``, which are given up; those with an empty or damaged one are left to their boxes."""
     damaged, empty, unlike = [], [], []
-    masks: dict[int, Traced] = {}
-    around = np.full((len(batch.items), 4), np.nan)
-    areas = batch.items.field("area")
-    for row in rows:
-        try:
-            mask = trace(batch.items.runs[row])
-        except ValueError:
-            damaged.append(row)
-            continue
-        if mask is None:
-            empty.append(row)
-            continue
-        masks[row] = mask
-        around[row] = mask.box
-        area = areas[row]
-        if isinstance(area, int | float) and not abs(area - mask.area) < 1:
-            unlike.append(row)
+    found: list[int] = []
+    sizes: list[tuple[int, int]] = []
+    parts = [regions_of([])]
+    around = np.full((len(batch.items) if rows else 0, 4), np.nan)
+    areas = batch.items.field("area") if rows else []
+    for start in range(0, len(rows), _MASKS_AT_ONCE):
+        masks = []
+        for row in rows[start : start + _MASKS_AT_ONCE]:
+            try:
+                mask = run_mask(batch.items.runs.pop(row))
+            except ValueError:
+                damaged.append(row)
+                continue
+            if mask is None:
+                empty.append(row)
+                continue
+            masks.append(mask)
+            found.append(row)
+            sizes.append(mask.size)
+            around[row] = mask.box
+            area = areas[row]
+            if isinstance(area, int | float) and not abs(area - mask.area) < 1:
+                unlike.append(row)
+        parts.append(regions_of(masks))
     batch.alter("damaged run-length masks: the box was read", batch.rows(damaged))
     batch.alter("empty run-length masks: the box was read", batch.rows(empty))
     batch.notice("masks whose stated area is not that of their pixels: the pixels count", batch.rows(unlike))
-    _compare_boxes(batch, batch.rows(masks), boxes, around, stated)
-    return masks
+    if rows:
+        _compare_boxes(batch, batch.rows(found), boxes, around, stated)
+    return _Traced(np.array(found, np.int64), pa.concat_arrays(parts), np.array(sizes, np.int64).reshape(-1, 2))
 
 
 def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, Stated]) -> None:

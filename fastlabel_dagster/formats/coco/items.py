@@ -62,7 +62,7 @@ class Items:
         self.odd: dict[str, list[int]] = {name: [] for name in _LISTS}
         """Rows in which something else stands where there should be a list of numbers; it is null in the column."""
         self.runs: dict[int, dict[str, Any]] = {}
-        """The objects that stand in ``segmentation``, by row; null in the column."""
+        """The objects that stand in ``segmentation``, by row; null in the column. Their ``counts`` may be an array."""
 
     @classmethod
     def of(cls, entries: list[Any]) -> Items:
@@ -102,7 +102,9 @@ class Items:
         if name not in _LISTS:
             return _compact(values)
         if name == "segmentation" and dict in set(map(type, values)):
-            self.runs.update((self._length + row, value) for row, value in enumerate(values) if type(value) is dict)
+            self.runs.update(
+                (self._length + row, _in_little(value)) for row, value in enumerate(values) if type(value) is dict
+            )
             values = [None if type(value) is dict else value for value in values]
         column, odd = lists_of_numbers(values, _LISTS[name])
         self.odd[name] += [self._length + row for row in odd]
@@ -194,6 +196,19 @@ def _compact(values: list[Any]) -> list[Any] | pa.Array:
         return pa.array(values, type_)
     except OverflowError:  # a whole number beyond 64 bits
         return values
+
+
+def _in_little(mask: dict[str, Any]) -> dict[str, Any]:
+    """The same mask; a list of run lengths becomes an array, which needs a tenth of the memory."""
+    counts = mask.get("counts")
+    if type(counts) is list:
+        try:
+            runs = np.array(counts)
+        except ValueError:  # lists of several lengths
+            return mask
+        if runs.ndim == 1 and runs.dtype == np.int64 and runs.min() >= 0 and runs.max() < 2**31:
+            return {**mask, "counts": runs.astype(np.int32)}
+    return mask
 
 
 def as_list(column: list[Any] | pa.Array) -> list[Any]:

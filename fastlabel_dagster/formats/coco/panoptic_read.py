@@ -17,10 +17,10 @@ from fastlabel_dagster.formats.coco.attributes import attribute_of
 from fastlabel_dagster.formats.coco.classes import ClassBook, as_objects
 from fastlabel_dagster.formats.coco.files import CocoFile, load_coco_files
 from fastlabel_dagster.formats.coco.images import TaskRows
-from fastlabel_dagster.formats.coco.masks import traced
 from fastlabel_dagster.formats.coco.read import labels_of
 from fastlabel_dagster.formats.masks.png import IndexImage, PngError, read_indices
 from fastlabel_dagster.formats.report import FILE, IMAGE
+from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.painting import runs_to_pixels
 from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.ragged import Ints
@@ -120,9 +120,9 @@ class _File:
             self._told.drop("a segment without a pixel in the PNG file", where=where)
             return
         window, top, left = runs.window()
-        found = traced(window, top, left)
+        regions = [[_moved(ring, left, top) for ring in region] for region in raster.mask_to_regions(window)]
         area = segment.get("area")
-        if type(area) in (int, float) and area != found.area:
+        if type(area) in (int, float) and area != window.sum():
             self._told.notice("segments whose stated area is not that of their pixels: the pixels count", where=where)
         attributes = []
         if segment.get("iscrowd") in (1, True):
@@ -133,7 +133,7 @@ class _File:
                 attributes += [_attribute(key, *attribute_of(content)) for key, content in given.items()]
             except TypeError:  # a value too large or too deep to be written as JSON
                 self._told.alter("attributes that are not an object of JSON values were left out", where=where)
-        self._found.add(row, "segmentation", value, regions=found.regions, attributes=attributes)
+        self._found.add(row, "segmentation", value, regions=regions, attributes=attributes)
 
     def _png(self, name: Any) -> Path | None:
         """Where a PNG lies: in the folder called like the JSON file, or beside that file."""
@@ -201,3 +201,9 @@ def runs_by_id(ids: NDArray[np.uint32]) -> Iterator[Runs]:
 
 def _attribute(key: str, kind: str, value: str, is_json: bool) -> dict[str, Any]:
     return {"key": key, "name": key, "type": kind, "value": value, "value_is_json": is_json}
+
+
+def _moved(ring: list[float], x: int, y: int) -> list[float]:
+    numbers: NDArray[np.float64] = np.array(ring, np.float64).reshape(-1, 2) + np.array([x, y])
+    moved: list[float] = numbers.reshape(-1).tolist()
+    return moved

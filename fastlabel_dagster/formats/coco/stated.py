@@ -42,6 +42,8 @@ def shape_text(box: list[float], area: Any, segmentation: Any) -> str | None:
                 counts = raster.decode_rle(counts)
             except ValueError:
                 return None
+        if isinstance(counts, np.ndarray):
+            counts = counts.tolist()
         segmentation = {"counts": counts, "size": size}
     else:
         rings = segmentation if isinstance(segmentation, list) else []

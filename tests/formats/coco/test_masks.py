@@ -1,0 +1,51 @@
+"""Many run-length masks traced together have the outlines each has by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastlabel_dagster.formats.coco.masks import regions_of, run_mask
+from fastlabel_dagster.labels import raster
+
+
+def runs_of(mask: raster.Mask) -> dict[str, Any]:
+    flat = mask.T.reshape(-1)
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    return {"counts": [0, *counts] if flat[0] else counts, "size": list(mask.shape)}
+
+
+@pytest.mark.parametrize("canvas", [1, 200, 2**19])
+def test_they_are_the_same(canvas: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastlabel_dagster.formats.coco.masks._CANVAS_PIXELS", canvas)
+    random = np.random.default_rng(3)
+    masks = [random.random(random.integers(1, 12, 2)) < share for share in np.linspace(0.05, 1, 60)]
+    masks = [mask for mask in masks if mask.any()]
+    found = [run_mask(runs_of(mask)) for mask in masks]
+    assert regions_of([one for one in found if one is not None]).to_pylist() == [
+        raster.mask_to_regions(mask) for mask in masks
+    ]
+    for one, mask in zip(found, masks, strict=True):
+        assert one is not None
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert one.box == (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        assert (one.area, one.size) == (mask.sum(), mask.shape[::-1])
+
+
+def test_runs_without_a_pixel_do_not_count() -> None:
+    one = run_mask({"counts": [0, 2, 0, 2, 3, 0, 2], "size": [3, 3]})
+    assert one is not None
+    assert (one.area, one.box) == (4, (0, 0, 2, 3))
+    assert regions_of([one]).to_pylist() == [raster.mask_to_regions(raster.rle_to_mask([0, 4, 5], 3, 3))]
+    assert run_mask({"counts": [9], "size": [3, 3]}) is None
+    assert run_mask({"counts": [4, 0, 5], "size": [3, 3]}) is None
+    assert regions_of([]).to_pylist() == []
+
+
+@pytest.mark.parametrize("counts", [[8], [10, -1], [[4, 5]], None, "0", ["x"], []])
+def test_damaged_ones_are_refused(counts: Any) -> None:
+    with pytest.raises(ValueError, match="."):
+        run_mask({"counts": counts, "size": [3, 3]})
