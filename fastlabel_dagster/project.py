@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,12 @@ from fastlabel_dagster.assets.plan import ExportLike
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import ChecksLike
 from fastlabel_dagster.loop import LoopPlan
-from fastlabel_dagster.project_jobs import build_observation_job, build_project_jobs, build_schedule
+from fastlabel_dagster.project_jobs import (
+    build_observation_job,
+    build_project_jobs,
+    build_schedule,
+    kinds_of_jobs,
+)
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import (
     build_annotated_sensor,
@@ -25,6 +31,7 @@ from fastlabel_dagster.sensors import (
     build_quality_checks,
     build_quality_sensor,
 )
+from fastlabel_dagster.sensors.severity import SeverityLike
 from fastlabel_dagster.translator import safe_name
 
 if TYPE_CHECKING:
@@ -59,6 +66,8 @@ def build_fastlabel_project(
     checks: ChecksLike = None,
     quality: bool | Mapping[str, Any] = False,
     sensor_interval_seconds: int = 60,
+    stuck_after: timedelta | float = timedelta(hours=24),
+    severity: SeverityLike = None,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.Definitions:
     """The definitions of one project. Merge several with ``dg.Definitions.merge`` (give only one of them ``resource``).
@@ -91,6 +100,9 @@ def build_fastlabel_project(
         quality: True, or what :func:`~fastlabel_dagster.sensors.build_quality_checks` takes (``comments``,
             ``statuses``, ``external_statuses``, ``most_open_comments``, ``most_sent_back``).
         sensor_interval_seconds: how often each sensor looks at most.
+        stuck_after: how long an import or another job may run before its check fails, as a timedelta or in hours.
+        severity: ``warn`` or ``error``: how bad it is when a check fails that a sensor reports; or by the check's name,
+            such as ``{"imports_succeeded": "error"}``. By default a failed job is an error and all else a warning.
         nightly_at: cron expression of the nightly sync in ``time_zone``; None for no schedule.
         observe_at: cron expression in ``time_zone`` of looks at ``fastlabel/<slug>``, a few cheap requests each: what
             people change between two syncs shows as a new data version. None: it is looked at by every sync only.
@@ -99,7 +111,8 @@ def build_fastlabel_project(
 
     Raises:
         ValueError: as ``build_fastlabel_project_assets`` and ``LoopPlan.of``; ``loop`` is given beside what it stands
-            for; or ``retrain_every`` or ``sensor_interval_seconds`` is below 1.
+            for; or ``retrain_every`` or ``sensor_interval_seconds`` is below 1; ``stuck_after`` or ``severity``
+            makes no sense.
     """
     if sensor_interval_seconds < 1:
         raise ValueError(f"a sensor looks every second at most, not every {sensor_interval_seconds} seconds")
@@ -147,8 +160,8 @@ def build_fastlabel_project(
         "minimum_interval_seconds": sensor_interval_seconds,
         "translator": built,
     }
-    common = {"resource_key": resource_key, **watching}
-    sensors = [build_import_sensor(project, name=f"{name}_imports", job=jobs.sync, **common)]
+    common = {"resource_key": resource_key, "severity": severity, **watching}
+    sensors = [build_import_sensor(project, name=f"{name}_imports", job=jobs.sync, stuck_after=stuck_after, **common)]
     if training is not None:
         sensors.append(
             build_approval_sensor(
@@ -162,6 +175,13 @@ def build_fastlabel_project(
                 name=f"{name}_jobs",
                 on_model=jobs.evaluate,
                 on_evaluation=jobs.annotate,
+                stuck_after=stuck_after,
+                kinds=kinds_of_jobs(
+                    training=training is not None,
+                    evaluation=evaluation is not None,
+                    auto_annotation=auto_annotation is not None,
+                    imports=imports,
+                ),
                 **common,
             )
         )
@@ -171,7 +191,7 @@ def build_fastlabel_project(
     if quality is not False:
         rules: dict[str, Any] = dict(quality) if isinstance(quality, Mapping) else {}
         sensors.append(build_quality_sensor(project, name=f"{name}_quality", **rules, **common))
-        own: dict[str, Any] = {"resource_key": resource_key, "translator": built, **rules}
+        own: dict[str, Any] = {"resource_key": resource_key, "translator": built, "severity": severity, **rules}
         checked = build_quality_checks(project, name=f"{name}_quality_checks", **own)
         options = steps or StepOptions()
         asset_checks = options.around([checked], project=project, resource_key=resource_key, pool=pool)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from fastlabel_dagster.assets.built import BuiltTranslator
-from fastlabel_dagster.assets.job_plans import EvaluationPlan
+from fastlabel_dagster.assets.job_plans import EvaluationPlan, ImportPlans
+from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, DICOM_IMPORT, EVALUATION, S3_IMPORT, TRAINING
 from fastlabel_dagster.sensors.target import SYNC_PARTS, TRAINING_PARTS
 from fastlabel_dagster.translator import safe_name
 
@@ -106,6 +107,22 @@ def parts_after_training(
     if evaluation.waiting.wait == "sensor":
         return ("evaluation",), ("auto_annotation",)
     return ("evaluation", "auto_annotation"), ()
+
+
+def kinds_of_jobs(
+    *, training: bool, evaluation: bool, auto_annotation: bool, imports: ImportPlans | Mapping[str, Any] | None
+) -> list[str]:
+    """The kinds of jobs that a project asks FastLabel for, as the jobs sensor is told of them. Raises ValueError for
+    imports that make no sense."""
+    brought = ImportPlans.of(imports)
+    asked = {
+        TRAINING: training,
+        EVALUATION: evaluation,
+        AUTO_ANNOTATION: auto_annotation,
+        S3_IMPORT: brought.s3 is not None,
+        DICOM_IMPORT: brought.dicom is not None,
+    }
+    return [kind.name for kind, is_asked in asked.items() if is_asked]
 
 
 def build_observation_job(name: str, keys: Iterable[dg.AssetKey]) -> Any:

@@ -37,7 +37,7 @@ _QUALITY = ("comments", "statuses", "external_statuses", "most_open_comments", "
 
 
 class QualityAttributes(dg.Model, dg.Resolvable):
-    """What both components say of quality and of the time between two looks."""
+    """What both components say of quality, of what their sensors find, and of the time between two looks."""
 
     quality: bool | Mapping[str, Any] = Field(
         default=False,
@@ -45,6 +45,15 @@ class QualityAttributes(dg.Model, dg.Resolvable):
         examples=[True, {"most_open_comments": 3, "most_sent_back": 5, "statuses": ["sent_back", "declined"]}],
     )
     interval_seconds: int = Field(default=60, description="How often a sensor looks at most.")
+    stuck_after: float = Field(
+        default=24.0, description="Hours after which an import or a job that still runs fails its check, as a warning."
+    )
+    severity: str | Mapping[str, str] | None = Field(
+        default=None,
+        description="How bad it is when a check fails that a sensor reports: warn or error, for all of them or by the "
+        "check's name. By default a failed job is an error and all else a warning.",
+        examples=["error", {"imports_succeeded": "error", "training_succeeded": "warn"}],
+    )
 
     @property
     def quality_rules(self) -> dict[str, Any] | None:

@@ -181,6 +181,8 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
             imports=self.imports,
             quality=False if (rules := self.sensors.quality_rules) is None else rules,
             sensor_interval_seconds=self.sensors.interval_seconds,
+            stuck_after=self.sensors.stuck_after,
+            severity=self.sensors.severity,
             default_status=dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED,
         )
         kinds = ("imports", "approvals", "jobs")

@@ -14,7 +14,7 @@ from fastlabel_dagster.assets.gathered_checks import CheckedProject, gathered_ch
 from fastlabel_dagster.assets.steps import Made, StepOptions
 from fastlabel_dagster.components.attributes import WorkspaceSensorAttributes
 from fastlabel_dagster.components.planned import PlannedProject
-from fastlabel_dagster.project_jobs import parts_after_training
+from fastlabel_dagster.project_jobs import kinds_of_jobs, parts_after_training
 from fastlabel_dagster.sensors import (
     build_annotated_sensor,
     build_approval_sensor,
@@ -91,7 +91,10 @@ class Watching:
         found = [*self._approvals(), *self._jobs(), *self._annotated()]
         if self.wanted.imports and self.projects:
             slugs = [one.slug for one in self.projects]
-            found.insert(0, build_import_sensor(slugs, name=f"{self.name}_imports", **self._all))
+            stuck_after = self.wanted.stuck_after
+            found.insert(
+                0, build_import_sensor(slugs, name=f"{self.name}_imports", stuck_after=stuck_after, **self._reporting)
+            )
         return found
 
     def sync_of_all(self) -> Any:
@@ -106,6 +109,11 @@ class Watching:
     @property
     def _all(self) -> dict[str, Any]:
         return {**self.common, "translator": self.built}
+
+    @property
+    def _reporting(self) -> dict[str, Any]:
+        """Of those that report checks."""
+        return {**self._all, "severity": self.wanted.severity}
 
     def _approvals(self) -> list[dg.SensorDefinition]:
         wanted = self.wanted.approvals
@@ -129,7 +137,7 @@ class Watching:
                 share=rule[1],
                 status=rule[2],
                 name=f"{self.name}_approvals{'' if rule == of_all else _marked(rule)}",
-                **self._all,
+                **self._reporting,
             )
             for rule, slugs in groups.items()
         ]
@@ -139,6 +147,7 @@ class Watching:
             return []
         evaluate, annotate = self._after_training
         groups: dict[str, list[str]] = {}
+        kinds = {one.slug: _kinds(one) for one in self.projects}
         for one in self.projects:
             if one.has_jobs:
                 kind = "_apart" if one.slug in annotate.keys else "" if one.slug in evaluate.keys else "_only"
@@ -148,8 +157,10 @@ class Watching:
                 slugs,
                 on_model=None if kind == "_only" else evaluate,
                 on_evaluation=annotate if kind == "_apart" else None,
+                stuck_after=self.wanted.stuck_after,
+                kinds={slug: kinds[slug] for slug in slugs},
                 name=f"{self.name}_jobs{kind}",
-                **self._all,
+                **self._reporting,
             )
             for kind, slugs in groups.items()
         ]
@@ -167,8 +178,8 @@ class Watching:
         if rules is None or not self.projects:
             return [], []
         slugs = [one.slug for one in self.projects]
-        sensor = build_quality_sensor(slugs, name=f"{self.name}_quality", **rules, **self._all)
-        own = {"translator": self.built, "resource_key": self.common["resource_key"]}
+        sensor = build_quality_sensor(slugs, name=f"{self.name}_quality", **rules, **self._reporting)
+        own = {key: self._reporting[key] for key in ("translator", "resource_key", "severity")}
         checks: list[dg.AssetChecksDefinition] = []
         for one in self.projects:
             made = build_quality_checks(one.slug, name=f"{one.name}_quality_checks", **own, **rules)
@@ -186,6 +197,12 @@ class Watching:
 
     def _around(self, made: Sequence[Made], slug: str) -> list[Made]:
         return self.steps.around(made, project=slug, resource_key=self.common["resource_key"], pool=self.pool)
+
+
+def _kinds(project: PlannedProject) -> list[str]:
+    """The kinds of jobs it asks for."""
+    asked = {part: project.options.get(part) is not None for part in ("training", "evaluation", "auto_annotation")}
+    return kinds_of_jobs(imports=project.options.get("imports"), **asked)
 
 
 def _status(project: PlannedProject) -> str:

@@ -40,7 +40,7 @@ def build_jobs_sensor(
     on_evaluation: JobLike | Mapping[str, JobLike] | None = None,
     stuck_after: timedelta | float = timedelta(hours=24),
     severity: SeverityLike = None,
-    kinds: Iterable[str] = tuple(KINDS),
+    kinds: Iterable[str] | Mapping[str, Iterable[str]] = tuple(KINDS),
     previews: bool = True,
     name: str | None = None,
     resource_key: str = "fastlabel",
@@ -84,18 +84,18 @@ def build_jobs_sensor(
             ``{"training_succeeded": "warn"}``. By default a failed job is an error, and one that cannot be read a
             warning; a job that hangs is always one.
         kinds: the kinds of jobs to follow, of ``training``, ``evaluation``, ``auto_annotation``, ``s3_import``,
-            ``dicom_import``.
+            ``dicom_import``; or those of each project, by slug.
         previews: pictures in the metadata of evaluations.
         time_budget_seconds: a tick ends within this time, what it looks up on the Dagster instance included; the next
             one goes on where it stopped.
         clock: monotonic seconds; replaced in tests.
 
     Raises:
-        ValueError: no project is named, or an unknown kind or severity; ``stuck_after`` is not positive; or two jobs
-            are given and one of them by its name.
+        ValueError: no project is named, or an unknown kind or severity; nobody says which kinds a project has;
+            ``stuck_after`` is not positive; or two jobs are given and one of them by its name.
     """
     slugs = slugs_of(projects)
-    followed = [_kind(one) for one in kinds]
+    followed = _followed(kinds, slugs)
     longest, severities = patience_of(stuck_after), severities_of(severity)
     called = name or sensor_name(slugs, _KIND)
     followers = JobFollowers(slugs, {TRAINING.name: on_model, EVALUATION.name: on_evaluation})
@@ -116,9 +116,9 @@ def build_jobs_sensor(
                 left = turns[number:]
                 context.log.warning("The Dagster instance is slow: %d projects wait for the next tick.", len(left))
                 break
-            for kind in dict.fromkeys((*followed, *followers.kinds)):
+            for kind in dict.fromkeys((*followed[slug], *followers.kinds)):
                 told = _Told.read(context.instance, slug, kind, translator, followed=followers.follow(kind))
-                if kind in followed:
+                if kind in followed[slug]:
                     jobs |= {job.target: job for job in _open_jobs(context.instance, slug, told, longest)}
                 if followers.follow(kind):
                     requests += missed_runs(context, followers, slug, told.ends, sensor=called)
@@ -207,6 +207,16 @@ class _OpenJob:
     def target(self) -> str:
         """What it is called in the polling engine and its cursor."""
         return f"{self.project} {self.kind.words} {self.submitted.job_id}"
+
+
+def _followed(kinds: Iterable[str] | Mapping[str, Iterable[str]], slugs: Sequence[str]) -> dict[str, list[JobKind]]:
+    """The kinds of jobs that are followed of each project."""
+    if not isinstance(kinds, Mapping):
+        of_all = [_kind(one) for one in kinds]
+        return dict.fromkeys(slugs, of_all)
+    if missing := [slug for slug in slugs if slug not in kinds]:
+        raise ValueError(f"kinds does not say which jobs of {listed(missing)} are followed")
+    return {slug: [_kind(one) for one in kinds[slug]] for slug in slugs}
 
 
 def _kind(name: str) -> JobKind:
