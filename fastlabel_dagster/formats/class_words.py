@@ -8,6 +8,7 @@ from it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,16 @@ def merged_by_value(found: dict[str, FoundClass]) -> dict[str, FoundClass]:
     for one in found.values():
         by_value.setdefault(one.value, one)
     return by_value
+
+
+def with_unlisted(known: Mapping[str, FoundClass], values: Iterable[str], kind: str) -> dict[str, FoundClass]:
+    """The classes ``known`` by value, and behind them one of the type ``kind`` for every other of ``values``, in the
+    order of their names."""
+    classes = dict(known)
+    behind = max((one.order for one in classes.values()), default=0)
+    for place, value in enumerate(sorted(set(values) - classes.keys()), start=behind + 1):
+        classes[value] = FoundClass(value, place, types=[kind])
+    return classes
 
 
 def _found(row: dict[str, Any], place: int) -> FoundClass:

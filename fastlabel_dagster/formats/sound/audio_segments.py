@@ -22,6 +22,7 @@ from fastlabel_dagster.formats.assembly import FoundClass, class_colors, classes
 from fastlabel_dagster.formats.attributes import attribute_values
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
+from fastlabel_dagster.formats.class_words import with_unlisted
 from fastlabel_dagster.formats.file_kinds import AUDIO_ENDINGS
 from fastlabel_dagster.formats.label_files import files_below, stem_of
 from fastlabel_dagster.formats.pictures import Pictures
@@ -165,10 +166,7 @@ class SegmentTasks:
         for recording in self._recordings.values():
             for segment in recording.segments:
                 usage.setdefault(segment["value"], {SEGMENT: 0})[SEGMENT] += 1
-        classes = dict(known)
-        behind = max((one.order for one in classes.values()), default=0)
-        for place, value in enumerate(sorted(usage.keys() - classes.keys()), start=behind + 1):
-            classes[value] = FoundClass(value, place, types=[SEGMENT])
+        classes = with_unlisted(known, usage, SEGMENT)
         colors = class_colors(classes.values())
         tasks: list[dict[str, Any]] = []
         ids: set[str] = set()

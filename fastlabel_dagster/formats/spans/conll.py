@@ -8,13 +8,12 @@ so spans must not overlap: the longest is kept. ``tasks.jsonl`` beside the files
 
 from __future__ import annotations
 
-import contextlib
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +21,6 @@ import pyarrow as pa
 from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import (
-    CLASS_FILE,
     RENAMED,
     ClassWords,
     class_of_word,
@@ -31,7 +29,7 @@ from fastlabel_dagster.formats.class_words import (
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.spans.text_parts import text_parts
+from fastlabel_dagster.formats.spans.text_parts import part_files, text_parts
 from fastlabel_dagster.formats.spans.text_spans import NER, SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.spans.tokens import cut_tokens, joins, sentence_breaks, tokens_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
@@ -69,32 +67,21 @@ def write_conll(
     Raises:
         ValueError: for an impossible split.
     """
-    parts = text_parts(labels, split)
-    counts = dict.fromkeys(parts.names, 0)
     categories = Categories(labels.classes)
     words = ClassWords(categories)
-    with contextlib.ExitStack() as stack:
-        listing = stack.enter_context(folder.open(TASK_LIST))
-        files: dict[str, BinaryIO] = {
-            part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in parts.names
-        }
+    with (
+        folder.open(TASK_LIST) as listing,
+        part_files(folder, text_parts(labels, split), _ENDING) as files,
+    ):
         for batch in span_batches(labels, images, tally):
-            documents = _documents(batch, categories, words)
-            for task, document in enumerate(documents):
-                if document is None:
-                    continue
-                task_id, name = batch.task_ids[task], batch.names[task]
-                part = parts.of_task[task_id]
-                files[part].write(document)
-                counts[part] += 1
-                listed = ListedTask(f"{part}{_ENDING}#{counts[part]}", task_id, name, batch.tags[task])
-                listing.write(list_lines([listed]))
+            for task, document in enumerate(_documents(batch, categories, words)):
+                if document is not None:
+                    task_id, name = batch.task_ids[task], batch.names[task]
+                    listed = ListedTask(files.write(task_id, document), task_id, name, batch.tags[task])
+                    listing.write(list_lines([listed]))
             batch.told.finish()
-        size = sum(file.tell() for file in (*files.values(), listing))
-    classes = words.to_json()
-    folder.write_bytes(CLASS_FILE, classes)
-    size += len(classes)
-    return Written(sum(counts.values()), len(parts.names) + 2, size, parts.counted(counts))
+        size = listing.tell()
+    return files.written(folder, words, size)
 
 
 def _documents(batch: SpanBatch, categories: Categories, words: ClassWords) -> list[bytes | None]:

@@ -8,11 +8,10 @@ titles, colours and the order of the classes in ``classes.json`` beside the file
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import orjson
@@ -22,11 +21,11 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.attributes import attribute_values, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value
+from fastlabel_dagster.formats.class_words import ClassWords, merged_by_value
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import FILE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.spans.text_parts import text_parts
+from fastlabel_dagster.formats.spans.text_parts import part_files, text_parts
 from fastlabel_dagster.formats.spans.text_spans import SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import read_class_list, texts_of
@@ -59,26 +58,15 @@ def write_spacy(
     Raises:
         ValueError: for an impossible split.
     """
-    parts = text_parts(labels, split)
-    counts = dict.fromkeys(parts.names, 0)
     categories = Categories(labels.classes)
-    with contextlib.ExitStack() as stack:
-        files: dict[str, BinaryIO] = {
-            part: stack.enter_context(folder.open(f"{part}{_ENDING}")) for part in reversed(parts.names)
-        }
+    with part_files(folder, text_parts(labels, split), _ENDING) as files:
         for batch in span_batches(labels, images, tally):
             batch.meet(categories)
             for task_id, text in zip(batch.task_ids, _lines(batch).to_pylist(), strict=True):
                 if text is not None:
-                    part = parts.of_task[task_id]
-                    files[part].write(text.encode())
-                    counts[part] += 1
+                    files.write(task_id, text.encode())
             batch.told.finish()
-        size = sum(file.tell() for file in files.values())
-    classes = ClassWords(categories).to_json()
-    folder.write_bytes(CLASS_FILE, classes)
-    size += len(classes)
-    return Written(sum(counts.values()), len(parts.names) + 1, size, parts.counted(counts))
+    return files.written(folder, ClassWords(categories))
 
 
 def _lines(batch: SpanBatch) -> pa.Array:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.assembly import FoundClass, class_colors, classes_table
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
+from fastlabel_dagster.formats.class_words import with_unlisted
 from fastlabel_dagster.formats.report import FILE, BatchTally, Tally
 from fastlabel_dagster.formats.shapes import CLASSLESS, has_class
 from fastlabel_dagster.formats.sources import PictureSource
@@ -256,13 +257,10 @@ class SpanTasks:
         self._ids.add(task_id)
         self._tasks.append(task)
 
-    def labels(self, told: ReadTally, known: Mapping[str, FoundClass] | None = None) -> Labels:
+    def labels(self, told: ReadTally, known: Mapping[str, FoundClass]) -> Labels:
         """All of them, with the classes ``known`` by value and one for every other label, in the order of their
         names."""
-        classes = dict(known or {})
-        behind = max((one.order for one in classes.values()), default=0)
-        for place, value in enumerate(sorted(self._count.keys() - classes.keys()), start=behind + 1):
-            classes[value] = FoundClass(value, place, types=[NER])
+        classes = with_unlisted(known, self._count, NER)
         colors = class_colors(classes.values())
         total = 0
         for task in self._tasks:

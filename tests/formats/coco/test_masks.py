@@ -47,5 +47,5 @@ def test_runs_without_a_pixel_do_not_count() -> None:
 
 @pytest.mark.parametrize("counts", [[8], [10, -1], [[4, 5]], None, "0", ["x"], []])
 def test_damaged_ones_are_refused(counts: Any) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         run_mask({"counts": counts, "size": [3, 3]})
