@@ -56,6 +56,11 @@ def head_size(head: bytes) -> tuple[int, int] | None:
         height = abs(height)  # negative: its rows stand from the top
     elif head.startswith(b"RIFF") and head[8:16] == b"WEBPVP8X" and len(head) >= 30:
         width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+    elif head.startswith(b"RIFF") and head[8:16] == b"WEBPVP8 " and head[23:26] == b"\x9d\x01\x2a" and len(head) >= 30:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", head, 26))
+    elif head.startswith(b"RIFF") and head[8:16] == b"WEBPVP8L" and len(head) >= 25 and head[20] == 0x2F:
+        sides = int.from_bytes(head[21:25], "little")
+        width, height = 1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF)
     return (int(width), int(height)) if width > 0 and height > 0 else None
 
 

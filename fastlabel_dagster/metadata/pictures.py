@@ -14,6 +14,10 @@ FONT = "'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,'IP
 INK = "#1c2128"
 
 
+class TooLarge(ValueError):
+    """A picture is not opened for a preview: it would need too much memory."""
+
+
 def document(width: int, height: int, body: str, *, font_size: int = 12) -> str:
     """An SVG document of so many pixels: ``body`` on a white ground of its own, which reads in light and dark alike."""
     return (

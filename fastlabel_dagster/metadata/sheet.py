@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from fastlabel_dagster.formats.frames import Pixels, encode
 from fastlabel_dagster.labels.geometry import FlatAnnotations, flatten
-from fastlabel_dagster.metadata.pictures import colour, document, shortened
+from fastlabel_dagster.metadata.pictures import TooLarge, colour, document, shortened
 from fastlabel_dagster.metadata.summary import NO_COLOUR, ClassCount
 
 _COLUMNS = 4
@@ -21,6 +21,10 @@ _CAPTION = 20
 _LEGEND_PER_ROW = 5
 #: A picture larger than this many bytes is not opened for a thumbnail.
 _LARGEST_FILE = 64 * 1024 * 1024
+#: Nor is one of more pixels, which need three bytes each.
+_MOST_PIXELS = 100_000_000
+_TOO_LARGE = " · too large to show"
+_CAPTION_LETTERS = 34
 
 #: A sheet is about this many bytes at most; in Markdown it takes a third more, and an event should stay below 300 KB.
 LARGEST_SHEET = 140_000
@@ -44,6 +48,8 @@ class _Picture(NamedTuple):
     photo: Pixels | None
     size: tuple[Any, Any]
     """Width and height in pixels; None where unknown."""
+    note: str = ""
+    """What the caption says behind the name."""
 
 
 #: How finely to draw: the first with which a sheet is small enough, or the last.
@@ -76,14 +82,14 @@ def contact_sheet(
     Photographs are small JPEGs inside it; shapes and names are drawn by the browser on top, so lines stay sharp and
     Japanese names readable. Boxes, polygons, segmentations with holes, lines, points and circles are drawn; at most 80
     shapes a picture. A sheet that would be too large has coarser photographs and fewer shapes. A picture that cannot be
-    had or read leaves a grey cell and a line to ``on_problem``.
+    had or read, or is too large to, leaves a grey cell and a line to ``on_problem``.
     """
     flat = flatten(tasks)
     pictures: list[_Picture] = []
     read: dict[str, tuple[Pixels, tuple[int, int]]] = {}  # a task may be shown twice, before and after
     for row in tasks.select(["task_id", "name", "width", "height"]).to_pylist():
         name = str(row["name"] or row["task_id"])
-        photo, size = None, (row["width"], row["height"])
+        photo, size, note = None, (row["width"], row["height"]), ""
         try:
             task_id = str(row["task_id"])
             data = None if task_id in read else read_image(task_id, name)
@@ -96,7 +102,8 @@ def contact_sheet(
                 on_problem(f"{name}: no picture")
         except Exception as error:  # noqa: BLE001 - a decoration: whatever is wrong with one picture, the rest is drawn
             on_problem(f"{name}: {type(error).__name__}: {error}")
-        pictures.append(_Picture(name, photo, size))
+            note = _TOO_LARGE if isinstance(error, TooLarge) else ""
+        pictures.append(_Picture(name, photo, size, note))
     svg = ""
     for detail in _DETAILS:
         svg = _sheet(flat, classes, pictures, detail)
@@ -115,7 +122,7 @@ def _sheet(
     cells = []
     used: set[str] = set()
     photos: dict[tuple[int, Any], str] = {}
-    for number, (name, photo, size) in enumerate(pictures):
+    for number, (name, photo, size, note) in enumerate(pictures):
         shapes, values = _shapes(flat, number, colours, size, detail)
         used |= values
         same = id(photo), size
@@ -126,7 +133,8 @@ def _sheet(
         else:
             photos[same] = f"photo{number}"
             shown = _photo(photo, size, detail, photos[same])
-        cells.append(_cell(number, name, shown, shapes, size))
+        caption = shortened(name, _CAPTION_LETTERS - len(note)) + note
+        cells.append(_cell(number, caption, shown, shapes, size))
     top = 8 + math.ceil(len(pictures) / _COLUMNS) * (_CELL[1] + _CAPTION + 8)
     width = 8 + _COLUMNS * (_CELL[0] + 8)
     said, said_height = legend([one for one in classes if one.value in used], top, width)
@@ -137,7 +145,8 @@ def thumbnail(data: bytes) -> tuple[bytes, tuple[int, int]]:
     """A small JPEG of the picture in ``data`` and the picture's own (width, height) in pixels.
 
     Raises:
-        ValueError: ``data`` is no picture OpenCV can read, or is too large.
+        TooLarge: the picture has too many bytes or pixels.
+        ValueError: ``data`` is no picture OpenCV can read.
     """
     small, size = _small(data)
     return encode(small, ".jpg", _DETAILS[0].quality), size
@@ -147,13 +156,29 @@ def _small(data: bytes) -> tuple[Pixels, tuple[int, int]]:
     """The picture in ``data`` as small as it is shown, and its own (width, height)."""
     import cv2
 
+    from fastlabel_dagster.formats.image_size import head_size
+
     if len(data) > _LARGEST_FILE:
-        raise ValueError(f"{len(data):,} bytes are too many for a thumbnail")
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        raise TooLarge(f"{len(data):,} bytes are too many for a thumbnail")
+    size = head_size(data)
+    how, cells = cv2.IMREAD_COLOR, _DETAILS[0].cells
+    if size is not None:
+        if size[0] * size[1] > _MOST_PIXELS:
+            raise TooLarge(f"{size[0]:,} x {size[1]:,} pixels are too many for a thumbnail")
+        if data.startswith(b"\xff\xd8"):  # a JPEG can be decoded at a half, a quarter, an eighth of its size
+            spare = max(size[0] / (_CELL[0] * cells), size[1] / (_CELL[1] * cells))
+            how = next((flag for flag, times in _reduced() if times <= spare), how)
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), how) if data else None
     if picture is None:
         raise ValueError("not a picture that can be read")
     height, width = picture.shape[:2]
-    return _at_most(np.asarray(picture, np.uint8), 1.4), (width, height)
+    return _at_most(np.asarray(picture, np.uint8), cells), (width, height) if size is None else size
+
+
+def _reduced() -> list[tuple[int, int]]:
+    import cv2
+
+    return [(cv2.IMREAD_REDUCED_COLOR_8, 8), (cv2.IMREAD_REDUCED_COLOR_4, 4), (cv2.IMREAD_REDUCED_COLOR_2, 2)]
 
 
 def _at_most(picture: Pixels, cells: float) -> Pixels:
@@ -174,7 +199,7 @@ def _photo(photo: Pixels, size: tuple[Any, Any], detail: _Detail, name: str) -> 
     return f'<image id="{name}" {place} href="data:image/jpeg;base64,{coded}"/>'
 
 
-def _cell(number: int, name: str, photo: str, shapes: str, size: tuple[Any, Any]) -> str:
+def _cell(number: int, caption: str, photo: str, shapes: str, size: tuple[Any, Any]) -> str:
     x = 8 + (number % _COLUMNS) * (_CELL[0] + 8)
     y = 8 + (number // _COLUMNS) * (_CELL[1] + _CAPTION + 8)
     drawing = ""
@@ -185,7 +210,7 @@ def _cell(number: int, name: str, photo: str, shapes: str, size: tuple[Any, Any]
         )
     return (
         f'<rect x="{x}" y="{y}" width="{_CELL[0]}" height="{_CELL[1]}" fill="#e8eaed"/>{drawing}'
-        f'<text x="{x + 2}" y="{y + _CELL[1] + 14}" fill="#444b55">{shortened(name, 34)}</text>'
+        f'<text x="{x + 2}" y="{y + _CELL[1] + 14}" fill="#444b55">{caption}</text>'
     )
 
 

@@ -29,6 +29,8 @@ _MOST_LANES = 4
 #: A waveform is the loudest of so many samples from the beginning of each of so many parts.
 _PARTS = 484
 _SAMPLES = 4096
+#: And so many over all channels, at least one of each: a header may say that there are 65,535.
+_MOST_VALUES = 16 * _SAMPLES
 #: Bytes of a WAV file before its samples, at least.
 _HEADER = 44
 #: Seconds; what says it is longer is no recording.
@@ -88,7 +90,8 @@ def sound_sheet(
 def waveform(path: Path, parts: int = _PARTS) -> Waveform:
     """The loudest sample of each of ``parts`` parts of a plain WAV file, over all channels.
 
-    Of a long recording some 4,000 samples from the beginning of each part are read, so the cost does not grow with it.
+    Of a long recording some 4,000 samples from the beginning of each part are read, and fewer of more than 16 channels,
+    so the cost does not grow with it.
     It is as long as what is in the file: a header that was written before the end was known may say four gigabytes.
 
     Raises:
@@ -104,7 +107,8 @@ def waveform(path: Path, parts: int = _PARTS) -> Waveform:
         loudest = np.zeros(len(begins) - 1)
         for part, (begin, end) in enumerate(zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True)):
             sound.setpos(begin)
-            samples = _samples(sound.readframes(min(end - begin, _SAMPLES)), width, channels)
+            wanted = min(end - begin, _SAMPLES, max(_MOST_VALUES // channels, 1))
+            samples = _samples(sound.readframes(wanted), width, channels)
             loudest[part] = np.abs(samples).max(initial=0.0)
     return Waveform(frames / rate, loudest)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastlabel_dagster.labels.picture_plan import is_name_of_video
 from fastlabel_dagster.labels.single_pictures import video_of
+from fastlabel_dagster.metadata.pictures import TooLarge
 
 if TYPE_CHECKING:
     from fastlabel_dagster.formats.sources import Picture
@@ -28,7 +29,8 @@ class FolderPictures:
     none: not downloaded, no picture, or a frame beyond :data:`FURTHEST_FRAME`.
 
     Raises:
-        ValueError: the file is too large to be read for a preview, or a video that cannot be read.
+        TooLarge: the file has too many bytes to be read for a preview.
+        ValueError: it is a video that cannot be read.
     """
 
     def __init__(self, images: ImageFolder) -> None:
@@ -54,7 +56,7 @@ class FolderPictures:
         if is_name_of_video(held.path):
             return None
         if held.size > _LARGEST_FILE:
-            raise ValueError(f"{held.size:,} bytes are too many to be read for a preview")
+            raise TooLarge(f"{held.size:,} bytes are too many to be read for a preview")
         return held.store.read_bytes(held.path)
 
     def expect(self, ids: Iterable[str]) -> None:

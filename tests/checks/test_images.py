@@ -43,13 +43,16 @@ def look(folder, labels=None, **options):
 @pytest.mark.parametrize("decode", [True, False])
 def test_good_pictures_of_every_kind_pass(tmp_path, decode):
     files = {f"a{ending}": encoded(ending) for ending in (".jpg", ".png", ".bmp", ".webp", ".tif")}
+    files["lossless.webp"] = cv2.imencode(".webp", np.zeros((40, 60, 3), np.uint8), [cv2.IMWRITE_WEBP_QUALITY, 101])[
+        1
+    ].tobytes()
     turned = bytearray(encoded(".jpg"))
     turned[2:2] = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     files |= {"turned.jpg": bytes(turned), "notes.txt": b"no picture at all"}
     folder = folder_of(tmp_path, files, width=[60] * len(files), height=[40] * len(files))
     result, bad = look(folder, decode=decode)
     assert (result.passed, bad) == (True, {})
-    assert (result.metadata["pictures"].value, result.metadata["looked_at"].value) == (6, 6)
+    assert (result.metadata["pictures"].value, result.metadata["looked_at"].value) == (7, 7)
 
 
 def test_what_is_wrong_is_said_of_each(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 import xml.etree.ElementTree as ET
 
 import cv2
@@ -158,6 +159,42 @@ def test_a_sheet_of_large_pictures_stays_small():
 def test_what_is_no_picture_is_a_value_error(data):
     with pytest.raises(ValueError):
         thumbnail(data)
+
+
+def of_size(kind, width, height):
+    """The beginning of a picture file, as far as it says how large it is."""
+    if kind == "png":
+        return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0) + bytes(4)
+    return b"RIFF\xff\0\0\0WEBPVP8L\xff\0\0\0\x2f" + (width - 1 | (height - 1) << 14).to_bytes(4, "little") + bytes(9)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_a_picture_of_too_many_pixels_is_not_opened_and_its_shapes_are_drawn(kind):
+    labels = from_fastlabel([task(1, [box()], width=16_000, height=16_000, name="a" * 40)], CLASSES)
+    problems = []
+    tasks, classes = LabelSummary.of(labels).sample(), LabelSummary.of(labels).classes(labels.classes)
+    data = of_size(kind, 16_000, 16_000)
+    root = ET.fromstring(contact_sheet(tasks, classes, lambda _id, _name: data, problems.append))
+    captions = [one.text for one in root.iter(f"{SVG}text")]
+    assert len(captions[0]) < 36 and captions[0].endswith("… · too large to show")
+    assert len(list(root.iter(f"{SVG}path"))) == 1 and not list(root.iter(f"{SVG}image"))
+    assert problems == [f"{'a' * 40}: TooLarge: 16,000 x 16,000 pixels are too many for a thumbnail"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_large_photograph_is_opened_in_little_and_stays_the_same(turned):
+    """A sixty-fourth of its pixels is decoded, which takes as much less memory."""
+    across = np.tile(np.linspace(0, 255, 4000).astype(np.uint8)[None, :, None], (3000, 1, 3))
+    data = bytearray(cv2.imencode(".jpg", across)[1].tobytes())
+    if turned:
+        data[2:2] = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+        across = cv2.rotate(across, cv2.ROTATE_90_CLOCKWISE)
+    small, size = thumbnail(bytes(data))
+    picture = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
+    assert size == ((3000, 4000) if turned else (4000, 3000))
+    assert max(picture.shape[1] / (236 * 1.4), picture.shape[0] / (178 * 1.4)) == pytest.approx(1, abs=0.01)
+    whole = cv2.resize(across, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(picture.astype(int) - whole).mean() < 2
 
 
 def test_the_markdown_holds_the_picture_itself():

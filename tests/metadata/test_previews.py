@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+import tracemalloc
 import wave
 import xml.etree.ElementTree as ET
 from contextlib import nullcontext
@@ -180,6 +181,18 @@ def test_a_recording_is_as_long_as_what_is_in_its_file(tmp_path):
     form = waveform(tmp_path / "a.wav", parts=4)
     assert form.seconds == 2.0
     np.testing.assert_allclose(form.loudest, [0, 0, 0.5, 0.5], atol=0.02)
+
+
+def test_of_very_many_channels_little_is_read(tmp_path):
+    write_wav(tmp_path / "a.wav", np.tile(np.linspace(0, 0.5, 2000), (4000, 1)), 1)
+    tracemalloc.start()
+    try:
+        form = waveform(tmp_path / "a.wav", parts=2)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert form.seconds == 0.5 and most < 4_000_000, "of 8 million bytes, which were 64 million as numbers"
+    np.testing.assert_allclose(form.loudest, [0.5, 0.5], atol=0.01)
 
 
 def test_nothing_heard_is_no_picture():
