@@ -29,6 +29,10 @@ LONGEST_MESSAGE = 2_000
 """Characters of a server's message that are kept; some servers answer with a whole page."""
 
 
+NOT_AN_API = "no list of projects is at this address; the API's, FASTLABEL_API_URL, ends in /v1/"
+"""The hint for an address that answers and is none of the API's: that list is there whatever an account holds."""
+
+
 class NeverSent(TransportError):
     """No connection was made, so the server has seen nothing: anything may be sent again."""
 
@@ -131,7 +135,8 @@ def failed_answer(
     else:
         failed = ServerError(message, status=status, method=method, path=path, retry_after=retry_after)
         return Failure(failed, again, retry_after)
-    return Failure(kind(message, status=status, method=method, path=path), again, retry_after)
+    hint = NOT_AN_API if kind is NotFound and (method, path) == ("GET", "projects") else ""
+    return Failure(kind(message, status=status, method=method, path=path, hint=hint), again, retry_after)
 
 
 def failed_connection(error: requests.RequestException, method: str, path: str) -> Failure:

@@ -239,6 +239,8 @@ def find_project(client: FastLabelClient, slug: str) -> dict[str, Any]:
     try:
         found = client.projects.by_slug(slug)
     except NotFound as error:
+        if error.status is not None:
+            raise  # the server has no list of projects at that address: the slug is not to blame
         raise NotFound(
             f"there is no project {slug!r}",
             status=error.status,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from fastlabel_dagster.api import NotFound
+from fastlabel_dagster.api import FastLabelClient, NotFound
 from fastlabel_dagster.sync import LabelMirror, sync_project
 from fastlabel_dagster.sync.buckets import bucket_of, buckets_for
 
@@ -152,6 +152,13 @@ def test_unknown_project_names_similar_slugs(client, tmp_path):
     with pytest.raises(NotFound, match="this token sees 1 projects, for example street"):
         sync_project(client, "zzz", tmp_path)
     assert list(tmp_path.glob("labels")) == []
+
+
+def test_an_address_without_its_end_is_not_blamed_on_the_slug(sandbox, tmp_path):
+    refused = pytest.raises(NotFound, match=r"404 Cannot GET /projects.*ends in /v1/")
+    with FastLabelClient(sandbox.token, base_url=sandbox.url.removesuffix("v1/")) as lost, refused as caught:
+        sync_project(lost, PROJECT, tmp_path)
+    assert PROJECT not in str(caught.value)
 
 
 def test_one_store_mirrors_one_project(sandbox, client, tmp_path):
