@@ -35,6 +35,7 @@ class JobOutcome:
         key: ``<slug>/model`` for a training, ``<slug>/<kind>`` for the others.
         problem: what went wrong, as a sentence; empty when it completed.
         verdict: what the gate says of an evaluated model, where there is a gate.
+        gone: FastLabel does not show the job.
         overtaken: an evaluation that was asked for later is told already: this one's verdict is not the asset's.
     """
 
@@ -45,6 +46,7 @@ class JobOutcome:
     problem: str = ""
     verdict: Verdict | None = field(default=None)
     overtaken: bool = False
+    gone: bool = False
 
     def materialization(self) -> dg.AssetMaterialization:
         """For a sensor's tick."""
@@ -89,7 +91,9 @@ class JobOutcome:
     def note(self) -> dg.AssetObservation:
         """That the job did not come to a good end: kept on the instance, so that it is told once."""
         return dg.AssetObservation(
-            asset_key=self.key, description=self.problem, metadata={**_light(self.metadata), OUTCOME: "failed"}
+            asset_key=self.key,
+            description=self.problem,
+            metadata={**_light(self.metadata), OUTCOME: "gone" if self.gone else "failed"},
         )
 
     def events(
@@ -155,15 +159,16 @@ def _models_shown(
 
 
 def failed_job(
-    key: dg.AssetKey, kind: JobKind, *, job_id: str, job: Job, carried: Mapping[str, Any], problem: str
+    key: dg.AssetKey, kind: JobKind, *, job_id: str, job: Job | None, carried: Mapping[str, Any], problem: str
 ) -> JobOutcome:
-    """A job that ended badly, or that is gone."""
+    """A job that ended badly, or None: one that is gone."""
+    gone, job = job is None, job or {}
     metadata = {**job_metadata(kind, job_id, job), **carried}
     for name in ("errorMessage", "message", "msgCode", "error"):
         if job.get(name) and job[name] != "none":
             metadata["remote_message"] = str(job[name])
             break
-    return JobOutcome(key, kind, job_id, _present(metadata), problem)
+    return JobOutcome(key, kind, job_id, _present(metadata), problem, gone=gone)
 
 
 def stuck_events(

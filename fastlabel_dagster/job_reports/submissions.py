@@ -50,7 +50,8 @@ CARRIED = (
     "gate",
     "wait",
 )
-#: A job says by this how it ended, in an observation: ``failed`` or ``stuck``. Completed ones are materializations.
+#: A job says by this how it ended, in an observation: ``failed``, ``stuck``, or ``gone`` when FastLabel does not show
+#: it. Completed ones are materializations.
 OUTCOME = "job_outcome"
 
 
@@ -62,12 +63,14 @@ class SubmittedJob:
         metadata: of the first event that names the job, as plain values.
         runs: the runs that wait for it, or did.
         timestamp: when that event was stored, seconds since 1970 by Dagster's clock.
+        asked: the place among all events of the first one of the last run that has asked for the job.
     """
 
     job_id: str
     metadata: Mapping[str, Any]
     runs: tuple[str, ...]
     timestamp: float
+    asked: int = 0
 
     @property
     def carried(self) -> dict[str, Any]:
@@ -115,6 +118,24 @@ def job_metadata(kind: JobKind, job_id: str, job: Job | Mapping[str, Any]) -> di
 
 
 @dataclass(frozen=True)
+class Ended:
+    """Ids of the jobs that have completed, have failed, were stuck or not to be seen when they were looked at."""
+
+    completed: set[str]
+    failed: set[str]
+    stuck: set[str]
+    gone: set[str]
+
+    def __or__(self, other: Ended) -> Ended:
+        return Ended(
+            self.completed | other.completed,
+            self.failed | other.failed,
+            self.stuck | other.stuck,
+            self.gone | other.gone,
+        )
+
+
+@dataclass(frozen=True)
 class JobHistory:
     """What the events of one asset say of jobs of one kind.
 
@@ -134,6 +155,7 @@ class JobHistory:
         of outcomes are none of submissions.
         """
         jobs: dict[str, SubmittedJob] = {}
+        first: dict[str, dict[str, int]] = {}
         for record, metadata in sorted(self.events, key=lambda one: one[0].timestamp, reverse=True):
             # a release before the job kinds had a name did not say of each training that it was submitted
             if OUTCOME in metadata or not ("submitted" in metadata or self.kind.name == "training"):
@@ -143,21 +165,28 @@ class JobHistory:
             runs = () if later is None else later.runs
             if metadata.get("wait") == "run" and record.run_id:
                 runs = (*runs, record.run_id)
-            jobs[id] = SubmittedJob(id, metadata, runs, record.timestamp)
+            by_run = first.setdefault(id, {})
+            by_run[record.run_id or str(record.storage_id)] = record.storage_id
+            jobs[id] = SubmittedJob(id, metadata, runs, record.timestamp, max(by_run.values()))
         return jobs
 
-    def ended(self) -> tuple[set[str], set[str], set[str]]:
-        """Ids of the jobs that have completed, have failed, were stuck when they were last looked at."""
-        completed: set[str] = set()
-        failed: set[str] = set()
-        stuck: set[str] = set()
+    def ended(self, submitted: Mapping[str, SubmittedJob]) -> Ended:
+        """How the jobs have ended, as far as that was told. That one has failed or is gone counts as long as no later
+        run has asked for it: a run attaches to what it sees, and to nothing that has failed.
+
+        Args:
+            submitted: as :meth:`submitted` says, of the asset that submits them.
+        """
+        ended = Ended(set(), set(), set(), set())
         for record, metadata in self.events:
             id, said = named_job(metadata, self.kind), metadata.get(OUTCOME)
             if record.asset_materialization is not None:
-                completed.add(id)
-            elif said in ("failed", "stuck"):
-                (failed if said == "failed" else stuck).add(id)
-        return completed, failed, stuck
+                ended.completed.add(id)
+            elif said == "stuck":
+                ended.stuck.add(id)
+            elif said in ("failed", "gone") and (id not in submitted or submitted[id].asked < record.storage_id):
+                (ended.failed if said == "failed" else ended.gone).add(id)
+        return ended
 
     def reports(self, *, since: float = 0.0) -> dict[str, Mapping[str, Any]]:
         """The newest word on each completed job, the last one first; nothing older than ``since``."""

@@ -13,12 +13,13 @@ import dagster as dg
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events, success_check
-from fastlabel_dagster.job_reports.submissions import JobHistory, SubmittedJob, job_history, plain
+from fastlabel_dagster.job_reports.submissions import plain
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import CursorState, dump_cursor, load_cursor
 from fastlabel_dagster.sensors.health import says_healthy
-from fastlabel_dagster.sensors.job_followers import NEW, JobFollowers, missed_runs
+from fastlabel_dagster.sensors.job_followers import JobFollowers, missed_runs
+from fastlabel_dagster.sensors.open_jobs import OpenJob, Told, age, open_jobs
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
 from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.stuck import patience_of
@@ -61,7 +62,9 @@ def build_jobs_sensor(
     - a finished training as a materialization of ``<slug>/model``, another finished job as one of its own asset, each
       with what it was made from (labels version and digest, dataset and its version, model), and the check
       ``<kind>_succeeded`` as passed; of an evaluation also its check ``gate``;
-    - a failed job, or one FastLabel has no more, as that check failed, and as an observation of the asset;
+    - a failed job, or one FastLabel has no more, as that check failed, and as an observation of the asset; one that is
+      gone is looked for until it is ``stuck_after`` old, and again when a run attaches to it, and its end turns the
+      check if it is shown after all;
     - a job in progress for longer than ``stuck_after`` likewise; when it ends after all, the check turns.
 
     Each end is reported once. What was reported stands on the Dagster instance, so a lost cursor, a tick that is
@@ -104,7 +107,7 @@ def build_jobs_sensor(
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
         started = clock()
         before = _Remembered.of(context.cursor, context)
-        jobs: dict[str, _OpenJob] = {}
+        jobs: dict[str, OpenJob] = {}
         requests: list[dg.RunRequest] = []
         completed: dict[dg.AssetKey, set[str]] = {}
         # the instance answers at once as a rule; when it does not, the next tick begins where this one has stopped
@@ -117,9 +120,9 @@ def build_jobs_sensor(
                 context.log.warning("The Dagster instance is slow: %d projects wait for the next tick.", len(left))
                 break
             for kind in dict.fromkeys((*followed[slug], *followers.kinds)):
-                told = _Told.read(context.instance, slug, kind, translator, followed=followers.follow(kind))
+                told = Told.read(context.instance, slug, kind, translator, followed=followers.follow(kind))
                 if kind in followed[slug]:
-                    jobs |= {job.target: job for job in _open_jobs(context.instance, slug, told, longest)}
+                    jobs |= {job.target: job for job in open_jobs(context.instance, slug, told, longest)}
                 if followers.follow(kind):
                     requests += missed_runs(context, followers, slug, told.ends, sensor=called)
 
@@ -188,27 +191,6 @@ def build_jobs_sensor(
     )
 
 
-@dataclass(frozen=True)
-class _OpenJob:
-    """A job that was submitted and whose end nobody has reported.
-
-    Attributes:
-        key: the asset its end is told of.
-        stuck: that it hangs was reported.
-    """
-
-    project: str
-    kind: JobKind
-    key: dg.AssetKey
-    submitted: SubmittedJob
-    stuck: bool
-
-    @property
-    def target(self) -> str:
-        """What it is called in the polling engine and its cursor."""
-        return f"{self.project} {self.kind.words} {self.submitted.job_id}"
-
-
 def _followed(kinds: Iterable[str] | Mapping[str, Iterable[str]], slugs: Sequence[str]) -> dict[str, list[JobKind]]:
     """The kinds of jobs that are followed of each project."""
     if not isinstance(kinds, Mapping):
@@ -225,65 +207,9 @@ def _kind(name: str) -> JobKind:
     return KINDS[name]
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What the instance says of one project's jobs of one kind, read once a tick.
-
-    Attributes:
-        key: the asset their ends are told of.
-        ends: what is told there, back to the oldest submission and for :data:`NEW` at least; where nothing was
-            submitted and nothing is ``followed``, nobody looks.
-    """
-
-    key: dg.AssetKey
-    submitted: dict[str, SubmittedJob]
-    ends: JobHistory
-    since: float
-
-    @classmethod
-    def read(
-        cls,
-        instance: dg.DagsterInstance,
-        project: str,
-        kind: JobKind,
-        translator: DagsterFastLabelTranslator | None,
-        *,
-        followed: bool,
-    ) -> _Told:
-        submitter = asset_key(project, kind.name, translator)
-        key = asset_key(project, "model" if kind is TRAINING else kind.name, translator)
-        asked = job_history(instance, submitter, kind)
-        submitted = asked.submitted()
-        since = min([time.time() - NEW.total_seconds(), *(job.timestamp for job in submitted.values())])
-        enough = (key == submitter and asked.complete_since <= since) or not (submitted or followed)
-        return cls(key, submitted, asked if enough else job_history(instance, key, kind, since=since), since)
-
-
-def _open_jobs(instance: dg.DagsterInstance, project: str, told: _Told, longest: timedelta) -> list[_OpenJob]:
-    """The oldest first; without those that a living run waits for. A run that counts as going on for longer than a job
-    may take has been killed without anybody noticing."""
-    key, kind, submitted = told.key, told.ends.kind, told.submitted
-    completed, failed, stuck = told.ends.ended()
-    free = [
-        (id, job)
-        for id, job in reversed(submitted.items())
-        if id not in completed | failed and not (_age(job) <= longest.total_seconds() and job.polled_by(instance))
-    ]
-    if any(job.runs for _, job in free):
-        # a run may have reported its job and ended between the two looks: what it has reported is there now
-        completed, failed, stuck = job_history(instance, key, kind, since=told.since).ended()
-    if any(job.metadata.get("submitted") is False for _, job in free):
-        # of one that was submitted very long ago only runs that attached to it are seen: so long ago may its end be
-        ended = job_history(instance, key, kind).ended()
-        completed, failed, stuck = (now | then for now, then in zip((completed, failed, stuck), ended, strict=True))
-    return [
-        _OpenJob(project, kind, key, job, id in stuck) for id, job in free if id not in completed and id not in failed
-    ]
-
-
 def _findings(
     instance: dg.DagsterInstance,
-    job: _OpenJob,
+    job: OpenJob,
     answer: Job | None,
     memory: Mapping[str, Any],
     *,
@@ -301,6 +227,8 @@ def _findings(
         )
         return Findings({}, events=outcome.events(severity))
     if state in ("failed", "gone"):
+        if state == "gone" and job.gone:
+            return Findings({}, note=f"{job.target} is still not there")
         looks = int(memory.get("missing", 0)) + 1
         if state == "gone" and looks < _LOOKS_FOR_A_MISSING_JOB:
             return Findings({"missing": looks}, note=f"{job.target} is not there; looking once more")
@@ -309,10 +237,10 @@ def _findings(
             if answer is None
             else f"The {job.kind.words} {id} ended as {answer.get('status')}."
         )
-        outcome = failed_job(job.key, job.kind, job_id=id, job=answer or {}, carried=carried, problem=problem)
+        outcome = failed_job(job.key, job.kind, job_id=id, job=answer, carried=carried, problem=problem)
         return Findings({}, events=outcome.events(severity))
     assert answer is not None
-    hours = _age(job.submitted) / 3600
+    hours = age(job.submitted) / 3600
     note = f"{job.target} is {answer.get('status')}"
     if job.stuck or hours * 3600 <= longest.total_seconds():
         return Findings({}, note=note)
@@ -393,8 +321,3 @@ def _told_by_project(
         )
         for slug in sorted(before - after)
     ]
-
-
-def _age(job: SubmittedJob) -> float:
-    """Seconds since it was submitted, by Dagster's clock."""
-    return max(0.0, time.time() - job.timestamp)

@@ -15,8 +15,7 @@ from fastlabel_dagster.api import FastLabelClient
 from fastlabel_dagster.job_reports import submissions as submissions_module
 from fastlabel_dagster.job_reports.submissions import LOOK_BACK
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors import build_jobs_sensor
-from fastlabel_dagster.sensors import jobs as jobs_module
+from fastlabel_dagster.sensors import build_jobs_sensor, open_jobs
 
 TRAINING = dg.AssetKey(["street-scenes", "training"])
 MODEL = dg.AssetKey(["street-scenes", "model"])
@@ -119,6 +118,33 @@ def test_a_job_named_again_by_a_later_run_keeps_the_labels_it_was_trained_on(dae
     daemon.tick(build_jobs_sensor("street-scenes"))
     (model,) = models(daemon)
     assert model.metadata["labels_version"].value == 1
+
+
+@pytest.mark.parametrize("looked_for", ["as long as a job may take", "since a run has attached to it"])
+def test_a_job_that_is_shown_again_is_reported_after_all(looked_for, daemon, sandbox, submit):
+    """The token was of another workspace for a while, say: what FastLabel has not shown was never gone."""
+
+    def rename(before, after):
+        with sandbox.state.database.write() as connection:
+            connection.execute("UPDATE jobs SET id = ? WHERE id = ?", (after, before))
+
+    job = submit()
+    rename(job, "unseen")
+    forgotten = looked_for.startswith("since")
+    watch = build_jobs_sensor("street-scenes", **({"stuck_after": timedelta(microseconds=1)} if forgotten else {}))
+    for _ in range(4):
+        daemon.tick(watch)
+    assert [(one.check_name, one.passed) for one in checks(daemon)] == [("training_succeeded", False)]
+    assert (daemon.tick(watch).skip_message == "no job of street-scenes is under way") is forgotten
+    rename("unseen", job)
+    sandbox.state.clock.advance(3600)
+    if forgotten:
+        submit(again=job)
+    for _ in range(3):
+        daemon.tick(watch)
+    assert [one.passed for one in checks(daemon)] == [False, True]
+    (model,) = models(daemon)
+    assert model.metadata["training_job_id"].value == job
 
 
 def test_a_job_that_is_gone_is_a_failed_check(daemon, submit):
@@ -481,13 +507,13 @@ def test_two_sensors_may_run_two_jobs_for_one_model(make_daemon, instance):
 
 def slow_instance(monkeypatch, vendor, seconds):
     """By the vendor's clock each look at the events of an asset takes this long."""
-    look = jobs_module.job_history
+    look = open_jobs.job_history
 
     def slow(*given, **more):
         vendor.now += seconds
         return look(*given, **more)
 
-    monkeypatch.setattr(jobs_module, "job_history", slow)
+    monkeypatch.setattr(open_jobs, "job_history", slow)
 
 
 def test_time_the_instance_has_taken_is_gone_for_polling(make_vendor, make_daemon, instance, monkeypatch):
@@ -539,7 +565,7 @@ def test_a_job_that_runs_attach_to_for_weeks_is_reported_once(daemon, sandbox, s
     # as if all of this was two weeks ago, and each hour since then a run had attached to the training
     monkeypatch.setattr(submissions_module, "_RECENT", -1.0)
     monkeypatch.setattr(submissions_module, "_CLOCKS_DIFFER", 0.0)
-    monkeypatch.setattr(jobs_module, "NEW", timedelta(0))
+    monkeypatch.setattr(open_jobs, "NEW", timedelta(0))
     metadata = {"job_kind": "training", "job_id": job, "submitted": False, "labels_version": 9}
     for _ in range(LOOK_BACK + 1):
         instance.report_runless_asset_event(dg.AssetMaterialization(TRAINING, metadata=metadata))
