@@ -62,7 +62,8 @@ def build_quality_sensor(
 
     A project costs one request a tick. FastLabel counts the tasks of one status at a time, and no other request tells
     of several, so comments and each status have their turn: with two statuses each is looked at every third tick, and
-    a shorter ``minimum_interval_seconds`` makes the round shorter.
+    a shorter ``minimum_interval_seconds`` makes the round shorter. ``few_sent_back`` turns when each status was looked
+    at since the counts said so first, as tasks move between two looks.
 
     Example:
         >>> from fastlabel_dagster.sensors import build_quality_sensor
@@ -244,12 +245,23 @@ class _Look:
         known = {
             one.replace("status ", ""): number for one, number in zip(asked, counts, strict=True) if number is not None
         }
-        if len(known) == len(asked) and self.numbered and self.memory.pop("untold", None):
+        if len(known) == len(asked) and self.numbered:
             severity = self.rule.severities[SENT_BACK_CHECK]
             evaluation = sent_back_evaluation(self.key, known, self.rule.most_sent_back, severity)
-            self.events.append(evaluation)
-            self._alarm(failing=not evaluation.passed)
+            if self._believed(failing=not evaluation.passed, looks=len(asked)) and self.memory.pop("untold", None):
+                self.events.append(evaluation)
+                self._alarm(failing=not evaluation.passed)
         return f"{count} tasks are {question.replace('status ', '')}"
+
+    def _believed(self, *, failing: bool, looks: int) -> bool:
+        """Whether the check may say so: it turns when every status was looked at since the counts first said that it
+        should. A task that moves from one status to another between two looks is counted twice, or not at all."""
+        if failing == self.memory.get("failing", failing):
+            self.memory.pop("turned", None)
+            return True
+        turned = int(self.memory.get("turned", 0)) + 1
+        self.memory["turned"] = turned
+        return turned >= looks
 
     def _alarm(self, *, failing: bool) -> None:
         """Request a run when the tasks sent back have become many; how they were found at first is no news."""

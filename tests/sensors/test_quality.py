@@ -125,6 +125,23 @@ def test_tasks_sent_back_are_counted_by_status_and_told_when_that_changes(daemon
     assert len(daemon.told("few_sent_back")) == told
 
 
+@pytest.mark.parametrize("before", [2, 4])
+def test_tasks_that_move_from_one_status_to_another_are_neither_twice_as_many_nor_none(daemon, sandbox, before):
+    """FastLabel counts one status at a time, and these tasks are counted in the one and a tick later in the other."""
+    watch = sensor(comments=False, statuses=["sent_back", "declined"], most_sent_back=3, job="call_somebody")
+    ids = sandbox.state.task_ids("street-scenes")[:before]
+    sandbox.state.set_status(ids, "sent_back")
+    for status in ("declined", "sent_back", "declined", "declined", "sent_back"):
+        for _ in range(3):
+            daemon.tick(watch)
+        sandbox.state.set_status(ids, status)
+    assert {check.passed for check in daemon.told("few_sent_back")} == {before <= 3} and daemon.launched == {}
+    sandbox.state.set_status(sandbox.state.task_ids("street-scenes")[:4], "sent_back" if before == 2 else "completed")
+    for _ in range(4):
+        daemon.tick(watch)
+    assert daemon.told("few_sent_back")[-1].passed is (before > 3) and len(daemon.launched) == (before <= 3)
+
+
 @pytest.mark.parametrize("first_tick", ["from_now", "backfill"])
 def test_tasks_sent_back_request_a_run_each_time_they_become_many(daemon, sandbox, first_tick):
     watch = sensor(comments=False, statuses=["sent_back"], most_sent_back=1, job="call_somebody", first_tick=first_tick)
