@@ -42,6 +42,8 @@ class FoundClass:
     """The colours of ``keypoints``, where the dataset states them; the others have that of the class."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What else the dataset says of it; kept in the class rows as it is."""
+    attributes: list[dict[str, Any]] = field(default_factory=list)
+    """What it declares of the attributes of its annotations: rows of ``schema.CLASS_ATTRIBUTE``."""
 
     def edges(self) -> dict[str, list[str]]:
         """Keypoint -> the keypoints it is connected with."""
@@ -299,7 +301,7 @@ def classes_table(
                     "title": one.title or one.value,
                     "color": colors[one.value],
                     "order": behind if place else one.order,
-                    "attributes": [],
+                    "attributes": one.attributes,
                     "keypoints": points if kind == POSE else None,
                     "extra": orjson.dumps(one.extra).decode() if one.extra else None,
                 }

@@ -1,7 +1,7 @@
 """Every reader under fire: files of a good dataset are damaged in every way, by a generator with a seed.
 
 Whatever lies there, a reader answers in time with labels and a report, or with a typed error that says where. More of
-it: ``FASTLABEL_MUTATIONS=3000 pytest tests/formats/test_bad_input.py``.
+it: ``FASTLABEL_MUTATIONS=3000 pytest tests/formats/test_bad_input.py``; and others with any word as ``FASTLABEL_SEED``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ LAYOUTS: dict[str, dict[str, object]] = {
 STILL_READ = {"coco": 0.3, "coco_panoptic": 0.4, "cvat": 0.3, "coco_parquet": 0.12, "parquet": 0.02}
 READ = [name for name in registry.names() if registry.find(name).read]
 COUNT = int(os.environ.get("FASTLABEL_MUTATIONS", "60"))
+SEED = os.environ.get("FASTLABEL_SEED", "")
 SECRET = b"the secret of somebody else"
 SECONDS = 10  # of this process: a busy machine is no hang
 WORDS = [
@@ -270,7 +271,7 @@ def test_damaged_datasets(dataset_of, outside, tmp_path, made):
     for number in range(COUNT):
         folder = tmp_path / "damaged"
         shutil.copytree(good, folder)
-        mutator = Mutator(folder, outside, f"{made} {number}")
+        mutator = Mutator(folder, outside, f"{SEED}{made} {number}")
         for _ in range(mutator.random.choice([1, 1, 1, 2, 4])):
             mutator.strike()
         index = folder / registry.find(format).index
@@ -287,7 +288,7 @@ def test_damaged_datasets(dataset_of, outside, tmp_path, made):
 @pytest.mark.parametrize("format", READ)
 def test_damaged_archives(dataset_of, outside, tmp_path, format):
     good = dataset_of(format)
-    maker = random.Random(format)
+    maker = random.Random(SEED + format)
     packed = {}
     for kind in ("zip", "tar"):
         packed[kind] = Path(shutil.make_archive(str(tmp_path / f"good-{kind}"), kind, good)).read_bytes()

@@ -18,6 +18,7 @@ from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.attributes import Stated
 from fastlabel_dagster.formats.coco.classes import ClassBook
 from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, are_distinct, looked_up
+from fastlabel_dagster.formats.coco.declared import titles_and_types
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.items import Items, as_list
@@ -99,7 +100,7 @@ def read_annotations(
     pa.default_memory_pool().release_unused()
 
     into = _Target(batch, owner, numbers, pa.array([one.value for one in classes], pa.string()), found)
-    into.attributes = _attributes(batch, stated)
+    into.attributes = _attributes(batch, stated, numbers, classes)
     if len(rows := np.flatnonzero(boxed & batch.kept)):
         some = corners if len(rows) == len(corners) else corners[rows]
         into.add("bbox", rows, points=(some.reshape(-1), 4 * np.arange(len(rows) + 1)))
@@ -322,7 +323,9 @@ def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, 
     return stated
 
 
-def _attributes(batch: _Batch, stated: Mapping[int, Stated]) -> pa.Array | None:
+def _attributes(
+    batch: _Batch, stated: Mapping[int, Stated], numbers: Ints, classes: list[FoundClass]
+) -> pa.Array | None:
     """list<ATTRIBUTE>[n]: the attributes of the file, the crowd switch and the stated boxes; None: nobody has any."""
     crowds = batch.items.taken("iscrowd")
     if isinstance(crowds, pa.Int64Array | pa.DoubleArray) and not crowds.null_count:
@@ -333,4 +336,4 @@ def _attributes(batch: _Batch, stated: Mapping[int, Stated]) -> pa.Array | None:
     batch.alter(
         "attributes that are not an object of JSON values were left out", batch.rows(batch.items.attributes.odd)
     )
-    return batch.items.attributes.column(rows, stated)
+    return batch.items.attributes.column(rows, stated, numbers, titles_and_types(classes))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.attributes import CROWD, attributes_column
 from fastlabel_dagster.labels.ragged import Ints
@@ -76,9 +77,21 @@ class AttributeRows:
             sound[key] = value
         return sound
 
-    def column(self, crowds: Ints, stated: Mapping[int, Stated]) -> pa.Array | None:
-        """``list<ATTRIBUTE>[n]``: the switch of the ``crowds`` (rows) first, what is ``stated`` of a row last; None
-        when nobody has any. The rows are given up."""
+    def column(
+        self,
+        crowds: Ints,
+        stated: Mapping[int, Stated],
+        numbers: Ints,
+        declared: Mapping[tuple[int, str], tuple[str, str]],
+    ) -> pa.Array | None:
+        """``list<ATTRIBUTE>[n]``; None when nobody has any. The rows are given up.
+
+        Args:
+            crowds: rows that have the switch of that name, which comes first.
+            stated: what is stated of a row, which comes last.
+            numbers: int64[n], the place of each row's class.
+            declared: title and type by place of the class and key; other attributes are called like their key.
+        """
         owner = np.concatenate([crowds, *self._owners, np.array(list(stated), np.int64)])
         if not len(owner):
             return None
@@ -100,8 +113,24 @@ class AttributeRows:
             if order is not None:
                 fields[name] = fields[name].take(pa.array(order))
             pa.default_memory_pool().release_unused()  # of the many small ones that have become one
+        owner = owner if order is None else owner[order]
         fields["name"] = fields["key"]
-        return attributes_column(owner if order is None else owner[order], fields, self._seen)
+        if declared:
+            fields["name"], fields["type"] = _declared(fields["key"], fields["type"], numbers[owner], declared)
+        return attributes_column(owner, fields, self._seen)
+
+
+def _declared(
+    key: pa.Array, kind: pa.Array, number: Ints, declared: Mapping[tuple[int, str], tuple[str, str]]
+) -> tuple[pa.Array, pa.Array]:
+    """Titles and types of attributes: those their classes declare, else their ``key`` and ``kind``."""
+    encoded = key.dictionary_encode()
+    keys = encoded.dictionary.to_pylist()
+    pair = number * len(keys) + encoded.indices.to_numpy()
+    met, place = np.unique(pair, return_inverse=True)
+    said = [declared.get((one // len(keys), keys[one % len(keys)]), (None, None)) for one in met.tolist()]
+    title, of_type = (pa.array(texts, pa.string()).take(pa.array(place)) for texts in zip(*said, strict=True))
+    return pc.coalesce(title, key), pc.coalesce(of_type, kind)
 
 
 def attribute_of(value: Any) -> tuple[str, str, bool]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.coco.columns import is_id, looked_up
+from fastlabel_dagster.formats.coco.declared import read_declared
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.labels.ragged import Bools, Ints
 from fastlabel_dagster.labels.report import ReadTally
@@ -76,6 +77,7 @@ class ClassBook:
                 keypoints,
                 list(_edges(category.get("skeleton"))),
                 [_color(color) for color in _list(category.get("keypoint_colors"))],
+                attributes=read_declared(category.get("attributes")),
             )
             above = _text(category.get("supercategory"))
             if above and above != value:  # the name is what is written when nobody says otherwise

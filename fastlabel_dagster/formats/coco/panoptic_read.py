@@ -15,6 +15,7 @@ from fastlabel_dagster.formats.assembly import AnnotationColumns
 from fastlabel_dagster.formats.attributes import CROWD
 from fastlabel_dagster.formats.coco.attributes import attribute_of
 from fastlabel_dagster.formats.coco.classes import ClassBook, as_objects
+from fastlabel_dagster.formats.coco.declared import titles_and_types
 from fastlabel_dagster.formats.coco.files import CocoFile, load_coco_files
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.read import labels_of
@@ -64,6 +65,7 @@ class _File:
     ) -> None:
         self._file, self._book, self._tasks, self._found, self._told = file, book, tasks, found, told
         self._root = os.path.realpath(file.root)
+        self._declared = titles_and_types(book.classes)
 
     def read(self) -> None:
         image_rows = self._tasks.read(self._file)
@@ -103,7 +105,7 @@ class _File:
             self._file, [one.get("category_id") for one in segments], np.ones(len(segments), np.bool_)
         )
         for segment, number in zip(segments, classes.tolist(), strict=True):
-            self._read_segment(row, segment, self._book.classes[number].value, pixels, where)
+            self._read_segment(row, segment, number, pixels, where)
         unlisted = [identity for identity in pixels if identity]
         self._told.notice(
             "pixels of segments the file does not list",
@@ -111,7 +113,9 @@ class _File:
             count=len(unlisted),
         )
 
-    def _read_segment(self, row: int, segment: dict[str, Any], value: str, pixels: dict[int, Runs], where: str) -> None:
+    def _read_segment(
+        self, row: int, segment: dict[str, Any], number: int, pixels: dict[int, Runs], where: str
+    ) -> None:
         identity = segment.get("id")
         where = f"{where}, segment {identity!s:.40}"
         # A segment that was read is taken out, so that a second one of the same id finds none.
@@ -130,9 +134,13 @@ class _File:
         given = segment.get("attributes")
         if isinstance(given, dict):
             try:
-                attributes += [_attribute(key, *attribute_of(content)) for key, content in given.items()]
+                for key, content in given.items():
+                    kind, text, is_json = attribute_of(content)
+                    title, kind = self._declared.get((number, key), (key, kind))
+                    attributes.append(_attribute(key, kind, text, is_json) | {"name": title})
             except TypeError:  # a value too large or too deep to be written as JSON
                 self._told.alter("attributes that are not an object of JSON values were left out", where=where)
+        value = self._book.classes[number].value
         self._found.add(row, "segmentation", value, regions=regions, attributes=attributes)
 
     def _png(self, name: Any) -> Path | None:

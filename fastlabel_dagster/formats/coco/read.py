@@ -61,6 +61,7 @@ def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
     for row in content["annotations"]:
         if "counts" in row:
             row["segmentation"] = {"counts": row["counts"], "size": row.get("size")}
+    for row in (*content["annotations"], *content["categories"]):
         with suppress(orjson.JSONDecodeError):  # the reader tells that it is no object
             row["attributes"] = orjson.loads(row.get("attributes", "{}"))
     file = CocoFile(folder / "annotations.parquet", folder, "", "", content)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.coco.columns import are_distinct
+from fastlabel_dagster.formats.coco.declared import declared_attributes
 from fastlabel_dagster.formats.coco.files import RECTANGLES
 from fastlabel_dagster.formats.coco.rows import COCO_ROWS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
@@ -55,6 +56,7 @@ COCO_CATEGORIES = pa.schema(
         ("keypoints", pa.list_(pa.string())),
         ("skeleton", pa.list_(pa.list_(pa.int64()))),
         ("keypoint_colors", pa.list_(pa.string())),
+        ("attributes", pa.string()),
     ]
 )
 _IMAGES_AT_ONCE = 10_000
@@ -133,7 +135,7 @@ def write_coco_parquet(
             COCO_CATEGORIES,
             lambda: [
                 pa.Table.from_pylist(
-                    [category_row(one, extras.get(one.value, {})) for one in categories], COCO_CATEGORIES
+                    [_with_text(category_row(one, extras.get(one.value, {}))) for one in categories], COCO_CATEGORIES
                 )
             ],
         ),
@@ -143,6 +145,13 @@ def write_coco_parquet(
             write_parquet(file, schema, rows())
             size += file.tell()
     return _with_images(Written(len(pictures), files=len(tables), bytes=size), folder, pictures, images, tally)
+
+
+def _with_text(category: dict[str, Any]) -> dict[str, Any]:
+    """A category for a table: its attributes as JSON text, as those of annotations are."""
+    if "attributes" in category:
+        category["attributes"] = orjson.dumps(category["attributes"]).decode()
+    return category
 
 
 def write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -238,11 +247,14 @@ def image_rows(pictures: Pictures) -> Iterator[list[dict[str, Any]]]:
 
 
 def extras_of(labels: Labels) -> dict[str, dict[str, Any]]:
-    """Class value -> what the COCO file it was read from says of it besides: ``supercategory``, ``isthing``."""
+    """Class value -> what the COCO file it was read from says of it besides (``supercategory``, ``isthing``), and the
+    ``attributes`` it declares."""
     found: dict[str, dict[str, Any]] = {}
     for value, extra in zip(*(labels.classes[name].to_pylist() for name in ("value", "extra")), strict=True):
         if extra and value is not None:
             found.setdefault(value, orjson.loads(extra))
+    for value, attributes in declared_attributes(labels.classes).items():
+        found[value] = {**found.get(value, {}), "attributes": attributes}
     return found
 
 
@@ -264,6 +276,8 @@ def category_row(category: Category, extra: Mapping[str, Any], *, every_key: boo
     colors = [color or category.color for color in category.keypoint_colors]
     if any(colors) or every_key:
         row["keypoint_colors"] = colors
+    if extra.get("attributes"):
+        row["attributes"] = extra["attributes"]
     return row
 
 

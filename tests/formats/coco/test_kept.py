@@ -268,3 +268,43 @@ def test_boxes_with_keypoints_keep_both(bench):
     (row,) = coco.dataset["annotations"]
     keys = ("keypoints", "num_keypoints", "bbox")
     assert [row[key] for key in keys] == [theirs[key] for key in keys] == [[0, 0, 0, 15, 16, 1], 1, [10, 10, 20, 20]]
+
+
+@pytest.mark.parametrize("format", ["coco", "coco_parquet", "coco_panoptic"])
+def test_what_classes_declare_of_attributes_comes_back(bench, format):
+    options = [{"title": "赤", "value": "red"}, {"title": "青", "value": "blue", "shortcut": "b"}]
+    coat = {"id": "f1", "key": "coat", "name": "毛", "type": "select", "order": 1, "value": "red", "options": options}
+    toys = {"key": "toys", "name": "Toys", "type": "checkbox", "options": [], "help": {"en": "what it plays with"}}
+    given = [
+        {"key": "coat", "name": "毛", "type": "select", "value": "blue"},
+        {"key": "toys", "name": "Toys", "type": "checkbox", "value": ["ball"]},
+        {"key": "age", "name": "age", "type": "text", "value": "3"},
+    ]
+    holed = [[[1, 1, 30, 1, 30, 30, 1, 30, 1, 1], [5, 5, 5, 9, 9, 9, 9, 5, 5, 5]]]
+    shapes = [
+        bench.shape("segmentation", holed, value, attributes=attributes)
+        for value, attributes in (("dog", given), ("cat", given[:1]))
+    ]
+    classes = [bench.klass("dog", 1, "segmentation", attributes=[coat, toys]), bench.klass("cat", 2, "segmentation")]
+    shapes[1]["points"] = [[[x + 40 for x in ring] for ring in holed[0]]]
+    formats.write(
+        bench.labels(bench.task("a.jpg", *shapes), classes=classes), format=format, target=bench.folder / "out"
+    )
+    read = formats.read(bench.folder / "out", format=format)
+    assert [one["attributes"] for one in classes_to_fastlabel(read.classes)] == [[coat, toys], []]
+    (task,) = to_fastlabel(read)
+    of_cat = [{**given[0], "name": "coat", "type": "text"}]  # its class declares nothing
+    assert {one["value"]: one["attributes"] for one in task["annotations"]} == {"dog": given, "cat": of_cat}
+
+
+def test_other_attributes_of_categories_are_passed_over(bench):
+    sound = {"key": "k", "type": "number", "name": None, "order": "first", "options": "z"}
+    odd = [7, "occluded", {"name": "k"}, {"key": "", "type": "text"}, sound]
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "attributes": {"k": 5}}
+    for declared, expected in ((odd, ("k", "number")), ({"k": "text"}, ("k", "text")), (["k"], ("k", "text"))):
+        document = {**DOCUMENT, "annotations": [box], "categories": [{"id": 1, "name": "dog", "attributes": declared}]}
+        (bench.folder / "annotations.json").write_text(json.dumps(document))
+        read = formats.read(bench.folder / "annotations.json", format="coco")
+        (task,) = to_fastlabel(read)
+        ((found,),) = [one["attributes"] for one in task["annotations"]]
+        assert (found["name"], found["type"], found["value"]) == (*expected, 5)

@@ -18,7 +18,10 @@ def content(bench):
         bench.shape("bbox", [0, 0, 20, 20.5], "dog"),
         bench.shape("polygon", [10, 10, 40, 10, 40, 40], "cat"),
     ]
-    return bench.labels(bench.task("a.jpg", *shapes), bench.task("b.jpg"), classes=[])
+    # A category's attributes are a field nobody else knows.
+    fur = {"key": "fur", "name": "Fur", "type": "select", "options": [{"title": "Red", "value": "red"}]}
+    classes = [bench.klass("dog", 1, attributes=[fur]), bench.klass("cat", 2, "polygon", attributes=[fur])]
+    return bench.labels(bench.task("a.jpg", *shapes), bench.task("b.jpg"), classes=classes)
 
 
 BOXES = [["dog", 0, 0, 20, 20.5], ["cat", 10, 10, 40, 40]]
