@@ -126,10 +126,14 @@ def kinds_of_jobs(
 
 
 def build_observation_job(name: str, keys: Iterable[dg.AssetKey]) -> Any:
-    """The job that looks at projects (and datasets), with a few cheap requests each."""
+    """The job that looks at projects (and datasets), with a few cheap requests each.
+
+    Without their checks: those are the sensors' to report. A look that fails would leave them planned and never
+    evaluated, and so take the red result away that says why.
+    """
     return dg.define_asset_job(
         name,
-        selection=dg.AssetSelection.assets(*keys),
+        selection=dg.AssetSelection.assets(*keys).without_checks(),
         description="Looks at the state projects and datasets are in at FastLabel.",
     )
 

@@ -267,7 +267,9 @@ def test_a_project_is_observed_when_the_yaml_says_so(filled, instance, tmp_path)
     look = next(one for one in defs.schedules or () if one.name == "street_scenes_observation")
     assert (look.cron_schedule, look.execution_timezone) == ("*/15 * * * *", "Asia/Tokyo")
     assert look.default_status is dg.DefaultScheduleStatus.RUNNING
-    assert defs.resolve_job_def(look.job_name).execute_in_process(instance=instance).success
+    looked = defs.resolve_job_def(look.job_name).execute_in_process(instance=instance)
+    assert looked.success
+    assert not looked.get_asset_check_evaluations(), "a look that fails would hide what the sensors have reported"
     project = key("fastlabel", "street-scenes")
     (seen,) = instance.fetch_observations(project, limit=5).records
     assert seen.asset_observation.metadata["tasks"].value == 6

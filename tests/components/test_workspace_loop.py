@@ -265,7 +265,9 @@ def test_a_workspace_is_observed_when_the_yaml_says_so(definitions, many, on_dis
     look = at["fastlabel_observation"]
     assert (look.cron_schedule, look.default_status) == ("*/15 * * * *", dg.DefaultScheduleStatus.RUNNING)
     assert look.execution_timezone == ("Asia/Tokyo" if made else "UTC")
-    assert defs.resolve_job_def(look.job_name).execute_in_process(instance=on_disk).success
+    looked = defs.resolve_job_def(look.job_name).execute_in_process(instance=on_disk)
+    assert looked.success
+    assert not looked.get_asset_check_evaluations()
     seen = {key.to_user_string() for key in on_disk.get_asset_keys()}
     assert {"fastlabel/street-day", "fastlabel/street-night", "fastlabel_workspace/datasets/signs"} == seen
 
