@@ -13,15 +13,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import dagster as dg
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from fastlabel_dagster.resource import FastLabelResource
@@ -30,17 +22,6 @@ DEFAULT_VARIABLE = "FASTLABEL_ACCESS_TOKEN"
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _LONGEST_WORD = 20
-#: Attributes that hold others, and how they are written. Dagster takes a text for a template, and says what it makes of
-#: it in words that are no help.
-_MAPPINGS = {
-    "fastlabel": f"{{access_token_env: {DEFAULT_VARIABLE}}}",
-    "s3": "{region: ap-northeast-1}",
-    "schedule": '{cron: "0 3 * * *"}',
-    "sensors": "{quality: true}",
-    "op": "{pool: fastlabel}",
-}
-#: Stands for what somebody wrote in an error about it.
-_NOT_REPEATED = "not repeated here"
 
 
 def refusal(name: object) -> str | None:
@@ -95,8 +76,8 @@ class FastLabelConnection(dg.Model, dg.Resolvable):
 
     @classmethod
     def model(cls) -> type[BaseModel]:
-        """What Dagster reads the YAML with. It lets unknown names pass, for Dagster's words about one would repeat its
-        value, which is the token when somebody has misspelt ``access_token``; :func:`refuse_tokens` refuses them."""
+        """What Dagster reads the YAML with. It lets unknown names pass: :func:`refuse_tokens` refuses them, in words
+        for somebody who has misspelt ``access_token``."""
         return _open_model(cls)
 
     def resource(self) -> FastLabelResource:
@@ -123,35 +104,9 @@ def _open_model(connection: type[FastLabelConnection]) -> type[BaseModel]:
     derived: Any = super(FastLabelConnection, connection).model()
     made: type[BaseModel] = create_model(derived.__name__, __base__=derived)
     made.model_config["extra"] = "allow"
+    for field in made.model_fields.values():
+        field.metadata = []  # limits, which pydantic cannot hold a template against; they are looked at all the same
     made.model_rebuild(force=True)
-    return made
-
-
-@cache
-def quiet_model(derived: type[BaseModel]) -> type[BaseModel]:
-    """``derived``, which Dagster reads a component's YAML with, so that its words about a mistake repeat no value.
-
-    A token in the wrong place must not end in a log. To hide the values from the error's words is not enough: Dagster
-    makes the error anew, with line numbers and with the values it holds. So the error holds none.
-    """
-
-    def without_values(value: Any, handler: ModelWrapValidatorHandler[BaseModel]) -> BaseModel:
-        try:
-            return handler(value)
-        except ValidationError as error:
-            told: Any = [{**one, "input": _NOT_REPEATED} for one in error.errors(include_url=False)]
-        raise ValidationError.from_exception_data(derived.__name__, told, hide_input=True)
-
-    around: Any = model_validator(mode="wrap")  # which wants to know the model, and there is none before it is made
-    made: type[BaseModel] = type(
-        derived.__name__,
-        (derived,),
-        {
-            "__module__": derived.__module__,
-            "model_config": ConfigDict(hide_input_in_errors=True),
-            "without_values": around(without_values),
-        },
-    )
     return made
 
 
@@ -194,13 +149,9 @@ def refuse_tokens(attributes: BaseModel | Mapping[str, Any] | None) -> None:
 
     Raises:
         ValueError: ``fastlabel.access_token`` is there, ``access_token_env`` does not look like a variable's name, or
-            ``fastlabel`` is given an attribute that it does not have; or a text stands where a mapping belongs.
+            ``fastlabel`` is given an attribute that it does not have.
     """
     said = attributes.model_dump(exclude_unset=True) if isinstance(attributes, BaseModel) else dict(attributes or {})
-    for name, example in _MAPPINGS.items():
-        written = said.get(name)
-        if isinstance(written, str) and "{{" not in written:
-            raise ValueError(f"{name} takes a mapping, such as {example}, not a text.")
     connection = said.get("fastlabel")
     if not isinstance(connection, Mapping):
         return

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from fastlabel_dagster.workspace import PARTS
+
 if TYPE_CHECKING:
     from fastlabel_dagster.components.workspace import FastLabelWorkspaceComponent
 
@@ -21,6 +23,9 @@ def refuse_contradictions(component: FastLabelWorkspaceComponent) -> None:
         raise ValueError("store is empty: with the slug behind it, it would be a folder at the root of the machine")
     if component.sensors.interval_seconds < 1:
         raise ValueError(f"sensors look every second at most, not every {component.sensors.interval_seconds} seconds")
+    unknown = [part for part in component.include or () if part not in PARTS]
+    if unknown:
+        raise ValueError(f"include has no {', '.join(unknown)}; it has {', '.join(PARTS)}")
     if component.store is None:
         wanted = [*_written(component, _OF_A_STORE)]
         wanted += [f"sensors.{name}" for name in _written(component.sensors, _SENSORS_OF_A_STORE)]

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from typing_extensions import Self
 
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
 from fastlabel_dagster.assets.steps import FastLabelStep, StepContext, StepOptions
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
-from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
+from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
+from fastlabel_dagster.components.mistakes import no_tokens, told_plainly
 from fastlabel_dagster.components.names import refuse_name
 from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
@@ -54,7 +55,9 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         examples=["data/street-scenes", "s3://acme-labels/street"],
     )
     s3: S3Attributes | None = Field(
-        default=None, description="For an s3:// store, where the environment says too little."
+        default=None,
+        description="For an s3:// store, where the environment says too little.",
+        examples=[{"region": "ap-northeast-1"}],
     )
     exports: Sequence[str | Mapping[str, Any]] = Field(
         default=("coco", "yolo"),
@@ -77,10 +80,16 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         ],
     )
     imports: Mapping[str, Any] | None = Field(
-        default=None, description="Imports from S3 or of DICOM files as assets; see build_fastlabel_project_assets."
+        default=None,
+        description="Imports from S3 or of DICOM files as assets; see build_fastlabel_project_assets.",
+        examples=[{"s3": True}],
     )
-    sensors: SensorAttributes = Field(default_factory=SensorAttributes, description="Which sensors there are.")
-    schedule: ScheduleAttributes | None = Field(default=None, description="When to sync; without it, no schedule.")
+    sensors: SensorAttributes = Field(
+        default_factory=SensorAttributes, description="Which sensors there are.", examples=[{"quality": True}]
+    )
+    schedule: ScheduleAttributes | None = Field(
+        default=None, description="When to sync; without it, no schedule.", examples=[{"cron": "0 3 * * *"}]
+    )
     observe: str | None = Field(
         default=None,
         description="Cron expression, in the schedule's time zone, of looks at the state the project is in, a few "
@@ -109,17 +118,21 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         default=None,
         description="Changes every asset's spec: key, key_prefix, deps, metadata, group_name, owners, tags, kinds, "
         "automation_condition, partitions_def, freshness_policy, code_version. `props` (project, part, name, store, "
-        "format, options) and `spec` can be used in templates.",
+        "format, options, deps) and `spec` can be used in templates.",
+        examples=[{"key_prefix": "acme"}],
     )
     resource_key: str = Field(
         default="fastlabel",
         description="Under which key the resource is put into the definitions. Two connections need two keys.",
     )
 
+    _written: BaseModel | None = PrivateAttr(default=None)
+
     @classmethod
     def model(cls) -> type[BaseModel]:
-        """What Dagster reads the YAML with: as Dagster derives it, but its words about a mistake repeat no value."""
-        return quiet_model(super().model())
+        """What Dagster reads the YAML with: as Dagster derives it, but what is wrong is told place by place, with what
+        belongs there, and without a value."""
+        return told_plainly(cls, super().model())
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -134,7 +147,9 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Make the component of its YAML. Raises ValueError when a token is written there."""
         refuse_tokens(attributes)
-        return super().load(attributes, context)
+        component = super().load(attributes, context)
+        component._written = attributes
+        return component
 
     @property
     def name(self) -> str:
@@ -161,6 +176,10 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks, sensors, jobs, schedule, resource. Asks nobody. Raises ValueError for unusable attributes."""
+        with no_tokens(self, self._written):
+            return self._defs()
+
+    def _defs(self) -> dg.Definitions:
         op = self.op or OpSpec()
         refuse_name("op.name", op.name)
         defs = build_fastlabel_project(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from typing_extensions import Self
 
 from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolver, component_spec
@@ -21,8 +21,9 @@ from fastlabel_dagster.assets.steps import FastLabelStep, StepContext, StepOptio
 from fastlabel_dagster.assets.workspace import build_fastlabel_assets_definitions, load_fastlabel_asset_specs
 from fastlabel_dagster.assets.workspace_specs import InformedTranslator
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, WorkspaceSensorAttributes
-from fastlabel_dagster.components.connection import FastLabelConnection, quiet_model, refuse_tokens
+from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
 from fastlabel_dagster.components.contradictions import refuse_contradictions
+from fastlabel_dagster.components.mistakes import no_tokens, told_plainly
 from fastlabel_dagster.components.names import refuse_name
 from fastlabel_dagster.components.neighbours import refuse_shared_name, refuse_shared_projects
 from fastlabel_dagster.components.observed import observable_workspace, observed_keys
@@ -95,14 +96,19 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         examples=["data", "s3://acme-labels"],
     )
     s3: S3Attributes | None = Field(
-        default=None, description="For an s3:// store, where the environment says too little."
+        default=None,
+        description="For an s3:// store, where the environment says too little.",
+        examples=[{"region": "ap-northeast-1"}],
     )
     exports: Sequence[str | Mapping[str, Any]] = Field(
-        default=("coco", "yolo"), description="Formats to write of each project; needs `store`."
+        default=("coco", "yolo"),
+        description="Formats to write of each project; needs `store`.",
+        examples=[["coco", "yolo"]],
     )
     dataset: str | None = Field(
         default=None,
-        description="Dataset that the approved tasks of each project are published to; {slug} stands for its slug.",
+        description="Dataset that the approved tasks of each project are published to; {slug} stands for its slug. "
+        "Needs `store`.",
         examples=["train-{slug}"],
     )
     loop: Mapping[str, Any] | None = Field(
@@ -126,17 +132,25 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     )
     projects: Mapping[str, Mapping[str, Any]] | None = Field(
         default=None,
-        description="By slug, what is different for a project: exports, dataset, store, checks, loop …",
+        description="By slug, what is different for a project: exports, dataset, store, checks, loop … What it says of "
+        "loop and checks is added to what is said of all; everything else takes its place. Needs `store`.",
         examples=[{"street-night": {"exports": ["yolo"]}}],
     )
     checks: Mapping[str, Any] | bool | None = Field(
-        default=None, description="Checks by name, of each project: true, false, or a mapping of their options."
+        default=None,
+        description="Checks by name, of each project: true, false, or a mapping of their options; needs `store`. The "
+        "`checks` of a project in `projects` say what differs, check by check and option by option.",
+        examples=[{"geometry": {"severity": "error", "blocking": True}, "parity": False}],
     )
     sensors: WorkspaceSensorAttributes = Field(
-        default_factory=WorkspaceSensorAttributes, description="Which sensors there are."
+        default_factory=WorkspaceSensorAttributes,
+        description="Which sensors there are.",
+        examples=[{"quality": True}],
     )
     schedule: ScheduleAttributes | None = Field(
-        default=None, description="When to sync all projects, in one run; needs `store`. Without it, no schedule."
+        default=None,
+        description="When to sync all projects, in one run; needs `store`. Without it, no schedule.",
+        examples=[{"cron": "0 3 * * *"}],
     )
     observe: str | None = Field(
         default=None,
@@ -151,6 +165,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         default=None,
         description="Of all steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which is part of "
         "the names of ops, sensors and the workspace's own assets: two workspaces in one code location need two.",
+        examples=[{"pool": "fastlabel"}],
     )
     translation: Annotated[
         TranslationFn[FastLabelAssetProps] | None,
@@ -159,6 +174,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         default=None,
         description="Changes every asset's spec, as in FastLabelProjectComponent. It is evaluated for every asset, "
         "which takes about a millisecond each: for thousands of assets, override get_asset_spec in Python.",
+        examples=[{"key_prefix": "acme"}],
     )
     resource_key: str = Field(
         default="fastlabel",
@@ -168,12 +184,16 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         default_factory=DefsStateConfigArgs.local_filesystem,
         description="Where the state is kept. `refresh_if_dev: true` fetches it with every `dg` command; else only "
         "`dg utils refresh-defs-state` fetches it.",
+        examples=[{"management_type": "LOCAL_FILESYSTEM", "refresh_if_dev": True}],
     )
+
+    _written: BaseModel | None = PrivateAttr(default=None)
 
     @classmethod
     def model(cls) -> type[BaseModel]:
-        """What Dagster reads the YAML with: as Dagster derives it, but its words about a mistake repeat no value."""
-        return quiet_model(super().model())
+        """What Dagster reads the YAML with: as Dagster derives it, but what is wrong is told place by place, with what
+        belongs there, and without a value."""
+        return told_plainly(cls, super().model())
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -188,7 +208,9 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Make the component of its YAML. Raises ValueError when a token is written there."""
         refuse_tokens(attributes)
-        return super().load(attributes, context)
+        component = super().load(attributes, context)
+        component._written = attributes
+        return component
 
     @property
     def name(self) -> str:
@@ -201,9 +223,11 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
 
         It holds no character that Dagster would replace in the name of the file, so different keys are different files.
         """
+        with no_tokens(self, self._written):
+            selector = asdict(ProjectSelector.of(self.selector))
         asked = {
             "connection": self.fastlabel.model_dump(include={"access_token_env", "base_url"}),
-            "selector": asdict(ProjectSelector.of(self.selector)),
+            "selector": selector,
             "include": sorted(self.include or DEFAULT_PARTS),
             "instance": [self.name, self.resource_key],
         }
@@ -237,7 +261,12 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             resource.close()
 
     def build_defs_from_state(self, context: dg.ComponentLoadContext, state_path: Path | None) -> dg.Definitions:
-        """The definitions of what the file holds. Asks nobody; without a file, says what to run."""
+        """The definitions of what the file holds. Asks nobody; without a file, says what to run. Raises ValueError for
+        unusable attributes."""
+        with no_tokens(self, self._written):
+            return self._checked_defs(context, state_path)
+
+    def _checked_defs(self, context: dg.ComponentLoadContext, state_path: Path | None) -> dg.Definitions:
         refuse_name("op.name", self.op.name if self.op else None)
         refuse_contradictions(self)
         if context is not None:

@@ -42,7 +42,7 @@ class ProjectSelector:
     def __post_init__(self) -> None:
         for one in fields(self):
             given = getattr(self, one.name)
-            listed = (given,) if isinstance(given, str) else tuple(given)
+            listed = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
             if not all(isinstance(each, str) for each in listed):
                 raise ValueError(f"{one.name} of a selector is a list of texts, not {given!r}")
             object.__setattr__(self, one.name, listed)
