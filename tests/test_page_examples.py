@@ -1,4 +1,4 @@
-"""What README and the pages show can be typed as it stands. The tutorial and docs/testing.md have tests of their own."""
+"""What README and the pages show can be typed as it stands. Tutorial and docs/testing.md have tests of their own."""
 
 from __future__ import annotations
 
