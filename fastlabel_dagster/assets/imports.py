@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import dagster as dg
 
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run, told_again
+from fastlabel_dagster.assets.input_files import file_digest
 from fastlabel_dagster.assets.job_plans import DicomImportPlan, S3ImportPlan, Waiting
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
@@ -68,18 +68,6 @@ def s3_import_request(plan: S3ImportPlan, project: str, run: str) -> JobRequest:
         return of_run
 
     return replace(plan.request(project, run), at_turn=at_turn)
-
-
-def file_digest(path: str) -> str:
-    """A digest of a file's content, read in pieces. Raises ``dagster.Failure`` when it cannot be read."""
-    digest = blake2b(digest_size=16)
-    try:
-        with Path(path).open("rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
-    except OSError as error:
-        raise dg.Failure(description=f"{path} cannot be read: {error.strerror}", allow_retries=False) from error
-    return digest.hexdigest()
 
 
 def _s3_asset(plan: ProjectPlan, wanted: S3ImportPlan) -> dg.AssetsDefinition:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from fastlabel_dagster.assets.input_files import settings_of
 from fastlabel_dagster.jobs.gate import Gate
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, DICOM_IMPORT, EVALUATION, S3_IMPORT, TRAINING, JobRequest
 
@@ -74,7 +75,7 @@ class TrainingPlan:
 
     def request(self, dataset: str, dataset_version: str, now: VersionNow | None = None) -> JobRequest:
         """The training of a dataset as it is at a version, from this base model and with these options.
-        Earlier releases knew it by the dataset's version alone.
+        Earlier releases knew it by the dataset's version alone. Raises ``dagster.Failure`` for an unreadable file.
 
         Args:
             now: looks which version the dataset has at this moment; with it, that one is trained on, and told.
@@ -88,7 +89,7 @@ class TrainingPlan:
         return JobRequest(
             TRAINING,
             dataset,
-            version_of(dataset_version, self.base_model_name, self.epoch, *sorted(self.more.items())),
+            version_of(dataset_version, self.base_model_name, self.epoch, *settings_of(self.more)),
             arguments,
             changed="the approved labels or the settings have changed",
             unchanged="nothing newly approved since",

@@ -13,7 +13,8 @@ from pydantic import Field
 from fastlabel_dagster.api import FastLabelClient, job_id
 from fastlabel_dagster.assets.auto_annotation import annotation_request, untouched_tasks
 from fastlabel_dagster.assets.following import follow_in_run
-from fastlabel_dagster.assets.imports import file_digest, s3_import_request
+from fastlabel_dagster.assets.imports import s3_import_request
+from fastlabel_dagster.assets.input_files import file_digest
 from fastlabel_dagster.assets.job_plans import (
     AutoAnnotationPlan,
     DicomImportPlan,

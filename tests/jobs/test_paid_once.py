@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import dagster as dg
 import pytest
 
 from fastlabel_dagster.api import NotFound
@@ -178,6 +179,19 @@ def test_other_settings_are_another_training(other, client, store, sandbox):
     reordered = TrainingPlan.of(dict(reversed(settings.items())))
     assert submit_job(client, store, reordered.request("street", "digest")).job_id == first.job_id
     assert jobs(sandbox) == 2
+
+
+def test_another_configuration_under_the_same_name_is_another_training(tmp_path, client, store, sandbox):
+    config = tmp_path / "config.yaml"
+    plan = TrainingPlan.of({"base_model": MODEL, "epoch": 3, "config_file_path": str(config)})
+    submitted = []
+    for content in ("lr: 0.1", "lr: 0.1", "lr: 0.2"):
+        config.write_text(content)
+        submitted.append(submit_job(client, store, plan.request("street", "digest")).submitted)
+    assert submitted == [True, False, True] and jobs(sandbox) == 2
+    config.unlink()
+    with pytest.raises(dg.Failure, match=r"config\.yaml cannot be read"):
+        plan.request("street", "digest")
 
 
 @pytest.mark.parametrize("cut_off", [False, True])
