@@ -47,7 +47,8 @@ class PublishReport:
         removed: objects deleted because their task should not be in it any more (only with ``prune``).
         left_over: objects of such tasks that were left alone, and are trained on like all others.
         others: objects that somebody else put there, or another project; they are never touched.
-        objects: how many objects the dataset holds now, ours and others'.
+        objects: how many objects the dataset holds now, ours and others'. It is read once more at the end, where
+            anything was done: another publication at the same time counts too, as far as it has come.
         quarantined: tasks that could not be published, each with the reason.
         digest: of all objects the dataset holds now, left over ones and others' included: of our own the task, its
             labels and its image as they were sent, of others' what the API lists. The data version of the dataset.
@@ -120,6 +121,11 @@ class _Found(NamedTuple):
     others: list[bytes]
     names: set[str]
 
+    @property
+    def digest(self) -> str:
+        """Of everything that is in it."""
+        return combined_digest([*(each.content for each in (*self.ours.values(), *self.doubles)), *self.others])
+
 
 class _Job(NamedTuple):
     """One task to publish: its object's name, its labels, and the object there is already, if any."""
@@ -134,11 +140,11 @@ class _Job(NamedTuple):
 
 
 class _Published(NamedTuple):
-    """What became of one task: ``added``, ``updated``, ``unchanged`` or ``quarantined``; and its object now, if any."""
+    """What became of one task: ``added``, ``updated``, ``unchanged`` or ``quarantined``; and whether its object has
+    another picture now."""
 
     outcome: str
-    task_id: str
-    now: _Object | None
+    another_picture: bool = False
     problem: Quarantined | None = None
     error: FastLabelError | None = None
 
@@ -219,30 +225,28 @@ def publish_dataset(
             metadata[_VERSION] = str(version)
         if project is not None:
             metadata[_PROJECT] = str(project)
-        after = _Object(job.name, job.task_id, job.digest, job.image, metadata)
         try:
             if before is None:
                 create(job, metadata)
-                return _Published("added", job.task_id, after)
+                return _Published("added")
             if before.image and before.image != job.image:
                 # an object's image cannot be replaced: it is made anew, without what others noted on the old one
                 client.dataset_objects.delete(dataset_id, job.name)
-                before = None
                 create(job, metadata)
-                return _Published("updated", job.task_id, after)
-            after = after._replace(image=before.image)  # what is there; of an object without the mark nobody knows
+                return _Published("updated", another_picture=True)
             if before.digest == job.digest:
-                return _Published("unchanged", job.task_id, after)
-            metadata = {**before.custom_metadata, **metadata, _IMAGE: before.image}
+                return _Published("unchanged")
+            metadata = {**before.custom_metadata, **metadata, _IMAGE: before.image}  # without the mark, nobody knows
             client.dataset_objects.update(dataset_id, job.name, annotations=job.annotations, custom_metadata=metadata)
-            return _Published("updated", job.task_id, after)
+            return _Published("updated")
         except Unauthorized:
             raise  # of the token: it will be refused for every other object too
         except FileNotFoundError:
             problem = Quarantined("its image is not in the image folder any more", job.task_id, job.name)
-            return _Published("quarantined", job.task_id, before, problem)
+            return _Published("quarantined", problem=problem)
         except FastLabelError as error:
-            return _Published("quarantined", job.task_id, before, Quarantined(str(error), job.task_id, job.name), error)
+            problem = Quarantined(str(error), job.task_id, job.name)
+            return _Published("quarantined", problem=problem, error=error)
 
     def create(job: _Job, metadata: Mapping[str, str]) -> None:
         """Make an object, once: when the answer is lost, look whether it was made before calling it a failure."""
@@ -256,7 +260,6 @@ def publish_dataset(
                     raise
 
     counts = dict.fromkeys(("added", "updated", "unchanged", "quarantined"), 0)
-    now = dict(there.ours)
     pictures_replaced = 0
     outage = Outage()
     with progress_bar(progress, "objects", unit="object") as advance:
@@ -265,10 +268,7 @@ def publish_dataset(
                 advance(1)
             outage.note(result.error)
             counts[result.outcome] += 1
-            was = now.pop(result.task_id, None)
-            if result.now is not None:
-                pictures_replaced += was is not None and was.image not in ("", result.now.image)
-                now[result.task_id] = result.now
+            pictures_replaced += result.another_picture
             if result.problem is not None:
                 quarantined.append(result.problem)
     unwanted = [each for task_id, each in there.ours.items() if task_id not in wanted_ids] + there.doubles
@@ -276,7 +276,8 @@ def publish_dataset(
         for each in sorted(unwanted, key=lambda each: each.name):
             with suppress(NotFound):  # somebody else was quicker
                 client.dataset_objects.delete(dataset_id, each.name)
-    kept = [each for task_id, each in now.items() if task_id in wanted_ids] + ([] if prune else unwanted)
+    touched = counts["added"] or counts["updated"] or counts["quarantined"] or (prune and unwanted)
+    holds = _objects(client, dataset, project) if touched else there  # somebody else may have published meanwhile
     quarantined.sort(key=lambda entry: (entry.name or "", entry.task_id or ""))
     used = client.statistics.snapshot() - used_before
     report = PublishReport(
@@ -289,10 +290,10 @@ def publish_dataset(
         unchanged=counts["unchanged"],
         removed=len(unwanted) if prune else 0,
         left_over=0 if prune else len(unwanted),
-        others=len(there.others),
-        objects=len(kept) + len(there.others),
+        others=len(holds.others),
+        objects=len(holds.ours) + len(holds.doubles) + len(holds.others),
         quarantined=quarantined,
-        digest=combined_digest([*(each.content for each in kept), *there.others]),
+        digest=holds.digest,
         labels_version=int(version) if version is not None else None,
         seconds=time.monotonic() - started,
         requests=used.requests,
@@ -315,8 +316,7 @@ def dataset_digest(
     Raises:
         FastLabelError: there is no such dataset or revision, or the API cannot be reached.
     """
-    there = _objects(client, dataset, project, revision_id)
-    return combined_digest([*(each.content for each in (*there.ours.values(), *there.doubles)), *there.others])
+    return _objects(client, dataset, project, revision_id).digest
 
 
 def _objects(client: FastLabelClient, dataset: str, project: object, revision_id: str | None = None) -> _Found:

@@ -11,7 +11,7 @@ import requests
 from fastlabel_dagster.api import FastLabelClient, RetryPolicy
 from fastlabel_dagster.labels import from_fastlabel
 from fastlabel_dagster.store import ImageFolder, open_store
-from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
+from fastlabel_dagster.sync import LabelMirror, dataset_digest, download_images, publish_dataset, sync_project
 
 PROJECT = "street"
 DATASET = "street-scenes"
@@ -215,3 +215,20 @@ def test_objects_of_another_project_are_others(project, sandbox, publish, client
     )
     assert (report.added, report.removed, report.others, report.objects) == (1, 0, 3, 4)
     assert len(objects()) == 4
+
+
+def test_what_somebody_else_publishes_meanwhile_counts(project, sandbox, publish, client, picture):
+    """Two publications at once: each tells what the dataset holds at its end, and not what it was about to hold."""
+    publish()
+    sandbox.state.set_status(project[1], "approved")
+
+    class Overtaken(requests.Session):
+        def send(self, request, **options):
+            if request.method == "POST" and "theirs" not in self.__dict__:
+                self.theirs = client.dataset_objects.create(DATASET, "theirs.jpg", content=picture(50))
+            return super().send(request, **options)
+
+    with FastLabelClient(sandbox.token, sandbox.url, budget=None, session=Overtaken()) as overtaken:
+        report = publish(overtaken)
+    assert (report.added, report.others, report.objects) == (1, 1, 5)
+    assert report.digest == dataset_digest(client, DATASET, PROJECT) == publish().digest
