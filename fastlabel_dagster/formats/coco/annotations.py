@@ -23,6 +23,7 @@ from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.coco.items import Items, as_list
 from fastlabel_dagster.formats.coco.masks import regions_of, run_mask
+from fastlabel_dagster.formats.coco.pages import release_unused
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
 from fastlabel_dagster.formats.outlines import FARTHEST
@@ -97,7 +98,7 @@ def read_annotations(
     batch.drop(_TOO_FAR, boxed & ~boxes.sound)
     corners = boxes.corners
     del boxes  # its numbers are not needed any more, nor what the columns were put together from
-    pa.default_memory_pool().release_unused()
+    release_unused()
 
     into = _Target(batch, owner, numbers, pa.array([one.value for one in classes], pa.string()), found)
     into.attributes = _attributes(batch, stated, numbers, classes)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.attributes import CROWD, attributes_column
+from fastlabel_dagster.formats.coco.pages import release_unused
 from fastlabel_dagster.labels.ragged import Ints
 from fastlabel_dagster.labels.schema import ATTRIBUTE
 
@@ -112,7 +113,7 @@ class AttributeRows:
             del parts
             if order is not None:
                 fields[name] = fields[name].take(pa.array(order))
-            pa.default_memory_pool().release_unused()  # of the many small ones that have become one
+            release_unused()  # of the many small ones that have become one
         owner = owner if order is None else owner[order]
         fields["name"] = fields["key"]
         if declared:
