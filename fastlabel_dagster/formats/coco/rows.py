@@ -43,6 +43,7 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offs
 
 POINTS = ("keypoint", POSE)
 _OVERLAP = "its regions overlap, what they share counts once in the area"
+_UNMEASURED = "it has too many regions to measure what they share, the area is the sum of theirs"
 
 #: ``bbox`` is x, y, width, height in pixels, ``area`` square pixels; ``counts`` is set for run-length masks of ``size``
 #: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``rotation`` the degrees (clockwise on
@@ -108,9 +109,10 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     polygonal = told.kept & shape & ~masked & (~flat.is_type("bbox") | is_turned(flat) | rectangles)
     rings = outline_rings(flat, polygonal[flat.ring_annotation])
     masks = _masks(batch, masked & told.kept, area)
-    united = united_areas(flat, rings, area)
+    united, unmeasured = united_areas(flat, rings, area)
     area[list(united)] = list(united.values())
     told.notice(_OVERLAP, _rows(len(flat), list(united)))
+    told.notice(_UNMEASURED, _rows(len(flat), unmeasured))
     boxes_with_points = flat.is_type("bbox") & (as_ragged(batch.column("keypoints")).lengths > 0)
     points, offsets, placed = keypoint_rows(
         flat, batch.column("keypoints"), met, point_slot, told, posed=flat.is_type(POSE) | boxes_with_points

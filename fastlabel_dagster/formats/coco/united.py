@@ -11,51 +11,75 @@ import numpy as np
 
 from fastlabel_dagster.formats.outlines import Rings
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Floats
+from fastlabel_dagster.labels.ragged import Floats, Ints, ranges
 
 _EDGES_AT_ONCE = 256
+#: What is asked of one annotation at most. Its regions' strips cost as much as the square of their edges.
+_MOST_NEIGHBOURS, _MOST_PAIRS = 4_000_000, 20_000
+_MOST_EDGES, _MOST_STRIPS = 4_000, 20_000
 #: Square pixels per square pixel: regions with a common border overlap by this much in floating point.
 _ROUNDING = 1e-9
 _LEVEL = 1e-9  # pixels: an edge that rises by less is level, and its slope is not asked for
 
 
-def united_areas(flat: FlatAnnotations, rings: Rings, area: Floats) -> dict[int, float]:
+def united_areas(flat: FlatAnnotations, rings: Rings, area: Floats) -> tuple[dict[int, float], list[int]]:
     """Annotation -> the area its ``rings`` (outlines without holes) cover, where that is less than ``area`` (their sum,
-    float64[n]) because they overlap."""
+    float64[n]) because they overlap; and the annotations that have too many regions to measure that."""
     owner = flat.ring_annotation[rings.ring]
     several = np.flatnonzero(np.bincount(owner, minlength=len(flat)) > 1)
+    found: dict[int, float] = {}
+    unmeasured: list[int] = []
     if not len(several):
-        return {}
+        return found, unmeasured
     low = np.minimum.reduceat(rings.coords, rings.offsets[:-1])
     high = np.maximum.reduceat(rings.coords, rings.offsets[:-1])
     first, stop = np.searchsorted(owner, several), np.searchsorted(owner, several, side="right")
-    found = {}
     for row, begin, end in zip(several.tolist(), first.tolist(), stop.tolist(), strict=True):
-        mine = slice(begin, end)
-        meet = (low[mine, None] < high[None, mine]).all(axis=2) & (low[None, mine] < high[mine, None]).all(axis=2)
-        pairs = np.argwhere(np.triu(meet, 1))
-        if not len(pairs):
+        pairs = _meeting(low[begin:end], high[begin:end])
+        if pairs is None:
+            unmeasured.append(row)
             continue
         outlines = [rings.coords[rings.offsets[ring] : rings.offsets[ring + 1]] for ring in range(begin, end)]
         if any(_may_overlap(outlines[a], outlines[b]) for a, b in pairs.tolist()):
             united = area_of_union(outlines)
-            if united < float(area[row]) * (1 - _ROUNDING) - _ROUNDING:
+            if united is None:
+                unmeasured.append(row)
+            elif united < float(area[row]) * (1 - _ROUNDING) - _ROUNDING:
                 found[row] = united
-    return found
+    return found, unmeasured
 
 
-def area_of_union(outlines: list[Floats]) -> float:
+def _meeting(low: Floats, high: Floats) -> Ints | None:
+    """int64[p, 2]: the pairs of boxes (``low`` and ``high``: float64[k, 2]) that share something; None: too many."""
+    order = np.argsort(low[:, 0], kind="stable")
+    low, high = low[order], high[order]
+    place = np.arange(len(order))
+    # Of the boxes that begin further right, those that begin before this one ends.
+    beside = np.maximum(np.searchsorted(low[:, 0], high[:, 0]) - place - 1, 0)
+    if beside.sum() > _MOST_NEIGHBOURS:
+        return None
+    one, other = np.repeat(place, beside), ranges(place + 1, beside)
+    meet = (low[one, 1] < high[other, 1]) & (low[other, 1] < high[one, 1]) & (low[one, 0] < high[other, 0])
+    pairs = np.column_stack([order[one[meet]], order[other[meet]]])
+    return None if len(pairs) > _MOST_PAIRS else pairs
+
+
+def area_of_union(outlines: list[Floats]) -> float | None:
     """The area of all points inside at least one of ``outlines`` (float64[k, 2] each, closed by itself), in square
-    pixels. Inside one outline the even-odd rule holds."""
+    pixels; None: they have too many edges, or edges that cross. Inside one outline the even-odd rule holds."""
     start = np.concatenate(outlines)
     end = np.concatenate([np.roll(outline, -1, axis=0) for outline in outlines])
     region = np.repeat(np.arange(len(outlines)), [len(outline) for outline in outlines])
+    if len(start) > _MOST_EDGES:
+        return None
     steep = np.abs(start[:, 1] - end[:, 1]) > _LEVEL  # a level edge bounds a strip, it never lies in one
     start, end, region = start[steep], end[steep], region[steep]
     down = (start[:, 1] > end[:, 1])[:, None]
     top, bottom = np.where(down, end, start), np.where(down, start, end)
     slope = (bottom[:, 0] - top[:, 0]) / (bottom[:, 1] - top[:, 1])
     heights = np.unique(np.concatenate([top[:, 1], bottom[:, 1], _crossing_heights(top, bottom, slope)]))
+    if len(heights) > _MOST_STRIPS:
+        return None
     total = 0.0
     for upper, lower in zip(heights[:-1].tolist(), heights[1:].tolist(), strict=True):
         middle = (upper + lower) / 2

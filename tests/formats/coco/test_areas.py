@@ -48,6 +48,18 @@ def test_regions_are_united_and_holes_cut_out(bench, regions, area, said):
     assert said in noticed(report) if said else not report.noticed
 
 
+def test_regions_too_many_to_be_measured_are_told_and_added_up(bench):
+    report, coco = segmentation(bench, *([[box(10, 10, 20, 20)]] * 3000))
+    assert coco.dataset["annotations"][0]["area"] == 3000 * 100
+    assert "too many regions" in noticed(report)
+
+
+def test_many_regions_that_lie_apart_need_no_measuring(bench):
+    report, coco = segmentation(bench, *([box(x, y, x + 1, y + 1)] for x in range(0, 100, 2) for y in range(0, 80, 2)))
+    assert coco.dataset["annotations"][0]["area"] == 2000
+    assert not report.noticed
+
+
 def test_the_area_of_a_polygon_is_that_of_the_whole_of_it(bench):
     report, coco = bench.coco(bench.task("a.jpg", bench.shape("polygon", box(-50, 10, 50, 50)[:8])))
     assert coco.dataset["annotations"][0]["area"] == 4000
