@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dagster as dg
 
-from fastlabel_dagster.api import job_state
+from fastlabel_dagster.api import FastLabelError, job_state
 from fastlabel_dagster.checks.names import GATE_CHECK
+from fastlabel_dagster.checks.remote import unanswered
 from fastlabel_dagster.job_reports.evaluations import newest_verdict
 from fastlabel_dagster.job_reports.outcomes import success_check, verdict_metadata
 from fastlabel_dagster.job_reports.submissions import job_history, job_metadata
@@ -37,8 +38,10 @@ def build_job_check(
                 passed=True,
                 description=f"There has been no {kind.words} yet.",
             )
-        with fastlabel.dagster_errors() as client:
-            job = kind.look(client, newest, project)
+        try:
+            job = kind.look(fastlabel.client, newest, project)
+        except FastLabelError as error:
+            return unanswered(spec, error, kind.words, dg.AssetCheckSeverity.ERROR)
         return dg.AssetCheckResult(
             asset_key=key,
             check_name=spec.name,

@@ -52,7 +52,7 @@ def build_remote_checks(
         try:
             newest = max(fastlabel.client.import_histories.iter(project), key=_created, default=None)
         except FastLabelError as error:
-            return _unanswered(imports_spec, error, "import", _WARN)
+            return unanswered(imports_spec, error, "import", _WARN)
         return _remote_result(imports_spec, newest, "import", "id", _WARN)
 
     name = name or safe_name(project)
@@ -78,7 +78,7 @@ def build_remote_checks(
         try:
             job = fastlabel.client.training_jobs.find(str(job_id.value))
         except FastLabelError as error:
-            return _unanswered(training_spec, error, "training", _ERROR)
+            return unanswered(training_spec, error, "training", _ERROR)
         return _remote_result(training_spec, job, "training", "trainingJobId", _ERROR)
 
     built.append(
@@ -130,10 +130,14 @@ def _remote_result(
     )
 
 
-def _unanswered(
+def unanswered(
     spec: dg.AssetCheckSpec, error: FastLabelError, what: str, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckResult:
-    """A failed check and no failed step: the other checks of a run are answered all the same."""
+    """A failed check and no failed step: the other checks of a run are answered all the same.
+
+    Args:
+        what: is asked about, in a word: "import".
+    """
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,

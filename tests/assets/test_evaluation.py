@@ -65,6 +65,13 @@ class Loop:
             job = dg.Definitions.merge(definitions, alone).resolve_job_def("some")
         return job.execute_in_process(instance=self.instance, **how)
 
+    def check(self, part, name):
+        """One check, by hand."""
+        selected = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey([SLUG, part]), name))
+        alone = dg.Definitions(jobs=[dg.define_asset_job("some", selected)])
+        job = dg.Definitions.merge(self.definitions, alone).resolve_job_def("some")
+        return job.execute_in_process(instance=self.instance)
+
     def metadata(self, part):
         event = self.instance.get_latest_materialization_event(dg.AssetKey([SLUG, part]))
         return {
@@ -125,6 +132,10 @@ def test_the_whole_way_and_once_more_for_nothing(make):
     assert loop.metadata("evaluation")["submitted"] is False and job["id"] in loop.metadata("evaluation")["reason"]
     # every picture of this project has annotations: there is nothing to annotate, and it says so
     assert "without annotations" in loop.metadata("auto_annotation")["reason"]
+    # by hand, while nobody answers: a failed check, and no failed run
+    loop.sandbox.fail("GET evaluations/*", status=503)
+    (found,) = loop.check("evaluation", "evaluation_succeeded").get_asset_check_evaluations()
+    assert not found.passed and found.description.startswith("How the newest evaluation went cannot be read: Server")
 
 
 def test_a_model_that_misses_the_gate_annotates_nothing(make, sandbox):
