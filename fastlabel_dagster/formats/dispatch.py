@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.unpack import ArchiveLimits, Unpacked, is_archive
 from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
 from fastlabel_dagster.labels.single_pictures import TakenApart
 from fastlabel_dagster.labels.tables import Labels
-from fastlabel_dagster.store import S3Options, Store, open_store
+from fastlabel_dagster.store import S3Options, Store, StoreError, open_store
 
 if TYPE_CHECKING:
     from fastlabel_dagster.store import ImageFolder
@@ -278,16 +278,18 @@ def _read_folder(
 
 def _format_of_export(root: Path, index: str) -> str | None:
     """The format of the export that lies in a folder; None when there is none, or when somebody else has put a dataset
-    with that ``index`` beside it."""
+    with that ``index`` beside it, or when what says so cannot be read: a folder, a link that leads to itself."""
     if not root.is_dir():
         return None
     store = open_store(root)
-    report = _report_in(store)
+    try:
+        report, mark = _report_in(store), store.read_mark()
+    except StoreError:
+        return None
     if report is None or report.format not in registry.written_names():
         return None
     if not (root / registry.find(report.format).index).exists():
         return None
-    mark = store.read_mark()
     foreign = mark is not None and index not in mark.files and (root / index).is_file()
     return None if foreign else report.format
 

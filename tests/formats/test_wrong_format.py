@@ -11,7 +11,9 @@ import pytest
 from fastlabel_dagster import formats
 from fastlabel_dagster.formats import registry
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.labels import Labels, to_fastlabel
+from fastlabel_dagster.store.mark import FOLDER_MARK
 
 WRITTEN = registry.written_names()
 READ = [name for name in registry.names() if registry.find(name).read]
@@ -66,3 +68,17 @@ def test_reports_of_other_tools_say_nothing(tmp_path: Path, project: Labels, rep
     (tmp_path / "report.json").write_bytes(report)
     assert list(to_fastlabel(formats.read(tmp_path, format="kitti"))) == expected
     formats.read(tmp_path, format="dota")
+
+
+@pytest.mark.parametrize("name", [REPORT_FILE, FOLDER_MARK])
+@pytest.mark.parametrize("kind", ["a folder", "a link to itself"])
+def test_what_says_whose_an_export_is_need_not_be_readable(
+    tmp_path: Path, project: Labels, name: str, kind: str
+) -> None:
+    formats.write(project, format="coco", target=tmp_path / "coco")
+    (tmp_path / "coco" / name).unlink()
+    if kind == "a folder":
+        (tmp_path / "coco" / name).mkdir()
+    else:
+        (tmp_path / "coco" / name).symlink_to(name)
+    assert formats.read(tmp_path / "coco", format="coco").report.annotations == 1
