@@ -182,7 +182,8 @@ def build_auto_annotation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 )
 
             def tell(submission: Submission) -> dict[str, Any]:
-                return submission_metadata(AUTO_ANNOTATION, submission, about, annotation.waiting.wait)
+                waits = annotation.waiting.wait, annotation.waiting.give_up_after_hours
+                return submission_metadata(AUTO_ANNOTATION, submission, about, *waits)
 
             submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
             waiting = annotation.waiting

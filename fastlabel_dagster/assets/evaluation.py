@@ -67,7 +67,8 @@ def build_evaluation_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         }
 
         def tell(submission: Submission) -> dict[str, Any]:
-            return submission_metadata(EVALUATION, submission, as_made(about, submission), evaluation.waiting.wait)
+            waits = evaluation.waiting.wait, evaluation.waiting.give_up_after_hours
+            return submission_metadata(EVALUATION, submission, as_made(about, submission), *waits)
 
         step, store = context.op_execution_context, plan.open_store()
         with fastlabel.dagster_errors(context) as client:

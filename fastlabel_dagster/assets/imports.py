@@ -105,7 +105,7 @@ def _asset(plan: ProjectPlan, kind: JobKind, waiting: Waiting, prepare: _Prepare
             step = context.op_execution_context
 
             def tell(submission: Submission) -> dict[str, Any]:
-                return submission_metadata(kind, submission, about, waiting.wait)
+                return submission_metadata(kind, submission, about, waiting.wait, waiting.give_up_after_hours)
 
             submission = submit_in_run(step, client, store, request, config, name=plan.name, key=key, tell=tell)
             if (again := told_again(step, key, kind, submission)) is not None:

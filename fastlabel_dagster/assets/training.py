@@ -162,8 +162,9 @@ def build_training_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
 
         def tell(submission: Submission) -> dict[str, Any]:
             made_of = as_made(about, submission, without=_OF_PUBLICATION)
+            waits = training.waiting.wait, training.waiting.give_up_after_hours
             return {
-                **submission_metadata(TRAINING, submission, made_of, training.waiting.wait),
+                **submission_metadata(TRAINING, submission, made_of, *waits),
                 "training_status": submission.status,
             }
 

@@ -53,6 +53,7 @@ CARRIED = (
 #: A job says by this how it ended, in an observation: ``failed``, ``stuck``, or ``gone`` when FastLabel does not show
 #: it. Completed ones are materializations.
 OUTCOME = "job_outcome"
+_GIVES_UP = "give_up_after_hours"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class SubmittedJob:
         runs: the runs that wait for it, or did.
         timestamp: when that event was stored, seconds since 1970 by Dagster's clock.
         asked: the place among all events of the first one of the last run that has asked for the job.
+        awaited_until: until when a run waits for it at most, in the same seconds; 0 when none has said so.
     """
 
     job_id: str
@@ -71,6 +73,7 @@ class SubmittedJob:
     runs: tuple[str, ...]
     timestamp: float
     asked: int = 0
+    awaited_until: float = 0.0
 
     @property
     def carried(self) -> dict[str, Any]:
@@ -83,9 +86,12 @@ class SubmittedJob:
         return any(run is not None and not run.is_finished for run in runs)
 
 
-def submission_metadata(kind: JobKind, submission: Submission, about: Mapping[str, Any], wait: str) -> dict[str, Any]:
+def submission_metadata(
+    kind: JobKind, submission: Submission, about: Mapping[str, Any], wait: str, give_up_after_hours: float
+) -> dict[str, Any]:
     """The metadata of an event about a submission. An evaluation names the revision of the dataset it looks at; which
-    one is the newest, and which a training learns from, no answer of the API says."""
+    one is the newest, and which a training learns from, no answer of the API says. Where the run waits, it says for how
+    long at most: so long, the job's end is its to tell."""
     revision = submission.job.get("datasetRevisionId")
     return {
         **{name: value for name, value in about.items() if value is not None},
@@ -94,6 +100,7 @@ def submission_metadata(kind: JobKind, submission: Submission, about: Mapping[st
         "submitted": submission.submitted,
         "reason": submission.reason,
         "wait": wait,
+        **({_GIVES_UP: float(give_up_after_hours)} if wait == "run" else {}),
     }
 
 
@@ -162,12 +169,14 @@ class JobHistory:
                 continue
             id = named_job(metadata, self.kind)
             later = jobs.pop(id, None)  # an earlier event of the same job takes the place of the later one
-            runs = () if later is None else later.runs
+            runs, awaited = ((), 0.0) if later is None else (later.runs, later.awaited_until)
             if metadata.get("wait") == "run" and record.run_id:
                 runs = (*runs, record.run_id)
+                hours = float(metadata.get(_GIVES_UP) or 0)
+                awaited = max(awaited, record.timestamp + 3600 * hours + _CLOCKS_DIFFER if hours else 0.0)
             by_run = first.setdefault(id, {})
             by_run[record.run_id or str(record.storage_id)] = record.storage_id
-            jobs[id] = SubmittedJob(id, metadata, runs, record.timestamp, max(by_run.values()))
+            jobs[id] = SubmittedJob(id, metadata, runs, record.timestamp, max(by_run.values()), awaited)
         return jobs
 
     def ended(self, submitted: Mapping[str, SubmittedJob]) -> Ended:

@@ -69,8 +69,8 @@ def build_jobs_sensor(
 
     Each end is reported once. What was reported stands on the Dagster instance, so a lost cursor, a tick that is
     evaluated twice and a daemon that dies between two steps change nothing. There is no first tick to decide about:
-    every job that was submitted and not reported is followed, whenever that was. Jobs a run still waits for are left
-    to it until it has ended, or for ``stuck_after``.
+    every job that was submitted and not reported is followed, whenever that was. The end of a job that a run waits for
+    is left to that run until it has ended, or for as long as it may wait.
 
     The check ``polling_healthy`` of a project fails when one of its jobs cannot be read, and passes when all can again.
 
@@ -220,6 +220,8 @@ def _findings(
 ) -> Findings:
     id, carried = job.submitted.job_id, job.submitted.carried
     state = "gone" if answer is None else job_state(answer)
+    if job.awaited and state != "running":
+        return Findings({}, note=f"{job.target} is left to the run that waits for it")
     if state == "completed":
         assert answer is not None
         outcome = completed_job(

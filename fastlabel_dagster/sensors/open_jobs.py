@@ -21,6 +21,7 @@ class OpenJob:
     Attributes:
         key: the asset its end is told of.
         stuck, gone: that it hangs was reported, or that FastLabel does not show it.
+        awaited: a living run waits for it and tells of its end, though it takes longer than it may.
     """
 
     project: str
@@ -29,6 +30,7 @@ class OpenJob:
     submitted: SubmittedJob
     stuck: bool
     gone: bool
+    awaited: bool
 
     @property
     def target(self) -> str:
@@ -71,33 +73,37 @@ class Told:
 
 
 def open_jobs(instance: dg.DagsterInstance, project: str, told: Told, longest: timedelta) -> list[OpenJob]:
-    """The oldest first; without those that a living run waits for. A run that counts as going on for longer than a job
-    may take has been killed without anybody noticing.
+    """The oldest first; without those that a living run waits for, until they take longer than they may. A run that
+    counts as going on for longer than that, and than it has said it would wait, was killed without anybody noticing.
 
     A job that FastLabel does not show is looked for as long as a job may take, though that it is gone was told: the
     token may have been of another workspace for a while.
     """
     key, kind, submitted = told.key, told.ends.kind, told.submitted
+    patience = longest.total_seconds()
 
     def over(ended: Ended, id: str) -> bool:
-        forgotten = id in ended.gone and age(submitted[id]) > longest.total_seconds()
+        forgotten = id in ended.gone and age(submitted[id]) > patience
         return id in ended.completed or id in ended.failed or forgotten
+
+    def awaited(job: SubmittedJob) -> bool:
+        return time.time() <= max(job.timestamp + patience, job.awaited_until) and job.polled_by(instance)
 
     ended = told.ends.ended(submitted)
     free = [
-        (id, job)
+        (id, job, waits)
         for id, job in reversed(submitted.items())
-        if not over(ended, id) and not (age(job) <= longest.total_seconds() and job.polled_by(instance))
+        if not over(ended, id) and not ((waits := awaited(job)) and age(job) <= patience)
     ]
-    if any(job.runs for _, job in free):
+    if any(job.runs for _, job, _ in free):
         # a run may have reported its job and ended between the two looks: what it has reported is there now
         ended = job_history(instance, key, kind, since=told.since).ended(submitted)
-    if any(job.metadata.get("submitted") is False for _, job in free):
+    if any(job.metadata.get("submitted") is False for _, job, _ in free):
         # of one that was submitted very long ago only runs that attached to it are seen: so long ago may its end be
         ended |= job_history(instance, key, kind).ended(submitted)
     return [
-        OpenJob(project, kind, key, job, stuck=id in ended.stuck, gone=id in ended.gone)
-        for id, job in free
+        OpenJob(project, kind, key, job, stuck=id in ended.stuck, gone=id in ended.gone, awaited=waits)
+        for id, job, waits in free
         if not over(ended, id)
     ]
 

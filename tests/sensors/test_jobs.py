@@ -294,6 +294,32 @@ def test_a_job_that_a_run_waits_for_is_left_to_it_until_it_ends(daemon, sandbox,
     assert [event.asset_key for event in models(daemon)] == [EVALUATION]
 
 
+def test_a_run_that_waits_for_longer_than_a_job_may_take_reports_it_all_the_same(daemon, sandbox, client, instance):
+    """That it hangs is told while the run waits; its end is the run's to tell."""
+    watch = build_jobs_sensor("street-scenes", stuck_after=timedelta(microseconds=1))
+
+    @dg.op
+    def wait_for_it(context):
+        job = client.evaluation_jobs.submit("street", MODEL_NAME)["id"]
+        metadata = {"job_kind": "evaluation", "job_id": job, "submitted": True, "wait": "run", "model_name": "m"}
+        metadata["give_up_after_hours"] = 24.0
+        context.log_event(dg.AssetObservation(EVALUATION, metadata=metadata))
+        for seconds in (0, 0, 3600, 0):
+            sandbox.state.clock.advance(seconds)
+            daemon.tick(watch)
+
+    @dg.job
+    def job():
+        wait_for_it()
+
+    job.execute_in_process(instance=instance)
+    assert models(daemon) == [] and [one.passed for one in checks(daemon)] == [False]
+    for _ in range(2):  # the run has ended without a word
+        daemon.tick(watch)
+    assert [event.asset_key for event in models(daemon)] == [EVALUATION]
+    assert [one.passed for one in checks(daemon)] == [False, True]
+
+
 def test_a_job_that_a_later_run_has_attached_to_is_left_to_that_run(daemon, sandbox, client, instance):
     id = client.evaluation_jobs.submit("street", MODEL_NAME)["id"]
     seen = []
