@@ -32,6 +32,7 @@ from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, parts_of
 from fastlabel_dagster.formats.text import joined
+from fastlabel_dagster.formats.text_files import REPLACED, decoded
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
@@ -339,10 +340,12 @@ def _lines(
     numbers: list[int] = []
     for row, file in files.items():
         try:
-            content = (root / file).read_bytes().decode("utf-8-sig", "replace")
+            content, whole = decoded((root / file).read_bytes())
         except OSError as error:
             told.drop(f"a label file that cannot be read ({type(error).__name__})", FILE, where=file)
             continue
+        if not whole:
+            told.alter(REPLACED, FILE, where=file)
         for number, line in enumerate(content.split("\n"), start=1):
             if not line or line.isspace():
                 continue

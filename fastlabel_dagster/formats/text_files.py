@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.label_files import files_below
 from fastlabel_dagster.formats.report import FILE
 from fastlabel_dagster.labels.report import ReadTally
+
+REPLACED = "bytes that are no text were replaced"
 
 
 class FoundFiles(NamedTuple):
@@ -43,6 +47,31 @@ def find_files(source: Path, endings: Collection[str], *, index: str = "") -> Fo
     return FoundFiles(root, files)
 
 
+def decoded(data: bytes) -> tuple[str, bool]:
+    """The text of a file, and whether its bytes were text. UTF-8, or UTF-16 where the file says so; other bytes become
+    replacement characters."""
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return data.decode(encoding), True
+    except UnicodeDecodeError:
+        return data.decode(encoding, "replace"), False
+
+
+def text_of_names(path: Path, data: bytes | None = None) -> str:
+    """The text of a file that names the classes of a dataset (``data``: its bytes, where they are read already).
+
+    Raises:
+        FormatError: when it is in another encoding than UTF-8, or UTF-16 that says so. Which one nobody knows, and a
+            guess would give every class a wrong name.
+    """
+    data = path.read_bytes() if data is None else data
+    text, whole = decoded(data)
+    if not whole:
+        line = text[: text.index("\ufffd")].count("\n") + 1
+        raise FormatError(path, "it is not UTF-8, so its names cannot be read: save it as UTF-8", place=f"line {line}")
+    return text
+
+
 def read_lines(path: Path, told: ReadTally, where: str) -> Iterator[tuple[int, str]]:
     """The lines of a text file with their numbers from 1, without line ends. UTF-8, or UTF-16 where the file says so.
 
@@ -54,13 +83,9 @@ def read_lines(path: Path, told: ReadTally, where: str) -> Iterator[tuple[int, s
     except OSError:
         told.drop("the file cannot be read", FILE, where=where)
         return
-    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    encoding = "utf-16" if wide else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode(encoding, "replace")
-        told.alter("bytes that are no text were replaced", FILE, where=where)
+    text, whole = decoded(data)
+    if not whole:
+        told.alter(REPLACED, FILE, where=where)
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()

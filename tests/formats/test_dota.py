@@ -213,7 +213,10 @@ def test_a_bad_line_sinks_nothing_else(read):
         ("a corner that is no finite numbers", 2),
         ("a coordinate is more than a billion pixels away", 1),
     }
-    assert [note.reason for note in content.report.altered] == ["a difficulty that is not 0, 1 or 2 was left out"]
+    assert {(note.reason, note.examples[0]) for note in content.report.altered} == {
+        ("a difficulty that is not 0, 1 or 2 was left out", "labelTxt/a.txt, line 6"),
+        ("bytes that are no text were replaced", "labelTxt/b.txt"),
+    }
     with pytest.raises(FileNotFoundError, match="labelTxt"):
         formats.read(content.origin["source"] + "/labelTxt/..", format="kitti")
 

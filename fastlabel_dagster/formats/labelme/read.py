@@ -32,6 +32,7 @@ from fastlabel_dagster.formats.labelme.said import attributes_of
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.formats.splits import PART_OF_TAG
+from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
@@ -332,7 +333,7 @@ def _listed(root: Path) -> dict[str, FoundClass]:
         return merged_by_value(read_class_words(root))
     for name in _CLASS_LISTS:
         if is_own_file(root / name, root):
-            lines = (root / name).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            lines = text_of_names(root / name).splitlines()
             return listed_classes(line.strip() for line in lines if line.strip() not in _NO_CLASSES)
     return {}
 

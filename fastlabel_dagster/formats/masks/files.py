@@ -16,6 +16,7 @@ from fastlabel_dagster.formats.found_pictures import IMAGE_FOLDERS, PictureIndex
 from fastlabel_dagster.formats.label_files import is_own_file
 from fastlabel_dagster.formats.masks.palette import rgb_of
 from fastlabel_dagster.formats.masks.write import BACKGROUND, CLASS_LIST
+from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.labels.report import FILE, IMAGE, ReadTally
 
 #: Where others keep masks, the likeliest first.
@@ -230,4 +231,4 @@ def _colored_lines(lines: Sequence[str]) -> Iterator[tuple[int, FoundClass]]:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return text_of_names(path).splitlines()

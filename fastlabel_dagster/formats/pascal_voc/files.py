@@ -12,6 +12,7 @@ from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.label_files import files_below, is_own_file, stem_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG
+from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.labels.report import FILE, ReadTally
 
 _CLASS_LISTS = ("labels.txt", "classes.txt", "predefined_classes.txt")
@@ -151,5 +152,4 @@ def _label_map(path: Path) -> dict[str, FoundClass]:
 
 
 def _lines(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text_of_names(path).splitlines() if line.strip()]

@@ -15,6 +15,7 @@ import yaml
 
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.label_files import is_own_file
+from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.formats.yolo.lines import TASKS
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -121,9 +122,7 @@ def _darknet_data(path: Path) -> dict[str, str]:
 
 def _names_in(path: Path) -> dict[int, str]:
     """A name a line; a blank line is a class without a name."""
-    text = path.read_bytes()
-    encoding = "utf-16" if text.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    lines = [line.strip() for line in text.decode(encoding, "replace").splitlines()]
+    lines = [line.strip() for line in text_of_names(path).splitlines()]
     return {place: name for place, name in enumerate(lines) if name}
 
 
@@ -182,10 +181,10 @@ def _loaded(path: Path) -> dict[Any, Any]:
         text = file.read(_LARGEST_YAML + 1)
     if len(text) > _LARGEST_YAML:
         raise FormatError(path, f"it is larger than {_LARGEST_YAML >> 20} MiB, which no data file is")
-    encoding = "utf-16" if text.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    words = text_of_names(path, text)
     try:
         # The base loader leaves every word as it stands: a class called "no" or "010" keeps its name.
-        data = yaml.load(text.decode(encoding, "replace"), Loader=yaml.BaseLoader)  # noqa: S506 - makes only text
+        data = yaml.load(words, Loader=yaml.BaseLoader)  # noqa: S506 - makes only text
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise FormatError(path, f"it is no YOLO data file: {type(error).__name__}: {error}") from error
     if not isinstance(data, dict):
