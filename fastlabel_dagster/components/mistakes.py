@@ -43,6 +43,14 @@ _WANTED = {
     "named_tuple_type": "a mapping",
     "dataclass_type": "a mapping",
 }
+#: Attributes of a spec that are no texts, and what pydantic would say of a text there if it could tell a template.
+_OF_A_SPEC = {
+    "deps": "list_type",
+    "owners": "list_type",
+    "kinds": "list_type",
+    "tags": "dict_type",
+    "metadata": "dict_type",
+}
 #: Attributes whose values an error may repeat: without them nobody would know what it is about.
 _REPEATED = frozenset({"fastlabel", "project", "store", "dataset", "selector"})
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
@@ -67,7 +75,7 @@ def told_plainly(component: type[BaseModel], derived: type[BaseModel]) -> type[B
     """
 
     def told(value: Any, handler: ModelWrapValidatorHandler[BaseModel]) -> BaseModel:
-        found = _unnoticed(component, value) if isinstance(value, Mapping) else []
+        found = [*_unnoticed(component, value), *_of_translation(value)] if isinstance(value, Mapping) else []
         try:
             model = handler(value)
             if not found:
@@ -104,8 +112,6 @@ def _unnoticed(model: type[BaseModel], written: Mapping[str, Any], above: Path =
         if isinstance(value, Mapping):
             for one in _models(field):
                 found += _unnoticed(one, value, (*above, name))
-            if name == "translation" and value.get("key", "") is None:
-                found.append(_Found((name, "key"), (), {"type": "string_type"}))
             continue
         if isinstance(value, str):
             odd = "{{" not in value and str not in _kinds(field.annotation)
@@ -118,6 +124,16 @@ def _unnoticed(model: type[BaseModel], written: Mapping[str, Any], above: Path =
             except ValidationError as error:
                 found += [_Found((*above, name), (), one) for one in error.errors(include_url=False)]
     return found
+
+
+def _of_translation(written: Mapping[str, Any]) -> Iterator[_Found]:
+    """What passes for an attribute of a spec, and ends in an error nobody understands when the spec is made of it."""
+    translation = written.get("translation")
+    for name, value in translation.items() if isinstance(translation, Mapping) else ():
+        if name == "key" and value is None:
+            yield _Found(("translation", name), (), {"type": "string_type"})
+        elif name in _OF_A_SPEC and isinstance(value, str) and "{{" not in value:
+            yield _Found(("translation", name), (), {"type": _OF_A_SPEC[name]})
 
 
 def _kinds(annotation: Any) -> set[Any]:
