@@ -70,6 +70,7 @@ class Categories:
         given = [order for order in orders if isinstance(order, int) and order > 0]
         ids = given if len(set(given)) == len(orders) else list(range(1, len(orders) + 1))
         self._by_value: dict[str, Category] = {}
+        self._last_id = max(ids, default=0)
         for index, (identity, (value, rows)) in enumerate(zip(ids, ordered, strict=True)):
             self._by_value[value] = _category(identity, index, rows)
 
@@ -84,14 +85,17 @@ class Categories:
         encoded = pc.dictionary_encode(values)
         position = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
         pointed = pc.is_in(types, value_set=pa.array([POSE, KEYPOINT])).to_numpy(zero_copy_only=False)
+        with_points = np.flatnonzero(pointed)
+        with_points = with_points[np.argsort(position[with_points], kind="stable")]
+        begins = np.searchsorted(position[with_points], np.arange(len(encoded.dictionary) + 1)).tolist()
         met = []
         for number, value in enumerate(encoded.dictionary.to_pylist()):
             category = self._by_value.get(value)
             if category is None:
-                identity = 1 + max((known.id for known in self), default=0)
-                category = self._by_value[value] = Category(identity, len(self), value, known=False)
+                self._last_id += 1
+                category = self._by_value[value] = Category(self._last_id, len(self), value, known=False)
             if not category.keypoints:
-                rows = np.flatnonzero(pointed & (position == number))
+                rows = with_points[begins[number] : begins[number + 1]]
                 if len(rows):
                     _learn_points(category, types.take(pa.array(rows)), keypoints.take(pa.array(rows)))
             met.append(category)

@@ -79,7 +79,7 @@ class ClassWords:
 
 
 def read_class_words(folder: Path) -> dict[str, FoundClass]:
-    """The classes of a folder's ``classes.json`` by their word; empty when there is none.
+    """The classes of a folder's ``classes.json`` by their word, in their order; empty when there is none.
 
     Raises:
         FormatError: when the file is damaged.
@@ -95,14 +95,17 @@ def read_class_words(folder: Path) -> dict[str, FoundClass]:
                 found.setdefault(row["word"], _found(row, place))
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(path, f"it is not a list of classes: {type(error).__name__}: {error}") from error
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[1].order))
 
 
 def class_of_word(found: dict[str, FoundClass], word: str) -> FoundClass:
-    """The class of a word; one that is not known yet is called like the word and stands behind the others."""
+    """The class of a word; one that is not known yet is called like the word and stands behind the others.
+
+    ``found`` is in the order of its classes: the last one tells what comes behind.
+    """
     if word not in found:
-        order = 1 + max((one.order for one in found.values()), default=0)
-        found[word] = FoundClass(word, order)
+        last = found[next(reversed(found))].order if found else 0
+        found[word] = FoundClass(word, last + 1)
     return found[word]
 
 

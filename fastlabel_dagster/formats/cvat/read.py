@@ -87,6 +87,7 @@ class _Reader:
         self._root, self._told = root, told
         self._index = PictureIndex(root)
         self._labels: dict[str, FoundLabel] = {}
+        self._last_order = 0
         self._annotations = AnnotationColumns()
         self._rows: list[tuple[Any, ...]] = []
         self._tasks: dict[str, list[Any]] = {name: [] for name in _TASK_COLUMNS}
@@ -104,6 +105,7 @@ class _Reader:
         for number, element in enumerate(iterate_xml(path, "annotations"), start=1):
             if element.tag == "meta":
                 read_labels(element, self._labels)
+                self._last_order = max((label.found.order for label in self._labels.values()), default=0)
                 video = element
             elif element.tag == "image":
                 self._image(element)
@@ -213,8 +215,8 @@ class _Reader:
 
     def _label(self, value: str, where: str) -> FoundLabel:
         if value not in self._labels:
-            order = 1 + max((label.found.order for label in self._labels.values()), default=0)
-            self._labels[value] = FoundLabel(FoundClass(value, order), {})
+            self._last_order += 1
+            self._labels[value] = FoundLabel(FoundClass(value, self._last_order), {})
             self._told.notice("a label the file does not list", where=where)
         return self._labels[value]
 

@@ -108,6 +108,7 @@ class _Reader:
         self._classes: dict[str, FoundClass] = {}
         for one in (*dataset.classes.values(), *dataset.colors.values()):
             self._classes.setdefault(one.value, one)
+        self._last_order = max((one.order for one in self._classes.values()), default=0)
         self._annotations = AnnotationColumns()
         self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
         self._known_ids: set[str] = set()
@@ -233,8 +234,8 @@ class _Reader:
     def _unnamed(self, value: str) -> FoundClass:
         """The class ``value``, made behind all others where it is not known."""
         if value not in self._classes:
-            order = 1 + max((one.order for one in self._classes.values()), default=0)
-            self._classes[value] = FoundClass(value, order)
+            self._last_order += 1
+            self._classes[value] = FoundClass(value, self._last_order)
         return self._classes[value]
 
     def _add(self, row: int, found: FoundClass, regions: Regions, *, split: bool) -> None:

@@ -245,13 +245,14 @@ def _described(plan: _Plan, picture: int) -> dict[str, Any]:
 
 def _palette_of(batch: ShapeBatch, rows: Ints, number: Ints, plan: _Plan) -> bytes:
     highest = int(number.max(initial=0)) - 1 + plan.start
-    if plan.instances:
-        values = batch.flat.value.take(rows).to_pylist() if plan.palette is _of_classes else []
+    colors: dict[int, str | None] = {}
+    if plan.palette is _of_classes and plan.instances:
+        values = batch.flat.value.take(rows).to_pylist()
         colors = {
-            int(index): plan.classes.color_of(value)
-            for index, value in zip((number - 1 + plan.start).tolist(), values, strict=False)
+            index: plan.classes.color_of(value)
+            for index, value in zip((number - 1 + plan.start).tolist(), values, strict=True)
         }
-    else:
+    elif plan.palette is _of_classes:
         colors = plan.classes.colors(plan.start)
     return plan.palette(colors, highest)
 
