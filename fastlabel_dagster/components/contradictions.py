@@ -1,4 +1,4 @@
-"""What cannot stand together in the YAML of a workspace, said when the code location loads."""
+"""What cannot stand together in a component's YAML, said when the code location loads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from fastlabel_dagster.workspace import PARTS
 
 if TYPE_CHECKING:
+    from fastlabel_dagster.components.project import FastLabelProjectComponent
     from fastlabel_dagster.components.workspace import FastLabelWorkspaceComponent
 
 #: What says something of the assets that are made of projects, and of the sensors that have them made.
@@ -48,6 +49,23 @@ def refuse_contradictions(component: FastLabelWorkspaceComponent) -> None:
         )
     if component.sensors.quality:
         raise ValueError("sensors.quality fails checks, and Dagster's checks know no partitions: leave one of them out")
+
+
+def refuse_contradictions_of_one(component: FastLabelProjectComponent) -> None:
+    """Raises ValueError for an attribute of a single project that has no meaning beside another one, or without it."""
+    if component.loop is not None and component.dataset is not None:
+        raise ValueError("dataset: a loop names its own; write it there, as loop: {dataset: …}")
+    if component.loop is not None:
+        return
+    sensors = _written(component.sensors, ("approvals",) if component.imports else ("approvals", "jobs"))
+    wanted = [f"sensors.{name}" for name in sensors]
+    if component.dataset is None:
+        wanted += [name for name in ("publish_status", "prune") if name in component.model_fields_set]
+    if wanted:
+        raise ValueError(
+            f"{', '.join(wanted)}: without a loop nothing is trained, and without a loop or a dataset nothing is "
+            "published. Give one, or leave that out"
+        )
 
 
 def _written(attributes: BaseModel, names: Iterable[str]) -> list[str]:

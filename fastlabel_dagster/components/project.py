@@ -12,6 +12,7 @@ from fastlabel_dagster._compat import OpSpec, TranslationFn, TranslationFnResolv
 from fastlabel_dagster.assets.steps import FastLabelStep, StepContext, StepOptions
 from fastlabel_dagster.components.attributes import S3Attributes, ScheduleAttributes, SensorAttributes
 from fastlabel_dagster.components.connection import FastLabelConnection, refuse_tokens
+from fastlabel_dagster.components.contradictions import refuse_contradictions_of_one
 from fastlabel_dagster.components.mistakes import no_tokens, told_plainly
 from fastlabel_dagster.components.names import refuse_name
 from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
@@ -64,6 +65,23 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         description="Formats to write, by name or with their options. Plain Parquet tables are written in any case.",
         examples=[["coco", {"format": "yolo", "task": "segment", "split": {"train": 0.9, "val": 0.1}}]],
     )
+    dataset: str | None = Field(
+        default=None,
+        description="Dataset in FastLabel that approved tasks are published to, where there is no `loop`, which names "
+        "its own. It is published when its asset is materialized.",
+        examples=["street-scenes"],
+    )
+    publish_status: str = Field(
+        default="approved",
+        description="Status of the tasks that are published; needs `dataset` or `loop`, whose approvals are then those "
+        "that reach this status.",
+        examples=["reviewed"],
+    )
+    prune: bool = Field(
+        default=True,
+        description="Take objects out of the dataset again whose task has left that status. Only what was published "
+        "from this project is ever deleted.",
+    )
     loop: Mapping[str, Any] | None = Field(
         default=None,
         description="Closes the labeling loop: approvals start a retraining, the model is evaluated, a gate decides, "
@@ -104,6 +122,9 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
         description="Which checks there are and how strict, by name: true, false, or their options; what is not named "
         "is as it is by default.",
         examples=[{"geometry": {"severity": "error", "blocking": True}, "duplicates": True, "parity": False}],
+    )
+    previews: bool = Field(
+        default=True, description="Pictures in the metadata: contact sheets, charts, what has changed."
     )
     op: OpSpec | None = Field(
         default=None,
@@ -182,10 +203,15 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     def _defs(self) -> dg.Definitions:
         op = self.op or OpSpec()
         refuse_name("op.name", op.name)
+        refuse_contradictions_of_one(self)
         defs = build_fastlabel_project(
             self.project,
             store=self.store,
             exports=self.exports,
+            dataset=self.dataset,
+            publish_status=self.publish_status,
+            prune=self.prune,
+            previews=self.previews,
             loop=self.loop,
             nightly_at=self.schedule.cron if self.schedule else None,
             observe_at=self.observe,

@@ -161,6 +161,9 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     running: bool = Field(
         default=False, description="Sensors and schedules run from the start; else they are switched on in the UI."
     )
+    previews: bool = Field(
+        default=True, description="Pictures in the metadata: contact sheets, charts, what has changed; needs `store`."
+    )
     op: OpSpec | None = Field(
         default=None,
         description="Of all steps: `pool` (default fastlabel), `tags`, `backfill_policy`, and `name`, which is part of "
@@ -353,6 +356,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             pool=pool,
             steps=steps,
             checks=self.checks,
+            previews=self.previews,
             s3=self.s3.options() if self.s3 else None,
         )
 

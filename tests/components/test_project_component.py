@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import cv2
 import dagster as dg
+import numpy as np
 import pytest
 
 from fastlabel_dagster import FastLabelProjectComponent
@@ -195,6 +197,21 @@ def test_the_definitions_carry_the_resource_so_a_test_can_put_another_in_its_pla
     assert job.execute_in_process(instance=instance, resources={"labels_api": other}).success
 
 
+def test_what_is_published_and_whether_there_are_pictures_stands_in_the_yaml(filled, instance, tmp_path):
+    picture = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    filled.state.add_tasks("street-scenes", [{"name": "done.png", "status": "declined"}], {"done.png": picture})
+    published = {"dataset": "signs", "publish_status": "declined", "prune": False}
+    defs = dg.build_defs_for_component(component(tmp_path, exports=[], previews=False, **published))
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    assert result.success
+    made = {
+        event.asset_key.path[-1]: event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+    }
+    assert (made["dataset"]["dataset"].value, made["dataset"]["approved_tasks"].value) == ("signs", 1)
+    assert not [name for metadata in made.values() for name, value in metadata.items() if "data:image" in str(value)]
+
+
 def test_two_projects_of_one_workspace_share_their_resource(defs_folder, tmp_path, no_fastlabel_variables):
     defs_folder.write("one", {"project": "street-scenes", "store": str(tmp_path / "a")})
     defs_folder.write("two", {"project": "番号", "store": str(tmp_path / "b")})
@@ -243,6 +260,10 @@ def test_two_instances_of_one_project_live_side_by_side(defs_folder, filled, ins
         ({"exports": [{"format": "coco", "name": "物体"}]}, "export cannot be called '物体'.*letters a-z"),
         ({"op": {"name": "街"}}, "op.name begins the names.*letters a-z.*'街'"),
         ({"translation": {"key_prefix": "街"}}, "translation .*project of street-scenes.*letters a-z.*'街'"),
+        ({"dataset": "signs", "loop": LOOP}, "dataset: a loop names its own"),
+        ({"publish_status": "reviewed"}, "^publish_status: .*without a loop"),
+        ({"sensors": {"approvals": True}, "prune": False}, "^sensors.approvals, prune: "),
+        ({"sensors": {"jobs": True}, "dataset": "signs"}, "^sensors.jobs: "),
         ({"translation": {"group_name": "街"}}, "translation .*street-scenes.*valid .*name"),
     ],
 )
