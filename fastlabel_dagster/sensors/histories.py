@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PAGE: Final = 1000
 #: In the memory of a project: the page beyond the first that is looked through next, and whether it is its turn.
 _SOUGHT: Final = "sought"
+#: In the memory of a project: the page that its first look goes on with, when that takes several ticks.
+_READING: Final = "reading"
 
 
 @dataclass(frozen=True)
@@ -26,46 +28,74 @@ class Look:
         whole: whether that is all of them.
         page: which page it is, when it is none of the newest: imports that are still under way are looked for there,
             and everything else on it is settled.
+        first: it goes on with the first look at the list: what has ended on it had ended before.
+        following: the page that the next one goes on with then; 0 when nothing is left.
     """
 
     histories: list[dict[str, Any]]
     whole: bool = True
     page: int = 0
+    first: bool = False
+    following: int = 0
 
     def to_remember(self, memory: Mapping[str, Any], *, elsewhere: bool) -> dict[str, Any]:
         """What the memory of the project says of the next look. ``elsewhere``: an import under way stands on a page
         that was not read now; those pages and the first take turns."""
+        if self.following:
+            return {_READING: self.following}
         if self.whole:
             return {}
-        if self.page:
+        if self.page and not self.first:
             return {_SOUGHT: [self.page + 1 if len(self.histories) == PAGE else 1, 0]}
         return {_SOUGHT: [_sought(memory)[0], 1]} if elsewhere else {}
 
 
-def look_at_histories(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> Look:
+def look_at_histories(
+    client: FastLabelClient,
+    project: str,
+    memory: Mapping[str, Any] | None,
+    *,
+    enough: Callable[[], bool] = lambda: False,
+) -> Look:
     """One request, when the list fits on a page, or when it is newest first and its first page reaches what is settled.
 
     Else all of its pages: with the first look at a long list, after more than a page of news, and always where a long
     list is in another order, as nothing tells then on which page the next import will appear.
+
+    Args:
+        enough: whether the time of this look is used up. The first one at a list that is newest first ends then, and
+            the next one goes on behind it.
     """
     known = memory or {}
     page, due = _sought(known)
     if due:
         return Look(client.import_histories.list(project, offset=page * PAGE, limit=PAGE), whole=False, page=page)
     found: dict[str, dict[str, Any]] = {}
-    offset = 0
+    begin = _reading(known)
+    offset, may_end = begin * PAGE, begin > 0
     while True:
         answers = client.import_histories.list(project, offset=offset, limit=PAGE)
         found.update((str(history.get("id")), history) for history in answers)
         offset += len(answers)
         if len(answers) < PAGE:
-            return Look(list(found.values()))
+            return Look(list(found.values()), whole=not begin, page=begin, first=begin > 0)
         if offset == PAGE:
             dates = [date_of(history) for history in answers]
             # the last ten, as one may be listed a little later than it was begun
             newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
             if newest_first and dates[-10] <= str(known.get("floor", "")):
                 return Look(list(found.values()), whole=False)
+            may_end = newest_first and memory is None
+        if may_end and enough():
+            return Look(list(found.values()), whole=False, page=begin, first=begin > 0, following=offset // PAGE)
+
+
+def _reading(memory: Mapping[str, Any]) -> int:
+    """The page that the first look goes on with; 0 when it has come to its end, or a damaged cursor says no page."""
+    match memory.get(_READING):
+        case int(page) if page >= 1:
+            return page
+    return 0
 
 
 def _sought(memory: Mapping[str, Any]) -> tuple[int, bool]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
@@ -21,6 +21,9 @@ from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.stuck import patience_of, with_stuck_imports
 from fastlabel_dagster.sensors.target import JobLike, Projects, ProjectsLike, Target, mark, sensor_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
+
+if TYPE_CHECKING:
+    from fastlabel_dagster.api import FastLabelClient
 
 _KIND = "imports"
 
@@ -59,7 +62,8 @@ def build_import_sensor(
     slow project never starves the others; one that cannot be read pauses, and its check ``polling_healthy`` fails. A
     project costs one request per tick, however many histories it has: of a long list, the page with the newest ones,
     and in turn with it, when an import further back is still under way, one of the other pages. Only the first look at
-    a long list reads all its pages, and so does every look at a long list that is not newest first.
+    a long list reads all its pages, over several ticks where that takes long; so does, within its tick, every look at a
+    long list that is not newest first.
 
     Example:
         >>> import dagster as dg
@@ -104,6 +108,11 @@ def build_import_sensor(
         clock=clock,
     )
 
+    def ask(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> Look:
+        # with backfill, one look finds all that share a run
+        until = float("inf") if first_tick == "backfill" else clock() + polling.longest_request / 2
+        return look_at_histories(client, project, memory, enough=lambda: clock() >= until)
+
     def key(slug: str) -> dg.AssetKey:
         return asset_key(slug, "project", translator)
 
@@ -125,7 +134,7 @@ def build_import_sensor(
             return found if watched.partitions is None else _told_in_the_log(visit, found)
 
         health_key = key if watched.partitions is None else None
-        return poll(context, fastlabel, slugs, polling, ask=look_at_histories, digest=digest, health_key=health_key)
+        return poll(context, fastlabel, slugs, polling, ask=ask, digest=digest, health_key=health_key)
 
     return sensor_of(
         evaluate,
@@ -161,7 +170,8 @@ def _digest(
 ) -> Findings:
     slug, memory = visit.target, visit.memory or {}
     watch = Settled.load(memory, targets=targets)
-    histories = [one for one in look.histories if not look.page or watch.waits_for(str(one.get("id")))]
+    seen = not look.page or look.first
+    histories = [one for one in look.histories if seen or watch.waits_for(str(one.get("id")))]
     backlog: str = memory.get("backlog", "")
     if visit.backfill:
         backlog = max((date_of(history) for history in histories), default="")
@@ -176,13 +186,13 @@ def _digest(
     unsettled: dict[str, str] = {}
     for history in sorted(histories, key=date_of):
         history_id, date, state = str(history.get("id")), date_of(history), job_state(history)
-        if watch.has(history_id, date):
+        if watch.has(history_id, date) and not (look.first and state == "running"):
             settled[history_id] = date
         elif state == "running" or len(events) >= visit.events or len(requests) >= visit.runs:
             unsettled[history_id] = date  # waits for its end, or for the next tick
         else:
             settled[history_id] = date
-            if silent:
+            if silent or (look.first and not watch.waits_for(history_id)):
                 continue
             events.append(_evaluation(key, history, passed=state == "completed", severity=severity))
             if state == "completed" and (together or date <= backlog):

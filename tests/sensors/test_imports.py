@@ -281,6 +281,31 @@ def test_fewer_places_in_a_cursor_lose_no_import(make_vendor, make_daemon):
     assert sorted(int(id) for passed, id in told(daemon)) == list(range(90))
 
 
+def test_a_long_list_on_a_slow_server_is_read_over_several_ticks_and_none_of_it_is_missed(make_vendor, make_daemon):
+    """One look at all of it would take longer than a tick has, and so would every later one."""
+    hanging = {20, 2500, 5999, 6000, 8900}
+    imports = [
+        {"id": str(n), "status": "running" if n in hanging else "completed", "createdAt": f"2026-01-01T00:00:{n:06}"}
+        for n in range(9000)
+    ][::-1]
+    vendor = make_vendor(
+        lambda path, query: imports[int(query["offset"]) :][: int(query["limit"])], lambda path, query: 1.0
+    )
+    daemon = make_daemon(resource=vendor.resource())
+    watch = sensor(clock=vendor.clock)
+    for number in range(8):
+        before = vendor.now
+        if number in (1, 2):
+            imports.insert(0, {"id": f"new {number}", "status": "completed", "createdAt": f"2026-01-0{number + 1}"})
+        daemon.tick(watch)
+        assert vendor.now - before <= 5
+    for one in imports:
+        one["status"] = "completed"
+    for _ in range(40):
+        daemon.tick(watch)
+    assert sorted(one for _, one in told(daemon)) == sorted([*map(str, hanging), "new 1", "new 2"])
+
+
 @pytest.mark.parametrize("step", [1300, 9000])
 def test_of_many_imports_that_hang_in_a_long_list_each_is_told_once(make_vendor, make_daemon, step):
     """On every page, beside its edges, and more of them than a cursor knows by name; patience ends for one after the
@@ -305,7 +330,9 @@ def test_of_many_imports_that_hang_in_a_long_list_each_is_told_once(make_vendor,
     assert len(named) == len(set(named)) and {f"h{n}" for n in hanging if n >= 900} <= set(named)
 
 
-@pytest.mark.parametrize("damage", [{"sought": 5}, {"sought": ["x", 1]}, {"sought": [-1, 1]}, {"floor": 7}])
+@pytest.mark.parametrize(
+    "damage", [{"sought": 5}, {"sought": ["x", 1]}, {"sought": [-1, 1]}, {"floor": 7}, {"reading": "x"}, {"stuck": "x"}]
+)
 def test_a_damaged_memory_of_a_long_list_is_forgotten(damage, make_vendor, make_daemon):
     imports = [{"id": str(n), "status": "completed", "createdAt": f"2026-01-01T00:00:{n:06}"} for n in range(1500)]
     vendor = make_vendor(lambda path, query: imports[::-1][int(query["offset"]) :][: int(query["limit"])])
