@@ -115,8 +115,9 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords, *, s
     told.alter("attributes KITTI has no column for were left out", other)
     tell_of_keys(batch.column("attributes"), told, among=_KEYS)
     confidence = floats(batch.column("confidence_score"))
+    known = np.isfinite(confidence) & (confidence >= 0)  # FastLabel answers -1 where a person drew the box
     if not score:
-        told.alter("its confidence was left out (the option score writes it)", np.isfinite(confidence))
+        told.alter("its confidence was left out (the option score writes it)", known)
 
     rows = np.flatnonzero(told.kept)
     nobody_cares = pc.fill_null(pc.equal(word, DONT_CARE), False).to_numpy(zero_copy_only=False)
@@ -128,7 +129,6 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords, *, s
     for key in ("dimensions", "location", "rotation_y"):
         parts.append(_texts(columns[key]))
     if score:
-        known = np.isfinite(confidence)
         told.alter("it has no confidence, the score was written as 1", ~known)
         parts.append(_texts(np.where(known, confidence, 1.0)[rows, None]))
     return pc.binary_join_element_wise(*parts, " ")

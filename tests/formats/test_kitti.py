@@ -157,6 +157,15 @@ def test_the_score_is_a_sixteenth_column_when_asked_for(bench, kitti):
     assert content.annotations["confidence_score"].to_pylist() == [0.75, 1.0]
 
 
+def test_a_box_a_person_drew_has_no_confidence(bench, kitti):
+    task = bench.task("a.png", bench.shape("bbox", [0, 0, 9, 9], confidenceScore=-1))
+    report, _ = kitti(task)
+    assert not report.altered
+    report, files = kitti(task, score=True)
+    assert files["label_2/a.txt"].split()[15] == "1"
+    assert [note.reason for note in report.altered] == ["it has no confidence, the score was written as 1"]
+
+
 def test_parts_have_folders_of_their_own_and_come_back_as_tags(bench, pictures):
     content = bench.labels(
         bench.task("a.png", bench.shape("bbox", [0, 0, 9, 9]), tags=["val"]),

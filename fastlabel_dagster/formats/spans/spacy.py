@@ -41,6 +41,8 @@ from fastlabel_dagster.store import FolderWriter
 INDEX = "train.jsonl"
 _ENDING = ".jsonl"
 _DEV = {**PART_OF_TAG, "dev": "val"}
+#: Where doccano lists spans, and others what the whole text is; and where spaCy and Prodigy say that.
+_LABELS, _OF_WHOLE_TEXT = ("label", "labels"), ("cats", "accept")
 
 
 def write_spacy(
@@ -103,8 +105,9 @@ def read_spacy(source: Path, told: ReadTally) -> Labels:
     """Read a ``.jsonl`` file, or all of a folder.
 
     Lines may hold ``spans`` (objects, as Prodigy writes) or ``entities`` (``[start, end, label]``, or objects), or be
-    spaCy's older ``[text, {"entities": …}]``. Texts that an annotator rejected or skipped (Prodigy's ``answer``) are
-    told as dropped.
+    spaCy's older ``[text, {"entities": …}]``, or doccano's, with ``label`` or ``labels`` for the list and
+    ``start_offset`` and ``end_offset`` in its objects. Texts that an annotator rejected or skipped (Prodigy's
+    ``answer``) and labels of whole texts (``cats``, ``accept``, a ``label`` that is one) are told as dropped.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -175,7 +178,12 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
     length = len(document["text"])
     given = document.get("spans")
     if given is None:
-        given = document.get("entities", [])
+        given = document.get("entities")
+    listed = [] if given else [document.get(key) for key in _LABELS]  # beside spans they repeat what these say
+    if any(_is_of_whole_text(one) for one in (*listed, *(document.get(key) for key in _OF_WHOLE_TEXT))):
+        told.drop("a label of the whole text is no span", "classification", where=where)
+    if given is None:
+        given = next((one for one in listed if isinstance(one, list) and not _is_of_whole_text(one)), [])
     if not isinstance(given, list):
         told.drop("the spans are not a list", where=where)
         return
@@ -186,7 +194,8 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
         if not isinstance(span, dict):
             told.drop("a span has no start, end and label", where=place)
             continue
-        start, end, label = span.get("start"), span.get("end"), span.get("label")
+        start, end = (span.get(key, span.get(f"{key}_offset")) for key in ("start", "end"))
+        label = span.get("label")
         if type(start) is not int or type(end) is not int:
             told.drop("the start or end of a span is not a whole number", where=place)
         elif not (isinstance(label, str) and label and encodable(label)):
@@ -197,6 +206,13 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
             told.drop("a span reaches outside its text", where=place)
         else:
             yield {"start": start, "end": end, "label": label, "attributes": _attributes(span.get("attributes"))}
+
+
+def _is_of_whole_text(value: Any) -> bool:
+    """Whether a value is a label, labels, or labels with a score each, rather than a list of spans (or nothing)."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, str) for one in value)
+    return bool(value) and isinstance(value, str | dict)
 
 
 def _attributes(given: Any) -> list[dict[str, Any]]:

@@ -170,6 +170,35 @@ def test_classes_and_attributes_come_back(bench) -> None:
     assert {one["key"]: one["value"] for one in annotation["attributes"]} == {"sure": "true", "iscrowd": "x"}
 
 
+def test_doccanos_lines_are_read(source) -> None:
+    content = source(
+        {"id": 1, "text": "東京の夏", "label": [[0, 2, "地名"]], "Comments": []},
+        {"id": 2, "text": "Who is Shaka?", "labels": [[7, 12, "PERSON"]]},
+        {"id": 3, "text": "ab", "entities": [{"id": 9, "label": "x", "start_offset": 0, "end_offset": 1}]},
+        {"id": 4, "text": "none", "label": []},
+    )
+    assert spans_of(content) == [
+        ("data.jsonl-1", 0, 2, "地名", "東京"),
+        ("data.jsonl-2", 7, 12, "PERSON", "Shaka"),
+        ("data.jsonl-3", 0, 1, "x", "a"),
+    ]
+    assert content.tasks.num_rows == 4 and not content.report.dropped
+
+
+def test_labels_of_whole_texts_are_told(source) -> None:
+    content = source(
+        {"text": "good", "label": "POSITIVE", "answer": "accept"},
+        {"text": "fine", "label": ["POSITIVE", "SHORT"]},
+        {"text": "bad", "cats": {"POSITIVE": 0, "NEGATIVE": 1}},
+        {"text": "both", "accept": ["SHORT"], "label": "ORG", "spans": [{"start": 0, "end": 4, "label": "ORG"}]},
+        {"text": "a span", "label": "ORG", "spans": [{"start": 0, "end": 1, "label": "ORG"}], "accept": [], "cats": {}},
+    )
+    assert spans_of(content) == [("data.jsonl-4", 0, 4, "ORG", "both"), ("data.jsonl-5", 0, 1, "ORG", "a")]
+    (note,) = content.report.dropped
+    assert (note.reason, note.type, note.count) == ("a label of the whole text is no span", "classification", 4)
+    assert note.examples == tuple(f"data.jsonl, line {number}" for number in (1, 2, 3, 4))
+
+
 def test_all_documented_forms_are_read(source) -> None:
     content = source(
         {"text": "Who is Shaka Khan?", "entities": [[7, 17, "PERSON"]]},
