@@ -423,3 +423,20 @@ def test_a_misspelt_option_of_a_project_is_named():
     found = FastLabelWorkspace(projects=(Project(slug="street"),))
     with pytest.raises(ValueError, match="project street has no option exprots"):
         build_fastlabel_assets_definitions(found, store="s", projects={"street": {"exprots": ["coco"]}})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"projects": {"street": None}}, "projects: street: what differs for a project is a mapping"),
+        ({"projects": {"street": {"store": None}}}, "projects: street: store is a folder"),
+        ({"projects": {"street": {"checks": 3}}}, "projects: street: checks is a mapping"),
+        ({"exports": ["docx"], "projects": {"street": {"prune": False}}}, "^unknown export format 'docx'"),
+        ({"store": None}, "store is a folder or s3://bucket/prefix, not null"),
+        ({"dataset": 7}, "dataset is the name of a dataset"),
+    ],
+)
+def test_what_suits_no_project_is_told_with_the_project_it_was_said_of(arguments, words):
+    several = FastLabelWorkspace(projects=(Project(slug="street"), Project(slug="harbour")))
+    with pytest.raises(ValueError, match=words):
+        build_fastlabel_assets_definitions(several, **{"store": "s", **arguments})
