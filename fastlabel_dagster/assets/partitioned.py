@@ -29,7 +29,7 @@ from fastlabel_dagster.assets.observation import is_synced_too, observing, proje
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.partitions import PROJECTS, project_partitions
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, resource_named
-from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
+from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
 
 if TYPE_CHECKING:
     from fastlabel_dagster.assets.plan import ExportLike
@@ -54,7 +54,9 @@ class PartitionTranslator(DagsterFastLabelTranslator):
         name = self._name if props.part == "project" else props.name
         spec = self._translator.get_asset_spec(replace(props, project=self._name, name=name))
         text = (spec.description or "").replace(f"**{self._name}**", "the project of the partition")
-        spec = spec.replace_attributes(description=text or None)
+        # the name of the set is no slug, which would get a mark that tells it from street-scenes
+        group = self._name if spec.group_name == safe_name(self._name) and self._name.isidentifier() else None
+        spec = spec.replace_attributes(description=text or None, group_name=group or spec.group_name)
         return spec if spec.partitions_def is not None else spec.replace_attributes(partitions_def=self._partitions)
 
 

@@ -45,8 +45,11 @@ def test_a_run_makes_every_asset_and_says_what_it_made(project):
         assert about["labels_version"] == 0, part
         assert about["labels_digest"] == labels["labels_digest"], part
     assert project.metadata("annotations")["dagster/row_count"] == 24
-    columns = [column.name for column in project.metadata("annotations")["dagster/column_schema"].columns]
-    assert columns == annotations.schema.names
+    columns = project.metadata("annotations")["dagster/column_schema"].columns
+    assert [column.name for column in columns] == annotations.schema.names
+    for part in ("labels", "classes", "tasks", "annotations"):
+        told = project.metadata(part)["dagster/column_schema"].columns
+        assert not [column.name for column in told if not column.description], part
     assert project.metadata("training")["submitted"] is True
 
 

@@ -69,6 +69,7 @@ def test_a_workspace_of_any_size_is_a_handful_of_assets(world):
     assert graph.get_all_asset_keys() == {PROJECT, images, *KEYS.values()}
     for one in graph.get_all_asset_keys():
         assert graph.get(one).partitions_def == project_partitions()
+        assert graph.get(one).group_name == "fastlabel_projects"
     assert graph.get(KEYS["labels"]).parent_keys == {PROJECT}
     assert "the project of the partition" in graph.get(KEYS["labels"]).description
     dg.Definitions.validate_loadable(world.definitions())
