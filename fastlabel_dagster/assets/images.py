@@ -26,6 +26,7 @@ def build_images_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
             before = client.statistics.snapshot()
             report = download_images(client, plan.project, store, labels)
             usage = client.statistics.snapshot() - before
+        context.log.info("%s", report)
         folder = ImageFolder(store.at("images"))
         metadata: dict[str, Any] = {
             "dagster/row_count": folder.table.num_rows,

@@ -80,6 +80,7 @@ def build_dataset_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
                 prune=plan.prune,
             )
             usage = client.statistics.snapshot() - before
+        context.log.info("%s", report)
         metadata: dict[str, Any] = {
             "dagster/row_count": report.objects,
             "dataset": name,

@@ -51,6 +51,11 @@ def test_a_run_makes_every_asset_and_says_what_it_made(project):
         told = project.metadata(part)["dagster/column_schema"].columns
         assert not [column.name for column in told if not column.description], part
     assert project.metadata("training")["submitted"] is True
+    told = {
+        entry.step_key: entry.user_message for entry in project.instance.all_logs(result.run_id) if entry.level == 20
+    }
+    for part, said in (("labels", "12 tasks, 24 annotations"), ("images", "12 of 12 images"), ("dataset", "dataset ")):
+        assert told[f"street_scenes_{part}"].startswith(said), "the log of the run has the counts"
 
 
 def test_the_external_project_is_observed_in_the_state_the_sync_began_with(project):
