@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from dagster.components import DefsStateConfig
+import dagster as dg
+from dagster.components import DefsStateConfig, DefsStateConfigArgs
 
 from fastlabel_dagster._compat import stored_state
+from fastlabel_dagster.components.planned import REFRESH
 from fastlabel_dagster.workspace import FastLabelWorkspace
 
 log = logging.getLogger("fastlabel_dagster.components")
@@ -44,3 +46,34 @@ def _former(path: Path, config: DefsStateConfig) -> FastLabelWorkspace | None:
         except ValueError as error:
             log.warning("The former state is not used: %s", error)
             return None
+
+
+def stored_workspace(path: Path | None) -> FastLabelWorkspace:
+    """The workspace as it was last fetched. Raises ValueError when it was not, or the file cannot be read."""
+    if path is None or not path.is_file():
+        raise ValueError("it was never fetched")
+    return FastLabelWorkspace.from_json(path.read_bytes())
+
+
+def only_by_command(state: DefsStateConfigArgs) -> DefsStateConfigArgs:
+    """``state``, which only the command refreshes, unless somebody has said otherwise: to Dagster every ``dg`` command
+    is development, and where nothing is said it would ask the API whenever the code location loads."""
+    return state if "refresh_if_dev" in state.model_fields_set else state.model_copy(update={"refresh_if_dev": False})
+
+
+def not_fetched(name: str, why: str, key: str) -> dg.AssetSpec:
+    """An asset ``<name>/not_fetched`` that says what to run, beside a warning in the log: an empty code location would
+    say nothing.
+
+    Args:
+        why: there is nothing to show. key: under which the state is kept.
+    """
+    words = f"Nothing is known of this FastLabel workspace yet ({why}). Run `{REFRESH}`, then reload."
+    log.warning("%s: %s", name, words)
+    return dg.AssetSpec(
+        dg.AssetKey([name, "not_fetched"]),
+        description=words,
+        group_name="fastlabel_workspace",
+        kinds={"fastlabel"},
+        metadata={"run this": REFRESH, "why": why, "state key": key},
+    )

@@ -27,9 +27,9 @@ from fastlabel_dagster.components.mistakes import no_tokens, told_plainly
 from fastlabel_dagster.components.names import refuse_name
 from fastlabel_dagster.components.neighbours import refuse_shared_name, refuse_shared_projects
 from fastlabel_dagster.components.observed import observable_workspace, observed_keys
-from fastlabel_dagster.components.planned import REFRESH, PlannedProject, planned_projects
+from fastlabel_dagster.components.planned import PlannedProject, planned_projects
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
-from fastlabel_dagster.components.state_file import refresh
+from fastlabel_dagster.components.state_file import not_fetched, only_by_command, refresh, stored_workspace
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.components.watching import Watching
 from fastlabel_dagster.partitions import project_partitions
@@ -42,12 +42,6 @@ log = logging.getLogger("fastlabel_dagster.components")
 
 #: Keys of what belongs to no project begin with this, or with another name in a workspace of another name.
 _OF_THE_WORKSPACE = "fastlabel_workspace"
-
-
-def _only_by_command(state: DefsStateConfigArgs) -> DefsStateConfigArgs:
-    """``state``, which only the command refreshes, unless somebody has said otherwise: to Dagster every ``dg`` command
-    is development, and where nothing is said it would ask the API whenever the code location loads."""
-    return state if "refresh_if_dev" in state.model_fields_set else state.model_copy(update={"refresh_if_dev": False})
 
 
 @dg.scaffold_with(FastLabelWorkspaceScaffolder)
@@ -236,7 +230,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         }
         told = json.dumps(asked, sort_keys=True, ensure_ascii=True)
         digest = hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
-        return DefsStateConfig.from_args(_only_by_command(self.defs_state), default_key=f"FastLabelWorkspace-{digest}")
+        return DefsStateConfig.from_args(only_by_command(self.defs_state), default_key=f"FastLabelWorkspace-{digest}")
 
     def write_state_to_path(self, state_path: Path) -> None:
         """Fetch the workspace and keep it in the file. An earlier state stays when that does not succeed.
@@ -275,13 +269,12 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         if context is not None:
             refuse_shared_name(self, context)
         resources = {self.resource_key: self.fastlabel.resource()}
-        if state_path is None or not state_path.is_file():
-            return self._nothing_yet("it was never fetched", resources)
         with lasting():
             try:
-                workspace = FastLabelWorkspace.from_json(state_path.read_bytes())
+                workspace = stored_workspace(state_path)
             except ValueError as error:
-                return self._nothing_yet(str(error), resources)
+                notice = not_fetched(f"{self.name}_workspace", str(error), self.defs_state_config.key)
+                return dg.Definitions(assets=[notice], resources=resources)
             defs = self._defs(workspace, resources)
         if context is not None:
             refuse_shared_projects(defs.assets or (), context)
@@ -404,16 +397,3 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             name=f"{self.name}_workspace",
             **common,
         )
-
-    def _nothing_yet(self, why: str, resources: Mapping[str, Any]) -> dg.Definitions:
-        """An asset that says what to run, and a warning: an empty code location would say nothing."""
-        words = f"Nothing is known of this FastLabel workspace yet ({why}). Run `{REFRESH}`, then reload."
-        log.warning("%s: %s", self.name, words)
-        notice = dg.AssetSpec(
-            dg.AssetKey([f"{self.name}_workspace", "not_fetched"]),
-            description=words,
-            group_name="fastlabel_workspace",
-            kinds={"fastlabel"},
-            metadata={"run this": REFRESH, "why": why, "state key": self.defs_state_config.key},
-        )
-        return dg.Definitions(assets=[notice], resources=resources)
