@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from fastlabel_dagster.formats.errors import FormatError
+
 _BYTES_AT_ONCE = 2**16
 
 
@@ -70,6 +72,20 @@ def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, li
         waiting += sorted(folders, reverse=True)
         if names:
             yield folder, sorted(names)
+
+
+def folder_of(source: Path, endings: Collection[str]) -> Path:
+    """The folder of a dataset: ``source``, or the one of the file ``source``, whose name ends in one of ``endings``
+    (lower case).
+
+    Raises:
+        FormatError: when it is another file. What lies around a file that was named by mistake nobody asked for.
+    """
+    if source.is_dir():
+        return source
+    if not source.name.lower().endswith(tuple(endings)):
+        raise FormatError(source, f"it is no {' or '.join(endings)} file: name one, or the dataset's folder")
+    return source.parent
 
 
 def is_own_file(path: Path, root: Path) -> bool:

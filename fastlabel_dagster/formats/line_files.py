@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value, read_class_words
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.image_size import image_size
-from fastlabel_dagster.formats.label_files import files_below, label_name
+from fastlabel_dagster.formats.label_files import files_below, folder_of, label_name
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
@@ -206,7 +206,7 @@ def read_line_files(
     """
     if not source.exists():
         raise FileNotFoundError(f"there is no {layout.format} dataset at {source}")
-    root = source if source.is_dir() else source.parent
+    root = folder_of(source, [CLASS_FILE, ".txt"])
     if root.name == layout.labels:
         root = root.parent
     label_files = _label_files(root, layout)

@@ -82,3 +82,13 @@ def test_what_says_whose_an_export_is_need_not_be_readable(
     else:
         (tmp_path / "coco" / name).symlink_to(name)
     assert formats.read(tmp_path / "coco", format="coco").report.annotations == 1
+
+
+@pytest.mark.parametrize("format", ["yolo", "labelme", "pascal_voc", "kitti", "dota"])
+def test_a_file_named_by_mistake_does_not_stand_for_what_lies_around_it(tmp_path, format):
+    for name in ("notes.docx", "classes.txt", "a.json", "a.xml", "label_2/a.txt", "labelTxt/a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    with pytest.raises(formats.FormatError, match="name one, or the dataset's folder") as raised:
+        formats.read(tmp_path / "notes.docx", format=format)
+    assert raised.value.path == str(tmp_path / "notes.docx")

@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
-from fastlabel_dagster.formats.label_files import files_below, is_own_file, read_small, stem_of
+from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file, read_small, stem_of
 from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, plain_box, shape_geometry
 from fastlabel_dagster.formats.labelme.masks import embedded_size
 from fastlabel_dagster.formats.labelme.said import attributes_of
@@ -64,7 +64,7 @@ def _label_files(source: Path) -> tuple[Path, list[str]]:
         raise FileNotFoundError(f"there is no labelme dataset at {source}")
     if source.is_file() and source.suffix.lower() == ".json" and source.name != CLASS_FILE:
         return source.parent, [source.name]
-    root = source if source.is_dir() else source.parent
+    root = folder_of(source, [".json"])
     files = [f"{folder}/{name}" if folder else name for folder, names in files_below(root, {".json"}) for name in names]
     files = [file for file in files if file not in (CLASS_FILE, REPORT_FILE) or _is_labelme(root / file)]
     if not files and not (root / CLASS_FILE).is_file():  # with it, it is the export of a project without tasks

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
-from fastlabel_dagster.formats.label_files import files_below, is_own_file, stem_of
+from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file, stem_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG
 from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.labels.report import FILE, ReadTally
@@ -55,7 +55,7 @@ def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
         raise FileNotFoundError(f"there is no Pascal VOC dataset at {source}")
     if source.suffix.lower() == ".xml" and source.is_file():
         return _around(source)
-    root = source if source.is_dir() else source.parent
+    root = folder_of(source, [".xml", CLASS_FILE, ".txt"])
     if source.is_file() and root.parent.name == "ImageSets":
         root = root.parent.parent
     files = [_voc_file(str(root), folder, name) for folder, names in files_below(root, {".xml"}) for name in names]

@@ -14,10 +14,11 @@ from typing import Any
 import yaml
 
 from fastlabel_dagster.formats.errors import FormatError
-from fastlabel_dagster.formats.label_files import is_own_file
+from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file
 from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.formats.yolo.lines import TASKS
 
+_YAML = (".yaml", ".yml")
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 DARKNET_FILE = "obj.data"
 CLASS_LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
@@ -72,8 +73,8 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
     if not source.exists():
         raise FileNotFoundError(f"there is no YOLO dataset at {source}")
     named, listed = _given(classes)
-    root = source if source.is_dir() else source.parent
-    described = [source] if source.is_file() and source.suffix.lower() in (".yaml", ".yml") else []
+    root = folder_of(source, [*_YAML, ".txt", ".names"])
+    described = [source] if source.is_file() and source.suffix.lower() in _YAML else []
     for path in [*described, *(root / name for name in YAML_NAMES)]:
         if path == source or is_own_file(path, root):
             dataset = _described(path)
@@ -85,7 +86,13 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
         lists += [place / name for place in (root, root / "labels", root / "annotations") for name in CLASS_LISTS]
         listed = next((path for path in lists if path == source or is_own_file(path, root)), None)
         if listed is None:
-            raise FileNotFoundError(f"{root} has neither data.yaml nor classes.txt, so the classes have no names")
+            folder, data_files = next(files_below(root, _YAML), ("", []))
+            if len(data_files) == 1 and not folder:
+                return _described(root / data_files[0])
+            raise FileNotFoundError(
+                f"{root} has neither data.yaml nor classes.txt, so the classes have no names"
+                + (": it has several YAML files, name the data file itself" if data_files and not folder else "")
+            )
         named = _names_in(listed)
     class_list = None if listed is None else os.path.realpath(listed)
     dataset = Dataset(resolved, named, _found_parts(resolved), class_list=class_list)

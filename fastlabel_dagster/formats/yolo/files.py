@@ -54,6 +54,7 @@ class DatasetFiles:
     def items(self) -> Iterator[Item]:
         """Every image with its label file, part by part, then the label files without an image."""
         used: set[str] = set()
+        met: set[str] = set()
         own: dict[str, _Searched] = {}
         shared: dict[str, _Searched] = {}
         for part in self._dataset.parts:
@@ -65,6 +66,10 @@ class DatasetFiles:
             if not os.path.isfile(part.place):
                 self._search(part.place, part, "", own, shared)
             for name, image in self._images(part):
+                if image in met:
+                    several = "an image that several parts name became a task in each"
+                    self._told.notice(several, IMAGE, where=self.below(image))
+                met.add(image)
                 folder, _, file = image.rpartition(os.sep)
                 if folder not in tables:
                     places = self._search(folder, part, name[: name.rfind("/") + 1], own, shared)

@@ -59,6 +59,9 @@ def found(source, **options):
                       "images/a.jpg": None, "labels/a.txt": LINE}, id="a list of images"),
         pytest.param({"data.yml": "\ufefftrain: train\nnames:\n- dog\n", "train/a.jpg": None, "train/a.txt": LINE},
                      id="labels beside the images, and a byte order mark"),
+        pytest.param({"coco128.yaml": "path: ../coco128\ntrain: images/train2017\nnames: {0: dog}\n",
+                      "images/train2017/a.jpg": None, "labels/train2017/a.txt": LINE, "sub/other.yaml": "x: 1"},
+                     id="a data file of another name"),
         pytest.param({"classes.txt": "dog\n", "train.txt": "images/a.jpg\n", "images/a.jpg": None,
                       "annotations/a.txt": LINE}, id="the SDK's, with a list"),
         pytest.param({"obj.names": "dog\r\n", "train.txt": "data/obj/images/a.jpg\r\n", "images/a.jpg": None,
@@ -73,6 +76,29 @@ def test_every_layout_is_the_same_dataset(lay, files):
     tasks, report = found(lay(files))
     assert tasks == {"a.jpg": (["train"], ["dog"])}
     assert not report.dropped and not report.altered and not report.noticed
+
+
+def test_of_several_data_files_one_must_be_named(lay):
+    root = lay({"one.yaml": "train: images\nnames: [dog]\n", "two.yaml": "names: [cat]\n", "images/a.jpg": None})
+    with pytest.raises(FileNotFoundError, match="several YAML files, name the data file itself"):
+        found(root)
+    assert list(found(root / "one.yaml")[0]) == ["a.jpg"]
+
+
+def test_an_image_of_two_parts_is_told(lay):
+    tasks, report = found(
+        lay(
+            {
+                "data.yaml": "train: images/train\nval: images/train\nnames: [dog]\n",
+                "images/train/a.jpg": None,
+                "labels/train/a.txt": LINE,
+            }
+        )
+    )
+    assert tasks == {"train/a.jpg": (["train"], ["dog"]), "val/a.jpg": (["val"], ["dog"])}
+    assert [(note.reason, note.count, note.examples) for note in report.noticed] == [
+        ("an image that several parts name became a task in each", 1, ("images/train/a.jpg",))
+    ]
 
 
 def test_classes_beside_the_images_of_one_folder(lay):
