@@ -84,7 +84,26 @@ def _as_float(number: float) -> float:
 
 
 def looked_up(keys: list[Any] | pa.Array, table: Mapping[Any, int]) -> Ints:
-    """The entry of each key, -1 where there is none."""
+    """The entry of each key, -1 where there is none. Where one side has numbers and the other the same as text, as VIA
+    and many a script write them, they are the same."""
+    found = _exactly(keys, table)
+    missing = np.flatnonzero(found < 0)
+    if len(missing) and table:
+        spelled: dict[str, int] = {}
+        for key, entry in table.items():
+            spelled.setdefault(_spelled(key), entry)
+        some = (
+            keys.take(pa.array(missing)).to_pylist() if isinstance(keys, pa.Array) else [keys[row] for row in missing]
+        )
+        found[missing] = [spelled.get(_spelled(key), -1) if is_id(key) else -1 for key in some]
+    return found
+
+
+def _spelled(key: Any) -> str:
+    return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
+
+
+def _exactly(keys: list[Any] | pa.Array, table: Mapping[Any, int]) -> Ints:
     if isinstance(keys, pa.Array):
         if pa.types.is_integer(keys.type) and set(map(type, table)) == {int}:
             with suppress(OverflowError):  # an id beyond 64 bits

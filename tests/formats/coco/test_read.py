@@ -176,6 +176,25 @@ def test_numbers_json_does_not_know_cost_their_annotation_only(bench):
     assert "not a finite number" in note.reason
 
 
+@pytest.mark.parametrize(("image", "category"), [("7", "3"), (7, "3"), ("7", 3), (7.0, 3.0), ("7", 3.0)])
+@pytest.mark.parametrize(("named_image", "named_category"), [("7", "3"), (7, 3), (7.0, "3"), ("7", 3.0)])
+def test_ids_may_be_text_here_and_numbers_there(bench, image, category, named_image, named_category):
+    content = {
+        "images": [{"id": image, "file_name": "a.jpg", "width": 9, "height": 9}],
+        "categories": [{"id": category, "name": "dog"}],
+        "annotations": [
+            {"id": 1, "image_id": named_image, "category_id": named_category, "bbox": [1, 1, 2, 2]},
+            {"id": 2, "image_id": [7], "category_id": named_category, "bbox": [1, 1, 2, 2]},
+            {"id": 3, "image_id": "07", "category_id": named_category, "bbox": [1, 1, 2, 2]},
+        ],
+    }
+    (bench.folder / "mixed.json").write_text(json.dumps(content))
+    labels = formats.read(bench.folder / "mixed.json", format="coco")
+    assert [(row["task_name"], row["value"]) for row in labels.annotations.to_pylist()] == [("a.jpg", "dog")]
+    assert [note.count for note in labels.report.dropped] == [2]
+    assert not labels.report.noticed
+
+
 def test_a_file_name_cannot_reach_outside_the_dataset(bench):
     (bench.folder / "secret.jpg").write_bytes(b"x")
     images = [{"id": 7, "file_name": "../secret.jpg", "width": 1, "height": 1}]
