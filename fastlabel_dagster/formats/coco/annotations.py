@@ -6,12 +6,14 @@ one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
 from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
@@ -33,6 +35,8 @@ from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 _SAME = 1e-9
 _CLOSE = 1 + 1e-6
 _MASKS_AT_ONCE = 1_000
+#: CVAT says so in its COCO files how a box is turned. In other files the attribute may be anything, a heading say.
+_READ_UPRIGHT = "an attribute states a rotation, as CVAT does for turned boxes: it was kept, the box was read upright"
 _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
 
 
@@ -102,6 +106,7 @@ def read_annotations(
 
     into = _Target(batch, owner, numbers, pa.array([one.value for one in classes], pa.string()), found)
     into.attributes = _attributes(batch, stated, numbers, classes)
+    batch.notice(_READ_UPRIGHT, boxed & _states_rotation(into.attributes, len(owner)))
     if len(rows := np.flatnonzero(boxed & batch.kept)):
         some = corners if len(rows) == len(corners) else corners[rows]
         into.add("bbox", rows, points=(some.reshape(-1), 4 * np.arange(len(rows) + 1)))
@@ -229,6 +234,28 @@ def _rotations(batch: _Batch) -> Floats | None:
     said = batch.items.field("rotation")
     sound = [float(value) if type(value) in (int, float) and abs(value) <= FARTHEST else np.nan for value in said]
     return np.array(sound, np.float64)
+
+
+def _states_rotation(attributes: pa.Array | None, count: int) -> Bools:
+    """bool[n]: an attribute ``rotation`` is a number other than 0."""
+    states = np.zeros(count, np.bool_)
+    if attributes is not None:
+        said = attributes.flatten()
+        rows = np.flatnonzero(pc.equal(said.field("key"), "rotation").to_numpy(zero_copy_only=False))
+        if len(rows):
+            owner = attributes.value_parent_indices().to_numpy()
+            words = pc.dictionary_encode(said.field("value").take(pa.array(rows)))
+            turns = [_is_turn(word) for word in words.dictionary.to_pylist()]
+            turned = pc.fill_null(pa.array(turns, pa.bool_()).take(words.indices), False).to_numpy(zero_copy_only=False)
+            states[owner[rows[turned]]] = True
+    return states
+
+
+def _is_turn(word: str) -> bool:
+    try:
+        return math.isfinite(float(word)) and float(word) != 0
+    except ValueError:
+        return False
 
 
 def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:

@@ -195,6 +195,25 @@ def test_ids_may_be_text_here_and_numbers_there(bench, image, category, named_im
     assert not labels.report.noticed
 
 
+def test_a_rotation_among_the_attributes_of_a_box_is_told(bench):
+    rotations = [0, 0.0, 90.0, "north", True, None, "-12.5"]
+    boxes = [*((one, []) for one in rotations), (45, [[1, 1, 9, 1, 9, 9]])]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}],
+        "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [
+            {"id": number, "image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2], "segmentation": outline,
+             "attributes": {"occluded": False, "rotation": rotation}}
+            for number, (rotation, outline) in enumerate(boxes)
+        ],
+    }  # fmt: skip
+    (bench.folder / "cvat.json").write_text(json.dumps(content))
+    labels = formats.read(bench.folder / "cvat.json", format="coco")
+    assert labels.annotations["type"].to_pylist() == ["bbox"] * 7 + ["polygon"]
+    (note,) = (note for note in labels.report.noticed if "rotation" in note.reason)
+    assert note.examples == ("cvat.json, annotation 2", "cvat.json, annotation 6")
+
+
 def test_a_file_name_cannot_reach_outside_the_dataset(bench):
     (bench.folder / "secret.jpg").write_bytes(b"x")
     images = [{"id": 7, "file_name": "../secret.jpg", "width": 1, "height": 1}]
