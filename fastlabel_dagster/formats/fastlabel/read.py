@@ -99,7 +99,7 @@ class _Reader:
                     self._add(file, table, _Numbered(piece.noun, piece.first))
                     continue
                 with without_collecting():
-                    found = piece.elements()
+                    found = attempt.found or piece.elements()
                     self._take(file, path, found)
                     self._learn(found)
         if not self._tasks and self._problem is not None:
@@ -114,10 +114,14 @@ class _Reader:
         Arrow reads some pieces ahead in other threads, for it does not hold up Python meanwhile."""
         waiting: deque[_Attempt] = deque()
         with ThreadPoolExecutor(_READERS) as readers:
-            for piece in pieces:
+            for number, piece in enumerate(pieces):
+                found = None
+                if piece and not number and self._form is None:
+                    with without_collecting():
+                        self._learn(found := piece.elements())
                 form = self._form if piece else None
                 columns = None if form is None else readers.submit(_columns, piece, form)
-                waiting.append(_Attempt(piece, form, columns))
+                waiting.append(_Attempt(piece, found, form, columns))
                 while waiting and (len(waiting) > _READERS or self._form is None):
                     yield waiting.popleft()
             yield from waiting
@@ -268,6 +272,8 @@ class _Attempt(NamedTuple):
     """A piece, and what Arrow makes of it when it has this form."""
 
     piece: Piece
+    found: Elements | None
+    """Its elements, where somebody has parsed them already."""
     form: regular.Form | None
     columns: Future[list[pa.Array] | None] | None
 
