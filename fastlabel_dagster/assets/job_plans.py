@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from fastlabel_dagster.api.task_statuses import refuse_mistyped
 from fastlabel_dagster.assets.input_files import settings_of
 from fastlabel_dagster.jobs.gate import Gate
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, DICOM_IMPORT, EVALUATION, S3_IMPORT, TRAINING, JobRequest
@@ -194,6 +195,7 @@ class AutoAnnotationPlan:
             return auto_annotation
         given = _mapping(auto_annotation, "auto_annotation")
         status = _names(given.pop("status", "registered"), "auto_annotation: status")
+        refuse_mistyped("auto_annotation: status", status)
         confidence = given.pop("confidence", given.pop("confidence_threshold", 0.4))
         confidence = _number(confidence, "auto_annotation: confidence", least=0, most=1)
         waiting = Waiting.of(given, "auto_annotation", "run")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
+from fastlabel_dagster.api.task_statuses import refuse_mistyped
 from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, ImportPlans, TrainingPlan
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import CheckPlan
@@ -104,6 +105,7 @@ class ExportPlan:
             if not isinstance(status, list | tuple) or not all(isinstance(one, str) for one in status):
                 raise ValueError(f"status of {name} is a status or a list of them, not {status!r}")
             status = tuple(status)
+        refuse_mistyped(f"status of {name}:", status)
         images = given.pop("images", True)
         if not isinstance(images, bool):
             raise ValueError(f"images of {name} is true or false, not {images!r}")
@@ -134,6 +136,8 @@ def refuse_kinds(**given: object) -> None:
             continue
         if not isinstance(value, kind) or (isinstance(value, str) and not value.strip()):
             raise ValueError(f"{name} is {words}, not {_shown(value)}")
+        if name == "publish_status":
+            refuse_mistyped("publish_status:", str(value))
     key = given.get("resource_key")
     if isinstance(key, str) and (not key.isidentifier() or iskeyword(key)):
         raise ValueError(

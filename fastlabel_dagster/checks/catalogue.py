@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastlabel_dagster.api.task_statuses import TASK_STATUSES, mistyped
 from fastlabel_dagster.checks.names import (
     APPROVAL_SHARE_CHECK,
     CLASS_CHANGES_CHECK,
@@ -102,6 +103,13 @@ def _texts(default: tuple[str, ...], meaning: str) -> Option:
     return Option(default, meaning, takes, "a list of names")
 
 
+def _statuses(default: tuple[str, ...], meaning: str) -> Option:
+    def takes(value: Any) -> bool:
+        return _texts(default, meaning).takes(value) and not any(map(mistyped, value))
+
+    return Option(default, meaning, takes, f"a list of names of statuses, such as {', '.join(TASK_STATUSES)}")
+
+
 def _some_of(known: tuple[str, ...], default: tuple[str, ...], meaning: str) -> Option:
     def takes(value: Any) -> bool:
         return isinstance(value, list | tuple) and bool(value) and all(one in known for one in value)
@@ -163,7 +171,7 @@ _ALL = (
         "Enough of the tasks are approved.",
         {
             "at_least": _share(0.8, "Share of all tasks that are in one of the statuses."),
-            "statuses": _texts(("approved",), "Statuses that count."),
+            "statuses": _statuses(("approved",), "Statuses that count."),
         },
     ),
     CheckKind(
@@ -239,7 +247,7 @@ _ALL = (
         "Few of the labeled tasks have no annotation.",
         {
             "at_most": _share(0.1, "Share of the labeled tasks that may be empty."),
-            "statuses": _texts(LABELED_STATUSES, "Statuses in which a task counts as labeled."),
+            "statuses": _statuses(LABELED_STATUSES, "Statuses in which a task counts as labeled."),
         },
     ),
     CheckKind(

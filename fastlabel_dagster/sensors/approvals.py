@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
+from fastlabel_dagster.api.task_statuses import refuse_mistyped
 from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
@@ -101,6 +102,7 @@ def build_approval_sensor(
         ValueError: there is no condition, or one that makes no sense; no project is named, or one has no job.
     """
     slugs = slugs_of(project)
+    refuse_mistyped("approvals: status:", [one for one in (status, external_status) if one])
     rule = _Rule(every, share, status, external_status, tuple(task_tags or ()))
     target = Target(job, slugs, training=True)
     polling = Polling(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import dagster as dg
 
 from fastlabel_dagster._compat import version_tags
+from fastlabel_dagster.api.task_statuses import refuse_mistyped
 from fastlabel_dagster.checks.names import OPEN_COMMENTS_CHECK, POLLING_CHECK, SENT_BACK_CHECK
 from fastlabel_dagster.metadata.tables import counts_table, records_table
 from fastlabel_dagster.resource import FastLabelResource
@@ -93,6 +94,7 @@ def build_quality_sensor(
         *(f"status {one}" for one in dict.fromkeys(statuses)),
         *(f"external status {one}" for one in dict.fromkeys(external_statuses)),
     )
+    refuse_mistyped("quality: statuses:", (*statuses, *external_statuses))
     if not questions:
         raise ValueError("there is nothing to look at: comments=True, statuses or external_statuses")
     target = Target(job, slugs, runs=False)

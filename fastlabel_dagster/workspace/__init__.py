@@ -5,6 +5,7 @@
 True
 """
 
+from fastlabel_dagster.api.task_statuses import TASK_STATUSES
 from fastlabel_dagster.workspace.fetch import DEFAULT_PARTS, PARTS, Part, fetch_workspace
 from fastlabel_dagster.workspace.records import (
     AnnotationClass,
@@ -19,7 +20,6 @@ from fastlabel_dagster.workspace.records import (
 from fastlabel_dagster.workspace.selector import ProjectSelector
 from fastlabel_dagster.workspace.snapshot import FastLabelWorkspace
 from fastlabel_dagster.workspace.state import (
-    TASK_STATUSES,
     DatasetState,
     ProjectState,
     dataset_state,

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from fastlabel_dagster.api import FastLabelError
+from fastlabel_dagster.api.task_statuses import TASK_STATUSES
 from fastlabel_dagster.workspace.former import with_former
 from fastlabel_dagster.workspace.records import (
     AnnotationClass,
@@ -22,7 +23,6 @@ from fastlabel_dagster.workspace.records import (
 )
 from fastlabel_dagster.workspace.selector import ProjectSelector
 from fastlabel_dagster.workspace.snapshot import FastLabelWorkspace
-from fastlabel_dagster.workspace.state import TASK_STATUSES
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient

@@ -19,13 +19,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from fastlabel_dagster.api import Invalid
+from fastlabel_dagster.api.task_statuses import TASK_STATUSES
 from fastlabel_dagster.workspace.records import text
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
-
-#: The statuses of a task that the API's documents name, in the order a task goes through them.
-TASK_STATUSES = ("registered", "pending", "completed", "skipped", "reviewed", "sent_back", "approved", "declined")
 
 #: Projects up to this many tasks are looked at task by task, when one page of their kind holds so many.
 _LOOKED_AT = 1000
