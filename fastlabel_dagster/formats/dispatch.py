@@ -257,11 +257,26 @@ def _read_unpacked(
                 break
         if labels is None:
             labels = _read_folder(chosen, last, source, told, settings)
-    except BaseException:  # a run that is cancelled must not leave gigabytes of unpacked files behind either
+    except BaseException as error:  # a run that is cancelled must not leave gigabytes of unpacked files behind either
         content.remove()
+        if isinstance(error, FormatError | FileNotFoundError):
+            raise _as_in_archive(error, content.folder, source) from error
         raise
     labels.files = content
     return labels
+
+
+def _as_in_archive(error: FormatError | FileNotFoundError, folder: Path, source: Path) -> Exception:
+    """``error`` about the archive and what is in it: the temporary ``folder`` is gone, and says nothing to people."""
+
+    def told(text: str) -> str:
+        for place in (os.path.realpath(folder), str(folder)):
+            text = text.replace(place, str(source))
+        return text
+
+    if isinstance(error, FormatError):
+        return FormatError(told(error.path), told(error.problem), place=error.place)
+    return FileNotFoundError(told(str(error)))
 
 
 def _read_folder(

@@ -30,6 +30,7 @@ from fastlabel_dagster.store.paths import FOLDER_MARK, is_safe_path
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz")
 _SHARD = re.compile(r"data-\d{5}\.(zip|tar)")
+_SAYS_UTF8 = 0x800
 _CHUNK = 1 << 20
 #: What a damaged archive makes the parsers raise.
 _DAMAGED = (
@@ -88,7 +89,7 @@ class Unpacked:
 
     def only_folder(self) -> Path | None:
         """The folder that is all there is, if there is one."""
-        inside = [path for path in self.folder.iterdir() if path.name != "__MACOSX"]
+        inside = [path for path in self.folder.iterdir() if path.name != "__MACOSX" and not path.name.startswith(".")]
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else None
 
 
@@ -206,6 +207,10 @@ class _Sieve:
         """Leave out a member."""
         self._told.drop(reason, FILE, where=self._prefix + member.encode("utf-8", "backslashreplace").decode())
 
+    def notice(self, reason: str, member: str) -> None:
+        """Say something of a member that is not left out for it."""
+        self._told.notice(reason, FILE, where=self._prefix + member)
+
     def place(self, member: str) -> Path | None:
         """Where a member goes; None when it goes nowhere."""
         path = member.replace("\\", "/")
@@ -286,7 +291,20 @@ def _unpack_zip(archive: Path, sieve: _Sieve) -> None:
             if kind not in (0, 0x8):  # 0: made where there are no such things
                 sieve.drop("it is a link or a device", member.filename)
             else:
-                sieve.take(member.filename, partial(opened.open, member))
+                sieve.take(_name_in_zip(member, sieve), partial(opened.open, member))
+
+
+def _name_in_zip(member: zipfile.ZipInfo, sieve: _Sieve) -> str:
+    """The name of a member. One that does not say it is UTF-8 is of code page 437, says the format; but macOS and many
+    others write UTF-8 without saying so, and Windows the code page of its country, which nobody can know."""
+    name = member.filename
+    if member.flag_bits & _SAYS_UTF8 or name.isascii():
+        return name
+    try:
+        return name.encode("cp437").decode()
+    except UnicodeError:
+        sieve.notice("its name is not UTF-8: it was read as the code page 437 of the zip format", name)
+        return name
 
 
 def _unpack_tar(archive: Path, sieve: _Sieve) -> None:

@@ -363,3 +363,50 @@ def test_a_secret_member(tmp_path: Path) -> None:
     content = formats.read(tmp_path / "d.zip", format="fastlabel")
     assert plain(content) == json.loads(TASKS)
     assert [note.examples for note in content.report.dropped] == [("other.json",)]
+
+
+CVAT = '<annotations><image id="0" name="{}" width="9" height="9"><tag label="x"/></image></annotations>'
+
+
+def test_what_macos_packs_beside_a_folder_is_not_seen(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mac.zip", "w") as opened:
+        opened.writestr("project/annotations.xml", CVAT.format("a.jpg"))
+        opened.writestr("__MACOSX/project/._annotations.xml", b"\0\5\x16\7")
+        opened.writestr(".DS_Store", b"\0")
+    assert formats.read(tmp_path / "mac.zip", format="cvat").tasks["name"].to_pylist() == ["a.jpg"]
+
+
+def test_names_that_do_not_say_their_encoding(tmp_path: Path) -> None:
+    utf8, shift_jis = "猫.jpg".encode(), "猫.jpg".encode("cp932")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
+        opened.writestr("data.yaml", "train: images\nnames: [x]")
+        opened.writestr(f"images/{'A' * len(utf8)}", b"")
+        opened.writestr(f"images/{'B' * len(shift_jis)}", b"")
+    data = (tmp_path / "a.zip").read_bytes().replace(b"A" * len(utf8), utf8).replace(b"B" * len(shift_jis), shift_jis)
+    (tmp_path / "a.zip").write_bytes(data)
+
+    content = formats.read(tmp_path / "a.zip", format="yolo")
+
+    strange = shift_jis.decode("cp437")
+    assert sorted(content.tasks["name"].to_pylist()) == sorted(["猫.jpg", strange])
+    note = next(note for note in content.report.noticed if "code page 437" in note.reason)
+    assert (note.count, note.examples) == (1, (f"images/{strange}",))
+
+
+def test_errors_name_the_archive_and_not_the_temporary_folder(tmp_path: Path) -> None:
+    for member, content, error, text in (
+        (
+            "annotations.xml",
+            "<annotations",
+            FormatError,
+            f"{tmp_path}/a.zip/annotations.xml, line 1, column 0: it is not",
+        ),
+        ("b/annotations.xml", "<x/>", FormatError, f"{tmp_path}/a.zip/b/annotations.xml: its root element is"),
+        ("a.txt", "", FileNotFoundError, f"{tmp_path}/a.zip has no annotations.xml"),
+    ):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
+            opened.writestr(member, content)
+        with pytest.raises(error) as raised:
+            formats.read(tmp_path / "a.zip", format="cvat")
+        assert str(raised.value).startswith(text)
+        assert tempfile.gettempdir() + "/fastlabel-" not in str(raised.value)
