@@ -63,6 +63,8 @@ class Unauthorized(FastLabelError):
 class NotFound(FastLabelError):
     """404: no such object, or not visible to this token."""
 
+    hint_by_default = "it may have been deleted or renamed, or this token's user may not see it"
+
 
 class Invalid(FastLabelError, ValueError):
     """Any other 4xx, and what the client refuses before sending: the request is wrong and will be wrong again."""

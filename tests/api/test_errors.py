@@ -43,6 +43,12 @@ ANSWERS = [
 ]
 
 
+def test_what_is_not_there_says_what_may_have_become_of_it(client: FastLabelClient, server: Any, reply: Any) -> None:
+    server.answer = lambda seen: reply(raw=b'{"message": "Project is not found: night"}', status=404)
+    with pytest.raises(NotFound, match=r"not found: night \(it may have been deleted or renamed"):
+        client.tasks.count("night")
+
+
 @pytest.mark.parametrize(("status", "body", "kind", "said"), ANSWERS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_answers_become_errors(
