@@ -11,6 +11,12 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.errors import FormatError
 
+_DECLARED = re.compile(rb"""<\?xml\s[^>]{0,100}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["'][^>]{0,100}?\?>""")
+#: What files declare -> Python's name. "Shift_JIS" of Windows has signs the standard of that name lacks.
+_EAST_ASIAN = {
+    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932", "ms932"], "cp932"),
+    **{name: name for name in ("euc-jp", "iso-2022-jp", "euc-kr", "gb2312", "gbk", "gb18030", "big5")},
+}
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: Line breaks and tabs as references: a parser would make blanks of them, or a line feed of a carriage return.
 _ESCAPES = {ord(sign): f"&#{ord(sign)};" for sign in "\t\n\r"} | {
@@ -37,8 +43,10 @@ def load_xml(path: Path) -> Element:
 def parse_xml(path: Path | str, data: bytes) -> Element:
     """The root element of a file with this content.
 
-    Files that may declare something are left to defusedxml. Its parser is in Python, four times slower than the one in
-    C, which reads all others: where nothing can be declared, nothing can be expanded or fetched.
+    Shift_JIS, EUC-JP and other encodings of East Asia are taken where the file declares them, though the parser itself
+    knows none of several bytes per character. Files that may declare something are left to defusedxml. Its parser is in
+    Python, four times slower than the one in C, which reads all others: where nothing can be declared, nothing can be
+    expanded or fetched.
 
     Raises:
         FormatError: when it is no XML, or declares entities or a document type (a bomb, or a way to other files).
@@ -56,8 +64,23 @@ def parse_xml(path: Path | str, data: bytes) -> Element:
     except DefusedXmlException as error:
         raise FormatError(path, f"it declares a document type or entities, which is refused: {error}") from error
     except (LookupError, UnicodeError, ValueError) as error:
-        raise FormatError(path, f"its encoding cannot be read: {error}") from error
+        in_utf8 = _in_utf8(data)
+        if in_utf8 is None:
+            raise FormatError(path, f"its encoding cannot be read: {error}") from error
+        return parse_xml(path, in_utf8)
     return root
+
+
+def _in_utf8(data: bytes) -> bytes | None:
+    """A file in one of :data:`_EAST_ASIAN` in UTF-8, without its declaration; None: it is in none, or damaged."""
+    declared = _DECLARED.match(data)
+    encoding = _EAST_ASIAN.get(declared[1].decode().lower()) if declared else None
+    if declared is None or encoding is None:
+        return None
+    try:
+        return data[declared.end() :].decode(encoding).encode()
+    except UnicodeDecodeError:
+        return None
 
 
 def xml_text(text: str) -> str:

@@ -427,6 +427,15 @@ def carried(draw):
     return annotations
 
 
+@pytest.mark.parametrize("pose", [" ", " left", "left\n", "Unspecified", "\u3000", "left"])
+def test_a_pose_of_any_text_comes_back(bench, pose):
+    attribute = {"key": "pose", "name": "pose", "type": "text", "value": pose}
+    bench.write(bench.task("a.jpg", bench.shape("bbox", [1, 1, 9, 9], attributes=[attribute])), format="pascal_voc")
+    back = formats.read(bench.folder / "pascal_voc", format="pascal_voc")
+    (found,) = back.annotations.to_pylist()[0]["attributes"]
+    assert {key: found[key] for key in attribute} == attribute
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.lists(carried(), min_size=1, max_size=3))
 def test_what_voc_carries_comes_back(tmp_path_factory, projects):
@@ -911,3 +920,26 @@ def test_classes_come_in_the_order_of_the_files_whichever_way_these_are_read(voc
     read = voc.read({f"{number}.xml": xml(box(name)) for number, name in enumerate(names)})
     ordered = sorted(read.classes.to_pylist(), key=lambda row: row["order"])
     assert [row["value"] for row in ordered] == ["dog", "cat", "a&b", "owl"]
+
+
+@pytest.mark.parametrize("encoding", ["Shift_JIS", "EUC-JP", "windows-31j"])
+def test_files_in_japanese_encodings_are_read(tmp_path, encoding):
+    box = "<xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax>"
+    for name, sign in (("a", "猫"), ("b", "髙①" if encoding != "EUC-JP" else "表")):
+        (tmp_path / f"{name}.xml").write_bytes(
+            f'<?xml version="1.0" encoding="{encoding}"?>\n<annotation><filename>{name}.jpg</filename>'
+            f"<object><name>{sign}</name><bndbox>{box}</bndbox></object></annotation>".encode(
+                "euc-jp" if encoding == "EUC-JP" else "cp932"
+            )
+        )
+    (tmp_path / "c.xml").write_bytes(b'<?xml version="1.0" encoding="Shift_JIS"?><annotation>\x81</annotation>')
+    (tmp_path / "d.xml").write_bytes(
+        f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY b "c">]><annotation/>'.encode()
+    )
+    content = formats.read(tmp_path, format="pascal_voc")
+    assert content.annotations["value"].to_pylist() == ["猫", "髙①" if encoding != "EUC-JP" else "表"]
+    (note,) = content.report.dropped
+    assert [example[:40] for example in note.examples] == [
+        "c.xml: its encoding cannot be read: mult",
+        "d.xml: it declares a document type or en",
+    ]

@@ -105,6 +105,13 @@ def _is_pose(values: AttributeValues) -> Bools:
     return values.is_key(POSE) & texts & ~values.is_json
 
 
+def _is_read_alike(text: pa.Array) -> Bools:
+    """bool[k]: a text that ``<pose>`` gives back: blanks at its ends are lost there, and one word stands for none."""
+    alike = pc.and_(pc.equal(pc.utf8_trim_whitespace(text), text), pc.not_equal(text, NO_POSE))
+    result: Bools = pc.fill_null(alike, False).to_numpy(zero_copy_only=False)
+    return result
+
+
 def _poses(values: AttributeValues, n: int) -> pa.Array:
     rows = np.flatnonzero(_is_pose(values))
     if not len(rows):
@@ -123,7 +130,7 @@ def _attributes(values: AttributeValues, n: int) -> pa.Array:
     """
     is_text = pc.fill_null(pc.equal(values.type, "text"), False).to_numpy(zero_copy_only=False)
     said = values.is_key(*FLAGS) & _is_switch(values)
-    said |= _is_pose(values) & is_text & ~_titled(values)
+    said |= _is_pose(values) & _is_read_alike(values.value) & is_text & ~_titled(values)
     values = values.take(~said)
     if not len(values.owner):
         return pa.array([""], pa.string()).take(pa.array(np.zeros(n, np.int64)))
