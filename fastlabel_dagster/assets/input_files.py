@@ -23,10 +23,12 @@ def file_digest(path: str) -> str:
 
 
 def settings_of(options: Mapping[str, Any]) -> list[object]:
-    """What the options of a job say, in an order of their own; of a configuration file also what is in it.
+    """What the options of a job say, in an order of their own; of a configuration file what is in it, whatever it is
+    called and wherever it lies.
 
     Raises:
         dagster.Failure: that file cannot be read.
     """
     config = options.get("config_file_path")
-    return [*sorted(options.items()), *([file_digest(str(config))] if config else [])]
+    content = {"config_file_path": file_digest(str(config))} if config else {}
+    return [*sorted({**options, **content}.items())]

@@ -76,7 +76,8 @@ class TrainingPlan:
 
     def request(self, dataset: str, dataset_version: str, now: VersionNow | None = None) -> JobRequest:
         """The training of a dataset as it is at a version, from this base model and with these options.
-        Earlier releases knew it by the dataset's version alone. Raises ``dagster.Failure`` for an unreadable file.
+        Earlier releases knew it by the name of its configuration file, and before that by the dataset's version alone.
+        Raises ``dagster.Failure`` for an unreadable file.
 
         Args:
             now: looks which version the dataset has at this moment; with it, that one is trained on, and told.
@@ -87,14 +88,15 @@ class TrainingPlan:
             "epoch": self.epoch,
             **self.more,
         }
+        made_of = dataset_version, self.base_model_name, self.epoch
         return JobRequest(
             TRAINING,
             dataset,
-            version_of(dataset_version, self.base_model_name, self.epoch, *settings_of(self.more)),
+            version_of(*made_of, *settings_of(self.more)),
             arguments,
             changed="the approved labels or the settings have changed",
             unchanged="nothing newly approved since",
-            formerly=dataset_version,
+            formerly=(version_of(*made_of, *sorted(self.more.items())), dataset_version),
             made_from=dataset_version,
             as_found=None if now is None else lambda client: self.request(dataset, now(client)),
         )

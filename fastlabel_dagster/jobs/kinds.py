@@ -84,7 +84,8 @@ class JobRequest:
         arguments: for ``submit`` of the kind.
         changed: why a new job is submitted, as a sentence without a full stop.
         unchanged: why there is no new one for a version that has its job.
-        formerly: how earlier releases wrote this version in the ledger, which is looked up when it has no entry.
+        formerly: how earlier releases wrote this version in the ledger, the newest release first: looked up when it has
+            no entry.
         at_turn: ``(client, ledger) -> request``, where the version depends on what was submitted before: asked when it
             is this claimant's turn, so that nobody else submits between the decision and the job.
         also: further versions of the ledger that the job is written down for, whether it was started or attached to.
@@ -99,7 +100,7 @@ class JobRequest:
     arguments: Mapping[str, Any]
     changed: str = "the input has changed"
     unchanged: str = "nothing has changed since"
-    formerly: str | None = None
+    formerly: tuple[str, ...] = ()
     at_turn: Callable[[FastLabelClient, Ledger], JobRequest] | None = field(default=None, repr=False, compare=False)
     also: tuple[str, ...] = ()
     made_from: str = ""

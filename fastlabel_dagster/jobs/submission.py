@@ -146,9 +146,10 @@ class _Turn:
 
     def rename(self, request: JobRequest) -> None:
         """Know the version by the name it has now."""
-        subject, version, former = request.subject, request.version, request.formerly
-        if former and not self.ledger.entry(subject, version) and self.ledger.entry(subject, former):
-            self.ledger.rename(subject, former, version)
+        subject, version = request.subject, request.version
+        for former in request.formerly:
+            if not self.ledger.entry(subject, version) and self.ledger.entry(subject, former):
+                self.ledger.rename(subject, former, version)
 
     def known_job(
         self, request: JobRequest, mine: str | None, has_completed: Callable[[str], bool]

@@ -6,6 +6,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import blake2b
 
 import dagster as dg
 import pytest
@@ -189,18 +190,25 @@ def test_another_configuration_under_the_same_name_is_another_training(tmp_path,
         config.write_text(content)
         submitted.append(submit_job(client, store, plan.request("street", "digest")).submitted)
     assert submitted == [True, False, True] and jobs(sandbox) == 2
-    config.unlink()
+    moved = config.rename(tmp_path / "moved.yaml")
+    elsewhere = TrainingPlan.of({"base_model": MODEL, "epoch": 3, "config_file_path": str(moved)})
+    assert not submit_job(client, store, elsewhere.request("street", "digest")).submitted, "it holds the same"
     with pytest.raises(dg.Failure, match=r"config\.yaml cannot be read"):
         plan.request("street", "digest")
 
 
+@pytest.mark.parametrize("by_name", [False, True], ids=["by the dataset", "by the name of a file"])
 @pytest.mark.parametrize("cut_off", [False, True])
-def test_after_an_upgrade_nothing_is_trained_again(cut_off, client, store, sandbox):
-    """Ledgers of earlier releases know a training by the digest of the dataset alone."""
-    plan = TrainingPlan.of({"base_model": MODEL, "epoch": 3})
+def test_after_an_upgrade_nothing_is_trained_again(cut_off, by_name, client, store, sandbox, tmp_path):
+    """Ledgers of earlier releases know a training by the digest of the dataset alone, or by the name of its file."""
+    (config := tmp_path / "config.yaml").write_text("lr: 0.1")
+    more = {"config_file_path": str(config)} if by_name else {}
+    plan = TrainingPlan.of({"base_model": MODEL, "epoch": 3, **more})
+    settings = "\n".join(map(repr, ("digest", MODEL, 3, *more.items()))).encode()
+    former = blake2b(settings, digest_size=12).hexdigest() if by_name else "digest"
     known = sorted(TRAINING.known_ids(client, "street"))
-    job = client.training_jobs.submit("street", MODEL, 3)["trainingJobId"]
-    row = {"subject": "street", "version": "digest", **({"known_ids": known} if cut_off else {"job_id": job})}
+    job = client.training_jobs.submit("street", MODEL, 3, **more)["trainingJobId"]
+    row = {"subject": "street", "version": former, **({"known_ids": known} if cut_off else {"job_id": job})}
     store.at("training").write_bytes("ledger.json", json.dumps({"jobs": [row]}).encode())
     for _ in range(2):
         found = submit_job(client, store, plan.request("street", "digest"))
