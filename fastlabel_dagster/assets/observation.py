@@ -122,9 +122,9 @@ def build_observation(
 
     What cannot be looked at does not keep the others from being observed: it keeps the version it had, with the error
     in its metadata, and the step fails when it is through with the others, and names it. Checks of the same run are
-    skipped then, and keep the result they had. Of a project that the same run also syncs (:func:`is_synced_too`) the
-    step only warns, so that one broken project does not keep the others from being synced; its own sync looks by itself
-    and fails by itself. Only a token that is refused ends the step at once.
+    skipped then, and show as skipped: a scheduled look takes none along. Of a project that the same run also syncs
+    (:func:`is_synced_too`) the step only warns, so that one broken project does not keep the others from being
+    synced; its own sync looks by itself and fails by itself. Only a token that is refused ends the step at once.
     """
     looks = {one.spec.key: one.look for one in observed}
 
