@@ -193,6 +193,18 @@ def stuck_events(
     ]
 
 
+def shown_again(
+    key: dg.AssetKey, kind: JobKind, *, job_id: str, job: Job, carried: Mapping[str, Any]
+) -> dg.AssetObservation:
+    """That a job runs of which was told that it is gone: it is followed again, however long it takes."""
+    return dg.AssetObservation(
+        asset_key=key,
+        description=f"FastLabel shows the {kind.words} {job_id} again: it is {job.get('status')}. When it ends, the "
+        "check turns.",
+        metadata=_light({**job_metadata(kind, job_id, job), **carried, OUTCOME: "shown"}),
+    )
+
+
 def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
     """The gate's limits as a table."""
     columns = [("metric", "string"), ("value", "float"), ("needed", "float"), ("because", "string"), ("passed", "bool")]

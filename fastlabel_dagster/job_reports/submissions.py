@@ -50,8 +50,8 @@ CARRIED = (
     "gate",
     "wait",
 )
-#: A job says by this how it ended, in an observation: ``failed``, ``stuck``, or ``gone`` when FastLabel does not show
-#: it. Completed ones are materializations.
+#: A job says by this how it ended, in an observation: ``failed``, ``stuck``, ``gone`` when FastLabel does not show it,
+#: or ``shown`` when it shows it again. Completed ones are materializations.
 OUTCOME = "job_outcome"
 _GIVES_UP = "give_up_after_hours"
 
@@ -181,20 +181,28 @@ class JobHistory:
 
     def ended(self, submitted: Mapping[str, SubmittedJob]) -> Ended:
         """How the jobs have ended, as far as that was told. That one has failed or is gone counts as long as no later
-        run has asked for it: a run attaches to what it sees, and to nothing that has failed.
+        run has asked for it: a run attaches to what it sees, and to nothing that has failed. And nothing is gone that
+        was seen since.
 
         Args:
             submitted: as :meth:`submitted` says, of the asset that submits them.
         """
         ended = Ended(set(), set(), set(), set())
+        seen: set[str] = set()  # later than the event at hand, as the newest come first
         for record, metadata in self.events:
             id, said = named_job(metadata, self.kind), metadata.get(OUTCOME)
             if record.asset_materialization is not None:
                 ended.completed.add(id)
-            elif said == "stuck":
-                ended.stuck.add(id)
-            elif said in ("failed", "gone") and (id not in submitted or submitted[id].asked < record.storage_id):
-                (ended.failed if said == "failed" else ended.gone).add(id)
+            elif said in ("stuck", "shown"):
+                seen.add(id)
+                if said == "stuck":
+                    ended.stuck.add(id)
+            elif id in submitted and submitted[id].asked >= record.storage_id:
+                continue
+            elif said == "failed":
+                ended.failed.add(id)
+            elif said == "gone" and id not in seen:
+                ended.gone.add(id)
         return ended
 
     def reports(self, *, since: float = 0.0) -> dict[str, Mapping[str, Any]]:

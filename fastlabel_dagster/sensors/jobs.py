@@ -12,7 +12,7 @@ import dagster as dg
 
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.checks.names import POLLING_CHECK
-from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, stuck_events, success_check
+from fastlabel_dagster.job_reports.outcomes import completed_job, failed_job, shown_again, stuck_events, success_check
 from fastlabel_dagster.job_reports.submissions import plain
 from fastlabel_dagster.jobs.kinds import EVALUATION, KINDS, TRAINING, Job, JobKind
 from fastlabel_dagster.resource import FastLabelResource
@@ -63,8 +63,8 @@ def build_jobs_sensor(
       with what it was made from (labels version and digest, dataset and its version, model), and the check
       ``<kind>_succeeded`` as passed; of an evaluation also its check ``gate``;
     - a failed job, or one FastLabel has no more, as that check failed, and as an observation of the asset; one that is
-      gone is looked for until it is ``stuck_after`` old, and again when a run attaches to it, and its end turns the
-      check if it is shown after all;
+      gone is looked for until it is ``stuck_after`` old, and again when a run attaches to it; once it is shown again it
+      is followed like any other, and its end turns the check;
     - a job in progress for longer than ``stuck_after`` likewise; when it ends after all, the check turns.
 
     Each end is reported once. What was reported stands on the Dagster instance, so a lost cursor, a tick that is
@@ -244,6 +244,9 @@ def _findings(
     assert answer is not None
     hours = age(job.submitted) / 3600
     note = f"{job.target} is {answer.get('status')}"
+    if job.gone:
+        again = shown_again(job.key, job.kind, job_id=id, job=answer, carried=carried)
+        return Findings({}, events=[again], note=f"{note}: it is shown again")
     if job.stuck or hours * 3600 <= longest.total_seconds():
         return Findings({}, note=note)
     stuck = stuck_events(job.key, job.kind, job_id=id, job=answer, carried=carried, hours=hours)

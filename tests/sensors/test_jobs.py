@@ -120,14 +120,20 @@ def test_a_job_named_again_by_a_later_run_keeps_the_labels_it_was_trained_on(dae
     assert model.metadata["labels_version"].value == 1
 
 
-@pytest.mark.parametrize("looked_for", ["as long as a job may take", "since a run has attached to it"])
-def test_a_job_that_is_shown_again_is_reported_after_all(looked_for, daemon, sandbox, submit):
-    """The token was of another workspace for a while, say: what FastLabel has not shown was never gone."""
+@pytest.fixture
+def rename(sandbox):
+    """Gives a job another id: by the one it had, FastLabel does not show it."""
 
     def rename(before, after):
         with sandbox.state.database.write() as connection:
             connection.execute("UPDATE jobs SET id = ? WHERE id = ?", (after, before))
 
+    return rename
+
+
+@pytest.mark.parametrize("looked_for", ["as long as a job may take", "since a run has attached to it"])
+def test_a_job_that_is_shown_again_is_reported_after_all(looked_for, daemon, sandbox, submit, rename):
+    """The token was of another workspace for a while, say: what FastLabel has not shown was never gone."""
     job = submit()
     rename(job, "unseen")
     forgotten = looked_for.startswith("since")
@@ -145,6 +151,31 @@ def test_a_job_that_is_shown_again_is_reported_after_all(looked_for, daemon, san
     assert [one.passed for one in checks(daemon)] == [False, True]
     (model,) = models(daemon)
     assert model.metadata["training_job_id"].value == job
+
+
+def test_a_job_that_was_shown_again_is_followed_for_longer_than_it_may_take(daemon, sandbox, submit, rename):
+    job = submit()
+    soon, late = (build_jobs_sensor("street-scenes", stuck_after=one) for one in (24, timedelta(microseconds=1)))
+    for _ in range(2):  # gone and shown again, twice
+        rename(job, "unseen")
+        for _ in range(3):
+            daemon.tick(soon)
+        rename("unseen", job)
+        for _ in range(3):
+            daemon.tick(soon)
+    for _ in range(3):
+        daemon.tick(late)
+    sandbox.state.clock.advance(3600)
+    daemon.tick(late)
+    assert [(one.passed, one.severity.value) for one in checks(daemon) if one.check_name == "training_succeeded"] == [
+        (False, "ERROR"),
+        (False, "ERROR"),
+        (False, "WARN"),  # it hangs
+        (True, "ERROR"),
+    ]
+    notes = [one.metadata["job_outcome"].value for one in daemon.events if isinstance(one, dg.AssetObservation)]
+    assert notes == ["gone", "shown", "gone", "shown", "stuck"]
+    assert [one.metadata["training_job_id"].value for one in models(daemon)] == [job]
 
 
 def test_a_job_that_is_gone_is_a_failed_check(daemon, submit):
