@@ -12,6 +12,8 @@ from fastlabel_dagster.labels.ragged import Bools, Floats
 TOLERANCE = 1e-6
 #: Decimals of pixels and degrees that survive the way from a turned box to its corners and back.
 DECIMALS = 9
+#: Directions that are tried for a shape before only those beside the best one are, and what is computed at once.
+_MOST_ANGLES, _MOST_PRODUCTS = 4_096, 2**22
 
 
 class TurnedBoxes(NamedTuple):
@@ -72,13 +74,31 @@ def smallest_rectangle(points: Floats) -> Floats:
     edges = np.roll(local[hull], -1, axis=0) - local[hull]
     # Folded into a quarter turn, and with the upright rectangle among them for shapes without an edge.
     angles = np.unique(np.append(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 0.0))
-    cos, sin = np.cos(angles), np.sin(angles)
-    across = local @ np.array([cos, sin])
-    down = local @ np.array([-sin, cos])
-    low_x, high_x, low_y, high_y = across.min(axis=0), across.max(axis=0), down.min(axis=0), down.max(axis=0)
-    best = int(np.argmin((high_x - low_x) * (high_y - low_y)))
-    x1, x2, y1, y2 = low_x[best], high_x[best], low_y[best], high_y[best]
+    step = -(-len(angles) // _MOST_ANGLES)
+    best = _least(local, angles[::step])
+    if step > 1:  # thousands of edges: those beside the best one of them all
+        angles = angles[max(best - 1, 0) * step : (best + 1) * step + 1]
+        best = _least(local, angles)
+    cos, sin = np.cos(angles[best]), np.sin(angles[best])
+    x1, x2, y1, y2 = (float(side[0]) for side in _sides(local, angles[best : best + 1]))
     box = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    turn = np.array([[cos[best], sin[best]], [-sin[best], cos[best]]])
+    turn = np.array([[cos, sin], [-sin, cos]])
     corners: Floats = box @ turn + centre
     return corners
+
+
+def _least(points: Floats, angles: Floats) -> int:
+    """The place of the angle whose rectangle around ``points`` is the least; in bounded memory."""
+    at_once = max(1, _MOST_PRODUCTS // len(points))
+    areas = []
+    for start in range(0, len(angles), at_once):
+        low_x, high_x, low_y, high_y = _sides(points, angles[start : start + at_once])
+        areas.append((high_x - low_x) * (high_y - low_y))
+    return int(np.argmin(np.concatenate(areas)))
+
+
+def _sides(points: Floats, angles: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """float64[a] each: left, right, top and bottom of ``points`` in axes turned by ``angles`` (radians)."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    across, down = points @ np.array([cos, sin]), points @ np.array([-sin, cos])
+    return across.min(axis=0), across.max(axis=0), down.min(axis=0), down.max(axis=0)

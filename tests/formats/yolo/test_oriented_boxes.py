@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import formats
+from fastlabel_dagster.formats.rectangles import smallest_rectangle
 from fastlabel_dagster.labels import from_fastlabel, to_fastlabel
 
 
@@ -166,3 +168,18 @@ def test_corners_in_either_direction_and_corners_that_are_no_rectangle(tmp_path)
     (_, sides, _) = cv2.minAreaRect(np.array([[20, 20], [60, 25], [70, 50], [10, 40]], np.float32))
     x1, y1, x2, y2 = shapes[2]["points"]
     assert (x2 - x1) * (y2 - y1) == pytest.approx(sides[0] * sides[1], rel=1e-4)
+
+
+def test_the_smallest_rectangle_of_very_many_points_needs_little_memory():
+    """A turned ellipse of 12,000 edges: all of them at once would take 2 GB."""
+    angle = np.linspace(0, 2 * np.pi, 12_000, endpoint=False)
+    turn = np.deg2rad(30)
+    x, y = 4000 * np.cos(angle), 1000 * np.sin(angle)
+    points = np.column_stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)])
+    tracemalloc.start()
+    corners = smallest_rectangle(points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    sides = np.sort(np.hypot(*(np.roll(corners, -1, axis=0) - corners).T))
+    assert sides == pytest.approx([2000, 2000, 8000, 8000], rel=1e-6)
+    assert peak < 500e6
