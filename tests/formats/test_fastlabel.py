@@ -152,6 +152,16 @@ def test_ids(tmp_path: Path, bench: Any) -> None:
     assert read(tmp_path).tasks["task_id"].to_pylist() == ids
 
 
+def test_two_files_of_the_same_tasks(tmp_path: Path, bench: Any) -> None:
+    rows = [bench.task("a.jpg"), bench.task("b.jpg")]
+    for name in ("monday.json", "tuesday.json"):
+        (tmp_path / name).write_text(json.dumps(rows))
+    content = read(tmp_path)
+    assert content.tasks["task_id"].to_pylist() == ["id-a.jpg", "id-b.jpg"]
+    where = ("tuesday.json, task 1", "tuesday.json, task 2")
+    assert notes(content.report) == [("a task of the same id came before it", 2, where)]
+
+
 def test_a_dataset_brings_no_file_of_the_machine(tmp_path: Path, bench: Any) -> None:
     (tmp_path / "secret").write_text("of this machine")
     source = tmp_path / "source"

@@ -201,7 +201,7 @@ class _Reader:
                 where=[f"{file}, {places[row]}" for row in again[:EXAMPLES]],
                 count=len(again),
             )
-            table, ids = table.take(first), [ids[row] for row in first]
+            table, ids = table.take(pa.array(first, pa.int64())), [ids[row] for row in first]
         else:
             self._seen.update(ids)
         self._spool.add(table := self._with_urls(table, ids))
