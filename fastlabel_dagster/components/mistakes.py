@@ -114,7 +114,7 @@ def _unnoticed(model: type[BaseModel], written: Mapping[str, Any], above: Path =
                 found += _unnoticed(one, value, (*above, name))
             continue
         if isinstance(value, str):
-            odd = "{{" not in value and str not in _kinds(field.annotation)
+            odd = not _is_template(value) and str not in _kinds(field.annotation)
         else:
             odd = isinstance(value, int | float) and bool(field.metadata)
         if odd:
@@ -132,8 +132,13 @@ def _of_translation(written: Mapping[str, Any]) -> Iterator[_Found]:
     for name, value in translation.items() if isinstance(translation, Mapping) else ():
         if name == "key" and value is None:
             yield _Found(("translation", name), (), {"type": "string_type"})
-        elif name in _OF_A_SPEC and isinstance(value, str) and "{{" not in value:
+        elif name in _OF_A_SPEC and isinstance(value, str) and not _is_template(value):
             yield _Found(("translation", name), (), {"type": _OF_A_SPEC[name]})
+
+
+def _is_template(text: str) -> bool:
+    """Whether Jinja makes something else of it: an expression, or a statement such as ``{% if … %}``."""
+    return "{{" in text or "{%" in text
 
 
 def _kinds(annotation: Any) -> set[Any]:

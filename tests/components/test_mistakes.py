@@ -122,3 +122,12 @@ def test_numbers_of_the_connection_may_come_from_the_environment(defs_folder, mo
     with defs_folder.load() as defs:
         resource = (defs.resources or {})["fastlabel"]
         assert (resource.read_timeout_seconds, resource.request_attempts) == (7, 7)
+
+
+def test_a_statement_of_a_template_is_no_text_that_stands_in_the_wrong_place(defs_folder):
+    sensors = {"interval_seconds": "{% if project_root %}120{% endif %}"}
+    translation = {"deps": "{% if true %}['raw']{% endif %}"}
+    folder = defs_folder.write("street", {**OF_ALL[PROJECT], "sensors": sensors, "translation": translation})
+    with defs_folder.folder.build_component_tree() as tree:
+        component = tree.load_component(folder)
+    assert component.sensors.interval_seconds == 120
