@@ -28,7 +28,8 @@ class Look:
         whole: whether that is all of them.
         page: which page it is, when it is none of the newest: imports that are still under way are looked for there,
             and everything else on it is settled.
-        first: it goes on with the first look at the list: what has ended on it had ended before.
+        first: it goes on with the first look at the list: what has ended on it had ended before, unless it is newer
+            than what was settled then.
         following: the page that the next one goes on with then; 0 when nothing is left.
     """
 
@@ -57,10 +58,11 @@ def look_at_histories(
     *,
     enough: Callable[[], bool] = lambda: False,
 ) -> Look:
-    """One request, when the list fits on a page, or when it is newest first and its first page reaches what is settled.
+    """One request, when the list fits on a page, or when it is newest first and its first page reaches what is settled;
+    after more than a page of news, as many as it takes to reach that.
 
-    Else all of its pages: with the first look at a long list, after more than a page of news, and always where a long
-    list is in another order, as nothing tells then on which page the next import will appear.
+    Else all of its pages: with the first look at a long list, and always where a long list is in another order, as
+    nothing tells then on which page the next import will appear.
 
     Args:
         enough: whether the time of this look is used up. The first one at a list that is newest first ends then, and
@@ -72,21 +74,20 @@ def look_at_histories(
         return Look(client.import_histories.list(project, offset=page * PAGE, limit=PAGE), whole=False, page=page)
     found: dict[str, dict[str, Any]] = {}
     begin = _reading(known)
-    offset, may_end = begin * PAGE, begin > 0
+    offset, floor = begin * PAGE, str(known.get("floor", ""))
+    dates: list[str] = []
     while True:
         answers = client.import_histories.list(project, offset=offset, limit=PAGE)
         found.update((str(history.get("id")), history) for history in answers)
         offset += len(answers)
         if len(answers) < PAGE:
             return Look(list(found.values()), whole=not begin, page=begin, first=begin > 0)
-        if offset == PAGE:
-            dates = [date_of(history) for history in answers]
-            # the last ten, as one may be listed a little later than it was begun
-            newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
-            if newest_first and dates[-10] <= str(known.get("floor", "")):
-                return Look(list(found.values()), whole=False)
-            may_end = newest_first and memory is None
-        if may_end and enough():
+        dates += map(date_of, answers)
+        newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
+        # the last ten, as one may be listed a little later than it was begun
+        if newest_first and not begin and dates[-10] <= floor:
+            return Look(list(found.values()), whole=False)
+        if (begin or (newest_first and memory is None)) and enough():
             return Look(list(found.values()), whole=False, page=begin, first=begin > 0, following=offset // PAGE)
 
 

@@ -16,7 +16,7 @@ from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
 from fastlabel_dagster.sensors.histories import Look, date_of, look_at_histories
 from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
-from fastlabel_dagster.sensors.settled import Settled
+from fastlabel_dagster.sensors.settled import UNDATED, Settled
 from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.stuck import patience_of, with_stuck_imports
 from fastlabel_dagster.sensors.target import JobLike, Projects, ProjectsLike, Target, mark, sensor_of
@@ -82,8 +82,9 @@ def build_import_sensor(
         runs: ``each`` requests a run for every finished import in the tick that sees it. ``together`` lets the imports
             that one tick sees share one run, which the next tick requests: who shares it must stand in the cursor
             first, or a lost cursor would launch it again with others in it.
-        first_tick: ``from_now`` takes imports that ended before the first tick for settled; ``backfill`` acts on them,
-            with one run for all that had finished.
+        first_tick: ``from_now`` takes imports that ended before they were first looked at for settled (with the first
+            tick, or the few that it takes to read a long list); ``backfill`` acts on them, with one run for all that
+            had finished.
         stuck_after: how long an import may run, as a timedelta or in hours.
         severity: ``warn`` (the default) or ``error``: how bad it is when a check fails; or by the check's name, such as
             ``{"imports_succeeded": "error"}``. An import that hangs is always a warning.
@@ -192,7 +193,8 @@ def _digest(
             unsettled[history_id] = date  # waits for its end, or for the next tick
         else:
             settled[history_id] = date
-            if silent or (look.first and not watch.waits_for(history_id)):
+            news = watch.waits_for(history_id) or "" < watch.floor < date < UNDATED
+            if silent or (look.first and not news):
                 continue
             events.append(_evaluation(key, history, passed=state == "completed", severity=severity))
             if state == "completed" and (together or date <= backlog):

@@ -306,6 +306,31 @@ def test_a_long_list_on_a_slow_server_is_read_over_several_ticks_and_none_of_it_
     assert sorted(one for _, one in told(daemon)) == sorted([*map(str, hanging), "new 1", "new 2"])
 
 
+@pytest.mark.parametrize(("after", "seconds"), [(1, 3.0), (5, 1.0)], ids=["while the first look goes on", "later"])
+def test_more_than_a_page_of_news_costs_as_many_pages_as_there_are(after, seconds, make_vendor, make_daemon):
+    """A sensor that was off for a while, and a list that takes longer to read than a tick has."""
+
+    def begun(prefix, count, day):
+        days = [f"2026-01-{day:02}T00:00:{n:06}" for n in range(count)]
+        return [{"id": f"{prefix}{n}", "status": "completed", "createdAt": date} for n, date in enumerate(days)][::-1]
+
+    imports = begun("old", 9000, 1)
+    vendor = make_vendor(
+        lambda path, query: imports[int(query["offset"]) :][: int(query["limit"])], lambda path, query: seconds
+    )
+    daemon = make_daemon(resource=vendor.resource())
+    watch = sensor(clock=vendor.clock)
+    for _ in range(after):
+        daemon.tick(watch)
+    imports[:0] = begun("new", 1040, 2)
+    for _ in range(40):
+        before = vendor.asked["street-scenes"]
+        daemon.tick(watch)
+        assert vendor.asked["street-scenes"] - before <= 3
+    assert sorted(one for _, one in told(daemon)) == sorted(f"new{n}" for n in range(1040))
+    assert len(daemon.launched) == 1040
+
+
 @pytest.mark.parametrize("step", [1300, 9000])
 def test_of_many_imports_that_hang_in_a_long_list_each_is_told_once(make_vendor, make_daemon, step):
     """On every page, beside its edges, and more of them than a cursor knows by name; patience ends for one after the
