@@ -7,6 +7,7 @@ repeated, which is the token when somebody has pasted it into the wrong line. So
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,9 @@ _OF_A_SPEC = {
 _REPEATED = frozenset({"fastlabel", "project", "store", "dataset", "selector"})
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 _LIKE_A_TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=.-]{16,}")
+
+#: Where it is said why a project was left out, in the words of the error.
+_LOGS = ("fastlabel_dagster.assets", "fastlabel_dagster.components")
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -258,8 +262,8 @@ def _names(model: type[BaseModel], path: Path) -> list[str]:
 
 @contextmanager
 def no_tokens(component: BaseModel, written: BaseModel | None = None) -> Iterator[None]:
-    """Errors within repeat no text of the component's attributes that could be a token, but for the names of projects,
-    stores and datasets: what is wrong with a value is said by many, who know of no YAML.
+    """Errors and warnings within repeat no text of the component's attributes that could be a token, but for the names
+    of projects, stores and datasets: what is wrong with a value is said by many, who know of no YAML.
 
     Args:
         written: what the component was made from, where that holds more than the component.
@@ -267,15 +271,31 @@ def no_tokens(component: BaseModel, written: BaseModel | None = None) -> Iterato
     Raises:
         ValueError: in place of an error that would have repeated one.
     """
+
+    def quiet(words: str) -> str:
+        for text in {text for one in (component, written) if one is not None for text in _secretive(one)}:
+            words = words.replace(text, _NOT_REPEATED)
+        return words
+
+    def quieten(record: logging.LogRecord) -> bool:
+        words = record.getMessage()
+        if quiet(words) != words:
+            record.msg, record.args = quiet(words), None
+        return True
+
+    logs = [logging.getLogger(name) for name in _LOGS]
+    for log in logs:
+        log.addFilter(quieten)
     try:
         yield
     except Exception as error:
-        words = quiet = str(error)
-        for text in {text for one in (component, written) if one is not None for text in _secretive(one)}:
-            quiet = quiet.replace(text, _NOT_REPEATED)
-        if quiet == words:
+        words = str(error)
+        if quiet(words) == words:
             raise
-        raise ValueError(quiet) from None
+        raise ValueError(quiet(words)) from None
+    finally:
+        for log in logs:
+            log.removeFilter(quieten)
 
 
 def _secretive(component: BaseModel) -> Iterator[str]:

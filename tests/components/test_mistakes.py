@@ -102,10 +102,11 @@ def mistaken(defs_folder: Any, tmp_path: Path) -> Any:
         *((WORKSPACE, *one) for one in (*IN_BOTH, *IN_A_WORKSPACE)),
     ],
 )
-def test_a_mistake_is_told_with_its_place_and_what_belongs_there(mistaken, type, place, value, words):
+def test_a_mistake_is_told_with_its_place_and_what_belongs_there(mistaken, caplog, type, place, value, words):
     told = mistaken(type, place, value)
     assert words in told
     assert TOKEN not in told
+    assert TOKEN not in caplog.text, "of a project that is left out the log says why"
     assert "TypeError" not in told and "AttributeError: 'NoneType'" not in told
 
 
