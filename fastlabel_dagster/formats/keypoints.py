@@ -34,7 +34,7 @@ def keypoint_rows(
     owner = np.repeat(np.arange(len(flat)), lengths)
     wanted = places(lists.starts, lengths)
     keys = pc.dictionary_encode(taken(pc.struct_field(lists.values, "key"), wanted).cast(pa.string()))
-    slot = _slots(met, keys.dictionary.to_pylist())[met.position[owner], pc.fill_null(keys.indices, -1).to_numpy()]
+    slot = _slots(met, owner, keys)
     point = as_ragged(taken(pc.struct_field(lists.values, "value"), wanted))
     has_place = point.lengths >= 2
     stray = np.zeros(len(flat), np.bool_)
@@ -56,11 +56,21 @@ def keypoint_rows(
     return values.reshape(-1), 3 * offsets, np.diff(placed)
 
 
-def _slots(met: Met, keys: list[str]) -> Ints:
-    """int64[categories + 1, keys + 1]: which point of the category each key is, -1 for none. The last row is that of
-    no category, the last column that of no key."""
-    table = np.full((len(met.categories) + 1, len(keys) + 1), -1, np.int64)
-    for number, category in enumerate(met.categories):
-        slots = {key: slot for slot, key in reversed([*enumerate(category.keypoints)])}
-        table[number, :-1] = [slots.get(key, -1) for key in keys]
-    return table
+def _slots(met: Met, owner: Ints, keys: pa.DictionaryArray) -> Ints:
+    """int64[k]: which point of the category of its ``owner`` each key is, -1 for none.
+
+    A table of all categories by all keys would be large where thousands of classes have keys of their own, so the pairs
+    there are stand in a list.
+    """
+    number = {key: place for place, key in enumerate(keys.dictionary.to_pylist())}
+    pairs = sorted(
+        (place * len(number) + number[key], slot)
+        for place, category in enumerate(met.categories)
+        for slot, key in enumerate(category.keypoints)
+        if key in number
+    )
+    pair, slot = np.array([*pairs, (np.iinfo(np.int64).max, -1)], np.int64).T
+    place, key = met.position[owner], pc.fill_null(keys.indices, -1).to_numpy()
+    wanted = np.where((place >= 0) & (key >= 0), place * len(number) + key, -1)
+    found = np.searchsorted(pair, wanted)  # of a key that a category has twice, the first
+    return np.where(pair[found] == wanted, slot[found], -1)

@@ -1,7 +1,9 @@
 """Datasets of thousands of classes (speakers, products): the work grows with their number, not with its square."""
 
+import json
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -87,3 +89,22 @@ def test_writing_is_linear_in_the_classes(bench, format: str) -> None:
 
     assert formats.read(target, format=format).annotations.num_rows == MANY
     assert calls[2] < 4 * calls[1]
+
+
+def test_poses_whose_classes_have_keys_of_their_own_need_no_table_of_all_by_all(bench) -> None:
+    def pose(place: int) -> dict[str, object]:
+        points = [{"key": f"{point} of {place}", "name": "p", "value": [point, 1, 1]} for point in range(9)]
+        return bench.task(f"{place}.jpg", bench.shape("pose_estimation", None, f"c{place}", keypoints=points))
+
+    labels = bench.labels(*map(pose, range(MANY)), classes=[])
+    tracemalloc.start()
+    try:
+        formats.write(labels, format="coco", target=bench.folder / "poses")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 8 * MANY * 9 * MANY / 2, "half of what that table would need"
+    written = json.loads((bench.folder / "poses/annotations.json").read_bytes())
+    assert all(one["keypoints"][0::3] == list(range(9)) for one in written["annotations"])
+    assert len(written["annotations"]) == MANY
