@@ -84,9 +84,10 @@ _HEAD = """# Benchmarks
 Written by `make bench`: one run, the same input for everybody, from files to files in memory (tmpfs).
 Machine: {machine}. Versions: {versions}; the other converters are those of `benchmarks/peers.txt`.
 
-Each figure is the median of {runs} processes (one for what takes longer than four seconds); every process has done the
-step on a small input before its clock starts. "Beside ours" is how many times our time somebody needs: above 1 is
-slower. The peak is the largest resident size of the process, libraries and input included.
+Each figure is the median of {runs} processes (seven for what takes less than a tenth of a second, one for what takes
+longer than four); every process has done the step on a small input before its clock starts. "Beside ours" is how many
+times our time somebody needs: above 1 is slower. The peak is the largest resident size of the process, libraries
+and input included.
 
 Who starts from what: we and the SDK start from FastLabel's JSON (`json.load` and the public export method of the SDK),
 other converters from the COCO file, for they do not know FastLabel. The physical limits convert nothing:
