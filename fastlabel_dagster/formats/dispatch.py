@@ -27,6 +27,7 @@ from fastlabel_dagster.formats.sources import (
 )
 from fastlabel_dagster.formats.taken_apart import pictures_of_single, taken_apart, tell_of_parts
 from fastlabel_dagster.formats.unpack import ArchiveLimits, Unpacked, is_archive, unpacked
+from fastlabel_dagster.labels.heap import keep_freed_memory
 from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
 from fastlabel_dagster.labels.single_pictures import TakenApart
 from fastlabel_dagster.labels.tables import Labels
@@ -88,6 +89,7 @@ def write(
     """
     chosen = _written(format)
     assert chosen.write is not None
+    keep_freed_memory()
     registry.check_options(format, options)
     settings = {**chosen.options, **options}
     store = open_store(target, s3)
@@ -223,6 +225,7 @@ def read(
     if chosen.read is None:
         raise ValueError(f"the format {format!r} is only written, not read")
     settings = registry.settings(chosen.read_options, options, f"the reader of {format!r}")
+    keep_freed_memory()
     told = ReadTally(progress)
     path = Path(source)
     if is_archive(path):

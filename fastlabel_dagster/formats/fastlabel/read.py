@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
 from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, read_elements, read_pieces
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
+from fastlabel_dagster.formats.fastlabel.shared_work import SharedWork
 from fastlabel_dagster.formats.fastlabel.spool import Spool
 from fastlabel_dagster.formats.fastlabel.write import is_local
 from fastlabel_dagster.labels import levels, regular
@@ -33,8 +35,9 @@ _NESTED_TOO_DEEP = "it is nested too deep"
 #: Pieces that do not look like those before them, until the short way is given up.
 _MOST_REFUSED = 4
 _FEW = 64
-#: Threads that read pieces.
-_READERS = 2
+#: Threads that read pieces beside the one that waits for them, and how many pieces are read ahead.
+_READERS = 2 if (os.cpu_count() or 1) > 2 else 1
+_AHEAD = 3
 
 
 def read_fastlabel(source: Path, told: ReadTally) -> Labels:
@@ -111,7 +114,7 @@ class _Reader:
     def _ahead(self, pieces: Iterator[Piece]) -> Iterator[_Attempt]:
         """The pieces in their order, with the columns of those that look like the ones before them.
 
-        Arrow reads some pieces ahead in other threads, for it does not hold up Python meanwhile."""
+        Arrow reads some pieces ahead in another thread, for it does not hold up Python meanwhile."""
         waiting: deque[_Attempt] = deque()
         with ThreadPoolExecutor(_READERS) as readers:
             for number, piece in enumerate(pieces):
@@ -120,15 +123,16 @@ class _Reader:
                     with without_collecting():
                         self._learn(found := piece.elements())
                 form = self._form if piece else None
-                columns = None if form is None else readers.submit(_columns, piece, form)
-                waiting.append(_Attempt(piece, found, form, columns))
-                while waiting and (len(waiting) > _READERS or self._form is None):
-                    yield waiting.popleft()
-            yield from waiting
+                work = None if form is None else SharedWork(readers, partial(_columns, piece, form))
+                waiting.append(_Attempt(piece, found, form, work))
+                while waiting and (len(waiting) > _AHEAD or self._form is None):
+                    yield _first(waiting)
+            while waiting:
+                yield _first(waiting)
 
     def _regular(self, attempt: _Attempt) -> pa.Table | None:
         """The tasks of a piece, if they look like those before them."""
-        columns = None if attempt.columns is None else attempt.columns.result()
+        columns = None if attempt.work is None else attempt.work.result()
         if columns is None:
             if attempt.form is self._form is not None:  # those read ahead in a form given up meanwhile say nothing
                 self._refused += 1
@@ -275,7 +279,15 @@ class _Attempt(NamedTuple):
     found: Elements | None
     """Its elements, where somebody has parsed them already."""
     form: regular.Form | None
-    columns: Future[list[pa.Array] | None] | None
+    work: SharedWork[list[pa.Array] | None] | None
+
+
+def _first(waiting: deque[_Attempt]) -> _Attempt:
+    """The first that waits, done."""
+    first = waiting.popleft()
+    if first.work is not None:
+        first.work.result(behind=[one.work for one in waiting if one.work is not None])
+    return first
 
 
 def _columns(piece: Piece, form: regular.Form) -> list[pa.Array] | None:
