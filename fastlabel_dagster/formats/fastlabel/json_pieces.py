@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import orjson
 
-from fastlabel_dagster.formats.fastlabel.json_brackets import Depth, is_closing
+from fastlabel_dagster.formats.fastlabel.json_brackets import Depth
 
 #: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
 PIECE_BYTES = 600_000
@@ -246,9 +246,7 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
         slashes = len(block) - len(block.rstrip(b"\\"))
         late = block[-slashes:] if fresh and slashes else b""
         block = block[: len(block) - len(late)]
-        _, brackets, depths = state.marks(block)
-        ended = np.flatnonzero(depths == 0)
-        closed = int(brackets[ended[0]]) if len(ended) else -1
+        closed, end = state.ends(block)
         if closed >= 0:
             rest = block[closed + 1 :] + late + file.read(64)
             yield _piece_of_array([*held, memoryview(block)[:closed]], noun, piece, offset)
@@ -256,10 +254,8 @@ def _array(file: BinaryIO, noun: str, piece_bytes: int) -> Iterator[Piece]:
                 at = offset + size + closed + 1
                 yield _problem(f"byte {at}", "something stands behind the end of the list; it is not read")
             return
-        whole = np.flatnonzero((depths == 1) & (brackets >= 0))
-        whole = whole[is_closing(block, brackets[whole])]
-        if len(whole):
-            end = int(brackets[whole[-1]]) + 1
+        if end >= 0:
+            end += 1
             parts = [*held, memoryview(block)[:end]]
             yield (piece := _piece_of_array(parts, noun, piece, offset))
             offset += sum(map(len, parts))
