@@ -28,7 +28,7 @@ from fastlabel_dagster.formats.image_size import image_size
 from fastlabel_dagster.formats.label_files import files_below, folder_of, label_name
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
-from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, parts_of
 from fastlabel_dagster.formats.text import joined
@@ -89,14 +89,17 @@ def write_line_files(
     words = ClassWords(categories)
     total = 0
 
+    def texts_of(batch: ShapeBatch) -> tuple[list[int], list[str]]:
+        lines = lines_of(batch, categories, words)
+        batch.told.finish()
+        owner = batch.flat.task[np.flatnonzero(batch.told.kept)]
+        per_task = offsets_of(np.bincount(owner, minlength=batch.tasks.num_rows))
+        return batch.picture.tolist(), joined(per_task, lines, "\n").to_pylist()
+
     def files() -> Iterator[tuple[str, bytes]]:
         nonlocal total
-        for batch in shape_batches(labels, pictures, tally):
-            lines = lines_of(batch, categories, words)
-            batch.told.finish()
-            owner = batch.flat.task[np.flatnonzero(batch.told.kept)]
-            per_task = offsets_of(np.bincount(owner, minlength=batch.tasks.num_rows))
-            for row, text in zip(batch.picture.tolist(), joined(per_task, lines, "\n").to_pylist(), strict=True):
+        for rows, texts in each_batch(labels, pictures, tally, texts_of):
+            for row, text in zip(rows, texts, strict=True):
                 head = heads.get(pictures.task_ids[row], b"") if heads else b""
                 data = head + (f"{text}\n".encode() if text else b"")
                 total += len(data)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
+from fastlabel_dagster.formats.one_ahead import one_ahead
 from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
@@ -18,6 +21,8 @@ from fastlabel_dagster.labels import json_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array
 from fastlabel_dagster.labels.tables import Labels
+
+Made = TypeVar("Made")
 
 #: Types with an area.
 SHAPES = ("bbox", "polygon", "segmentation", "circle")
@@ -27,6 +32,8 @@ REVERSED = "the corners of the box came in another order, they were put in order
 UNTURNED = "its rotation is not a number, the box is taken as not turned"
 CUT_MASK = "reached outside the image, its mask ends at the edge"
 CLASSLESS = "it has no class"
+#: With fewer batches the next one is done sooner than another thread is begun for it.
+_MANY_BATCHES = 4
 NO_CLASS = "the class is not in the project, it was added behind the others"
 
 
@@ -123,3 +130,14 @@ def shape_batches(labels: Labels, pictures: Pictures, tally: Tally) -> Iterator[
         ids = pc.struct_field(pc.list_flatten(one_array(tasks["annotations"])), "annotation_id")
         told = tally.batch(flat.type, flat.task, names, ids)
         yield ShapeBatch(tasks, picture, flat, sizes[picture][flat.task], boxes(flat), told)
+
+
+def each_batch(labels: Labels, pictures: Pictures, tally: Tally, make: Callable[[ShapeBatch], Made]) -> Iterator[Made]:
+    """What ``make`` makes of all annotations, a batch of tasks at a time, in the order of the labels.
+
+    Of many batches the next is made in another thread while whoever asks uses one; no two are made at the same time.
+    """
+    batches = shape_batches(labels, pictures, tally)
+    for first in batches:
+        made = chain([make(first)], map(make, batches))
+        yield from one_ahead(made) if _MANY_BATCHES * first.tasks.num_rows < len(pictures) else made

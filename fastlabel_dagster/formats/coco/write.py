@@ -23,7 +23,7 @@ from fastlabel_dagster.formats.coco.files import RECTANGLES
 from fastlabel_dagster.formats.coco.rows import COCO_ROWS, coco_rows
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
-from fastlabel_dagster.formats.shapes import shape_batches
+from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.text import glued, joined, list_tails, number_text
 from fastlabel_dagster.formats.written import Written
@@ -185,10 +185,15 @@ def _annotation_rows(
     labels: Labels, pictures: Pictures, categories: Categories, tally: Tally, rectangles: bool
 ) -> Iterator[pa.Table]:
     first_id = None if have_own_ids(labels) else 1
-    for batch in shape_batches(labels, pictures, tally):
+
+    def rows_of(batch: ShapeBatch) -> pa.Table:
+        nonlocal first_id
         rows = coco_rows(batch, categories, first_id, rectangles=rectangles)
         if first_id is not None:
             first_id += rows.num_rows
+        return rows
+
+    for rows in each_batch(labels, pictures, tally, rows_of):
         if rows.num_rows:
             yield rows
 

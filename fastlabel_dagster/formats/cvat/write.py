@@ -16,7 +16,7 @@ from fastlabel_dagster.formats.cvat.elements import Elements, Used, shape_elemen
 from fastlabel_dagster.formats.cvat.labels import declared_attributes, label_elements
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
-from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, parts_of
 from fastlabel_dagster.formats.text import glued, joined, number_text
@@ -54,11 +54,15 @@ def write_cvat(
     categories = Categories(labels.classes)
     used = Used({}, {})
     listed = {part: parts.count(part) for part in sorted({part for part in parts if part is not None})}
+
+    def elements_of(batch: ShapeBatch) -> list[bytes]:
+        shapes = shape_elements(batch, categories, used)
+        batch.told.finish()
+        return _image_elements(batch, shapes, pictures, parts)
+
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as waiting, folder.open(XML_FILE) as file:
-        for batch in shape_batches(labels, pictures, tally):
-            shapes = shape_elements(batch, categories, used)
-            batch.told.finish()
-            for text in _image_elements(batch, shapes, pictures, parts):
+        for texts in each_batch(labels, pictures, tally, elements_of):
+            for text in texts:
                 waiting.write(text)
         project = str(labels.origin.get("project") or "FastLabel")
         file.write(b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')

@@ -21,7 +21,7 @@ from fastlabel_dagster.formats.labelme.shapes import TYPES, said, shapes_of
 from fastlabel_dagster.formats.outlines import SLACK
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
-from fastlabel_dagster.formats.shapes import ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools
@@ -63,10 +63,13 @@ def write_labelme(
     categories = Categories(labels.classes)
     files = total = 0
 
+    def documents_of(batch: ShapeBatch) -> list[tuple[int, bytes]]:
+        return list(_documents(batch, pictures, categories, oriented=turned_boxes != "polygon"))
+
     def label_files() -> Iterator[tuple[str, bytes]]:
         nonlocal files, total
-        for batch in shape_batches(labels, pictures, tally):
-            for row, text in _documents(batch, pictures, categories, oriented=turned_boxes != "polygon"):
+        for documents in each_batch(labels, pictures, tally, documents_of):
+            for row, text in documents:
                 files, total = files + 1, total + len(text)
                 yield f"{FOLDER}/{label_name(pictures.files[row], '.json')}", text
 

@@ -23,7 +23,7 @@ from fastlabel_dagster.formats.outlines import SLACK, is_turned
 from fastlabel_dagster.formats.pascal_voc.elements import object_elements
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
-from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, shape_batches
+from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, parts_of
 from fastlabel_dagster.formats.text import glued, joined, number_text
@@ -80,11 +80,13 @@ def write_pascal_voc(
     names = [pictures.names[row] for row in np.flatnonzero(sizeless).tolist()]
     tally.note("noticed", "its size is not known, the file does not state it", IMAGE, len(names), names)
 
+    def texts_of(batch: ShapeBatch) -> tuple[list[int], list[bytes]]:
+        return batch.picture.tolist(), _texts(batch, pictures, categories, rule)
+
     def label_files() -> Iterator[tuple[str, bytes]]:
         nonlocal files, total
-        for batch in shape_batches(labels, pictures, tally):
-            texts = _texts(batch, pictures, categories, rule)
-            for row, text in zip(batch.picture.tolist(), texts, strict=True):
+        for rows, texts in each_batch(labels, pictures, tally, texts_of):
+            for row, text in zip(rows, texts, strict=True):
                 files, total = files + 1, total + len(text)
                 yield f"Annotations/{label_name(pictures.files[row], '.xml')}", text
 

@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import decimal_text, glued, joined, number_text
 from fastlabel_dagster.formats.yolo.corners import corners_of, fits_image, side_lengths
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, maxima, minima, offsets_of, ranges
 
 TASKS = ("detect", "segment", "pose", "obb")
 _WHAT = {"detect": "a box", "segment": "an area", "pose": "a pose", "obb": "a box"}
@@ -78,11 +78,12 @@ def yolo_texts(
     met = batch.meet(categories)
     attributes = read_attributes(batch.column("attributes"))
     told.alter("a crowd became one object", attributes.crowd)
+    outside = batch.outside()
     apply_stated_boxes(batch.box, attributes)
     if task == "detect":
         lines = _detect(batch, met)
     elif task == "segment":
-        lines = _segment(batch, met)
+        lines = _segment(batch, met, outside)
     elif task == "obb":
         lines = _oriented(batch, met)
     else:
@@ -116,10 +117,10 @@ def _box_shares(batch: ShapeBatch) -> Floats:
     return np.column_stack([(first + last) / 2, last - first])
 
 
-def _segment(batch: ShapeBatch, met: Met) -> _Lines:
+def _segment(batch: ShapeBatch, met: Met, outside: Bools) -> _Lines:
     flat, told, size = batch.flat, batch.told, batch.size
     rings = outline_rings(flat, told.kept[flat.ring_annotation] & ~flat.ring_is_hole)
-    rings, cut = _cut_rings(rings, flat, size)
+    rings, cut = _cut_rings(rings, flat, size, outside)
     annotation = flat.ring_annotation[rings.ring]
     shares = np.clip(rings.coords / size[np.repeat(annotation, np.diff(rings.offsets))], 0, 1)
     lasting = _has_area(shares, rings.offsets)
@@ -135,34 +136,36 @@ def _segment(batch: ShapeBatch, met: Met) -> _Lines:
     return _Lines(rows, _line_texts(met, rows, picked.reshape(-1), 2 * counts))
 
 
-def _cut_rings(rings: Rings, flat: FlatAnnotations, size: Floats) -> tuple[Rings, Bools]:
-    """The rings cut to their images, and which annotations were cut. Only rings that reach outside cost Python time."""
-    counts = np.diff(rings.offsets)
-    limits = size[np.repeat(flat.ring_annotation[rings.ring], counts)]
-    out = ((rings.coords < -SLACK) | (rings.coords > limits + SLACK)).any(axis=1)
-    outside = np.unique(np.repeat(np.arange(len(rings.ring)), counts)[out])
+def _cut_rings(rings: Rings, flat: FlatAnnotations, size: Floats, outside: Bools) -> tuple[Rings, Bools]:
+    """The rings cut to their images, and which annotations were cut. ``outside``: those whose box reaches outside; only
+    their rings are looked at, and only rings that reach outside themselves cost Python time."""
+    annotation = flat.ring_annotation[rings.ring]
     cut = np.zeros(len(flat), np.bool_)
-    if not len(outside):
+    pieces: dict[int, Floats] = {}
+    for number in np.flatnonzero(outside[annotation]).tolist():
+        piece, (width, height) = (
+            rings.coords[rings.offsets[number] : rings.offsets[number + 1]],
+            size[annotation[number]],
+        )
+        if ((piece < -SLACK) | (piece > (width + SLACK, height + SLACK))).any():
+            pieces[number] = cut_to_image(piece, float(width), float(height))
+            cut[annotation[number]] = True
+    if not pieces:
         return rings, cut
-    cut[flat.ring_annotation[rings.ring[outside]]] = True
-    pieces = np.split(rings.coords, rings.offsets[1:-1])
-    for number in outside.tolist():
-        width, height = size[flat.ring_annotation[rings.ring[number]]]
-        pieces[number] = cut_to_image(pieces[number], float(width), float(height))
-    return Rings(rings.ring, np.concatenate(pieces), offsets_of(np.array([len(piece) for piece in pieces]))), cut
+    all_pieces = np.split(rings.coords, rings.offsets[1:-1])
+    for number, piece in pieces.items():
+        all_pieces[number] = piece
+    return Rings(
+        rings.ring, np.concatenate(all_pieces), offsets_of(np.array([len(piece) for piece in all_pieces]))
+    ), cut
 
 
 def _has_area(shares: Floats, offsets: Ints) -> Bools:
     """bool[k]: the ring has three vertices and extends in both directions."""
-    lasting = np.diff(offsets) >= 3
-    filled = np.flatnonzero(lasting)
-    if len(filled):
-        # reduceat runs from one start to the next: rings between that are too short only widen the stretch it sees, so
-        # they are left out first.
-        rows = ranges(offsets[:-1][filled], np.diff(offsets)[filled])
-        starts = offsets_of(np.diff(offsets)[filled])[:-1]
-        span = np.maximum.reduceat(shares[rows], starts) - np.minimum.reduceat(shares[rows], starts)
-        lasting[filled] = (span > _SMALLEST).all(axis=1)
+    lasting: Bools = np.diff(offsets) >= 3
+    for axis in (0, 1):
+        values = np.ascontiguousarray(shares[:, axis])
+        lasting &= maxima(values, offsets) - minima(values, offsets) > _SMALLEST
     return lasting
 
 

@@ -24,7 +24,7 @@ from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, IMAGE, Tally
-from fastlabel_dagster.formats.shapes import shape_batches
+from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of
 from fastlabel_dagster.formats.written import Written
@@ -91,13 +91,16 @@ def write_yolo(
     paths = [None if part is None else "annotations/" if darknet else f"labels/{part}/" for part in parts]
     total = 0
 
+    def texts_of(batch: ShapeBatch) -> tuple[list[int], list[bytes]]:
+        texts = yolo_texts(
+            batch, categories, task=task, pose_boxes=pose_boxes, keypoint_count=keypoint_count, wanted=wanted
+        )
+        return batch.picture.tolist(), texts
+
     def label_files() -> Iterator[tuple[str, bytes]]:
         nonlocal total
-        for batch in shape_batches(labels, pictures, tally):
-            texts = yolo_texts(
-                batch, categories, task=task, pose_boxes=pose_boxes, keypoint_count=keypoint_count, wanted=wanted
-            )
-            for row, text in zip(batch.picture.tolist(), texts, strict=True):
+        for rows, texts in each_batch(labels, pictures, tally, texts_of):
+            for row, text in zip(rows, texts, strict=True):
                 place = paths[row]
                 if place is not None:
                     total += len(text)
