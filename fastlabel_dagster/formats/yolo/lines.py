@@ -27,7 +27,7 @@ from fastlabel_dagster.formats.outlines import (
 )
 from fastlabel_dagster.formats.rectangles import smallest_rectangle
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
-from fastlabel_dagster.formats.text import decimal_text, glued, joined, number_text
+from fastlabel_dagster.formats.text import decimal_lists, glued, joined, number_text
 from fastlabel_dagster.formats.yolo.corners import corners_of, fits_image, side_lengths
 from fastlabel_dagster.labels.geometry import FlatAnnotations
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, maxima, minima, offsets_of, ranges
@@ -271,9 +271,4 @@ def _shrink_boxes(shares: Floats, rows: Ints, points: Floats) -> None:
 
 
 def _line_texts(met: Met, rows: Ints, shares: Floats, counts: Ints) -> pa.Array:
-    texts = decimal_text(np.abs(shares))
-    below = shares < -_SMALLEST
-    if below.any():  # a corner of a rotated box outside the image
-        texts = glued(pc.if_else(pa.array(below), "-", ""), texts)
-    numbers = joined(offsets_of(counts), texts, " ")
-    return glued(number_text(met.column("index")[rows]), " ", numbers)
+    return glued(number_text(met.column("index")[rows]), decimal_lists(shares, offsets_of(counts)))

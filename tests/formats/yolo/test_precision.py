@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import formats
-from fastlabel_dagster.formats.text import decimal_text
+from fastlabel_dagster.formats.text import decimal_lists
 from fastlabel_dagster.labels import from_fastlabel, to_fastlabel
 
 sides = st.integers(1, 20_000)
@@ -134,9 +136,31 @@ def test_the_coco_boxes_of_photographs_come_back_to_the_last_digit(coco_mini, tm
 
 
 def test_text_has_at_most_nine_decimals_and_no_exponent():
-    numbers = np.array([0, 1, 0.1, 1 / 3, 2 / 3, 6e-10, 4.9e-10, 0.9999999996, 1e-9, 12.5])
-    shown = ["0", "1", "0.1", "0.333333333", "0.666666667", "0.000000001", "0", "1", "0.000000001", "12.5"]
-    assert decimal_text(numbers).to_pylist() == shown
+    numbers = [0, 1, 0.1, 1 / 3, 2 / 3, 6e-10, 4.9e-10, -4.9e-10, 0.9999999996, 1e-9, 9.5, 0.100000001, 0.12]
+    shown = ["0", "1", "0.1", "0.333333333", "0.666666667", "0.000000001", "0", "0", "1", "0.000000001", "9.5"]
+    shown += ["0.100000001", "0.12"]
+    assert _written(numbers) == shown
+    assert _written([*numbers, 12.5, -0.25, -1e-9]) == [*shown, "12.5", "-0.25", "-0.000000001"]
+    assert decimal_lists(np.array([]), np.array([0, 0])).to_pylist() == [""]
+
+
+@given(numbers=st.lists(st.floats(-20, 20) | st.floats(0, 1)), cuts=st.lists(st.integers(0, 40)))
+def test_text_is_what_python_writes_of_the_rounded_number(numbers, cuts):
+    offsets = np.array([0, *sorted(min(cut, len(numbers)) for cut in cuts), len(numbers)])
+    words = [_plain(number) for number in numbers]
+    rows = ["".join(f" {word}" for word in words[start:end]) for start, end in pairwise(offsets.tolist())]
+    assert decimal_lists(np.array(numbers, float), offsets).to_pylist() == rows
+
+
+def _written(numbers: list[float]) -> list[str]:
+    (row,) = decimal_lists(np.array(numbers, float), np.array([0, len(numbers)])).to_pylist()
+    return row.split()
+
+
+def _plain(number: float) -> str:
+    """The number to the nearest billionth, by decimal arithmetic."""
+    text = format(Decimal(round(number * 10**9)).scaleb(-9), "f").rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20_000, 20_000)])
