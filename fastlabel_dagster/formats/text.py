@@ -28,27 +28,27 @@ def decimal_lists(values: NDArray[np.float64], offsets: NDArray[np.int64], place
     The offsets begin with 0 and end with the number of values.
     """
     scale = 10**places
-    whole = np.rint(values * scale).astype(np.int64)
-    if not len(whole) or whole.min() < 0 or whole.max() >= 10 * scale:
-        return joined(offsets, glued(" ", _decimal_text(whole, places)), "")
+    if not len(values) or not (values.min() * scale >= -0.5 and values.max() <= 9):
+        return joined(offsets, glued(" ", _decimal_text(np.rint(values * scale).astype(np.int64), places)), "")
     texts = []
-    stops = np.zeros(len(whole) + 1, np.int32)
-    for start in range(0, len(whole), _AT_ONCE):
-        part = whole[start : start + _AT_ONCE]
-        text, lengths = _short_decimals(part, places)
+    stops = np.zeros(len(values) + 1, np.int32)
+    for start in range(0, len(values), _AT_ONCE):
+        text, lengths = _short_decimals(values[start : start + _AT_ONCE], places)
         texts.append(text)
-        stops[start + 1 : start + len(part) + 1] = lengths
+        stops[start + 1 : start + len(lengths) + 1] = lengths
     np.cumsum(stops, out=stops)
-    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(stops[offsets]), pa.py_buffer(np.concatenate(texts)))
+    return pa.StringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(stops[offsets]), pa.py_buffer(np.concatenate(texts))
+    )
 
 
-def _short_decimals(whole: NDArray[np.int64], places: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The text of whole numbers divided by 10 to the power of ``places``, which leaves less than 10, a space before
-    each; and how long each is, with its space."""
+def _short_decimals(values: NDArray[np.float64], places: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The text of numbers from 0 to 9, a space before each; and how long each is, with its space."""
     # Of a "1", a digit and the decimals, each number is as long as any other: with the comma before it a row of a
     # matrix, in which the digit moves to the column of the "1" and the point takes the column of the digit.
-    width = places + 3
-    text = bytearray(orjson.dumps(whole + 10 ** (places + 1), option=orjson.OPT_SERIALIZE_NUMPY))
+    scale, width = 10**places, places + 3
+    whole = np.rint(values * scale).astype(np.int64) + 10 * scale
+    text = bytearray(orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY))
     matrix = np.frombuffer(text, np.uint8)[:-1].reshape(-1, width)
     matrix[:, 0], matrix[:, 1], matrix[:, 2] = ord(" "), matrix[:, 2], ord(".")
     kept = np.ones(matrix.shape, np.bool_)

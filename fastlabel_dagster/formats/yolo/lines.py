@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import decimal_lists, glued, joined, number_text
 from fastlabel_dagster.formats.yolo.corners import corners_of, fits_image, side_lengths
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, maxima, minima, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, maxima, minima, offsets_of, places, ranges
 
 TASKS = ("detect", "segment", "pose", "obb")
 _WHAT = {"detect": "a box", "segment": "an area", "pose": "a pose", "obb": "a box"}
@@ -131,7 +131,7 @@ def _segment(batch: ShapeBatch, met: Met, outside: Bools) -> _Lines:
     told.alter("its parts became an object each", np.bincount(annotation[lasting], minlength=len(flat)) > 1)
     told.alter(f"a circle became a polygon of {CIRCLE_VERTICES} vertices", flat.is_type("circle"))
     counts = np.diff(rings.offsets)[lasting]
-    picked = shares[ranges(rings.offsets[:-1][lasting], counts)]
+    picked = shares[places(rings.offsets[:-1][lasting], counts)]
     rows = annotation[lasting]
     return _Lines(rows, _line_texts(met, rows, picked.reshape(-1), 2 * counts))
 
