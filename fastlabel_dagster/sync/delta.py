@@ -157,7 +157,8 @@ class VersionedTable:
         source = str(self.store.local_path / file.path) if local else _in_arrow(self.store.read_bytes(file.path))
         wanted = pa.schema([self.schema.field(name) for name in columns])
         stored = [name for name in columns if name != self._partition]
-        rows = pq.ParquetFile(source).read(columns=stored)
+        # Columns of some kilobytes are decoded sooner than they are handed to threads.
+        rows = pq.ParquetFile(source, pre_buffer=False).read(columns=stored, use_threads=False)
         if self._partition in columns:
             rows = rows.append_column(self._partition, pa.repeat(pa.scalar(file.partition, pa.int32()), rows.num_rows))
         return rows.select(list(columns)).cast(wanted)

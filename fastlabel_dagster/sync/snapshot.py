@@ -25,6 +25,8 @@ STORED_TASKS = TASKS.append(pa.field("bucket", pa.int32())).append(pa.field("dig
 
 #: A file of one whole bucket begins with the combined digest of its tasks, so that equal buckets are told unread.
 _NAMED_BY_DIGEST = re.compile(r"(?:.*/)?([0-9a-f]{32})-[0-9a-f]{32}\.parquet")
+#: Buckets are streamed together up to so many tasks and bytes of Arrow data.
+_ROWS_TOGETHER, _BYTES_TOGETHER = 4096, 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -147,10 +149,18 @@ class Snapshot:
         return rows.select(list(columns))
 
     def stream(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """These columns of all buckets that hold tasks, one after the other; on S3 a few are fetched ahead."""
-        yield from ahead(
-            lambda bucket: self.bucket(bucket, columns), self.files, workers=0 if self._tasks.store.is_local else 4
-        )
+        """These columns of all buckets that hold tasks, one after the other, small ones together: what is done with a
+        table costs something however small it is. On S3 a few are fetched ahead."""
+        workers = 0 if self._tasks.store.is_local else 4
+        held: list[pa.Table] = []
+        rows = size = 0
+        for table in ahead(lambda bucket: self.bucket(bucket, columns), self.files, workers=workers):
+            if rows + table.num_rows > _ROWS_TOGETHER or size + table.nbytes > _BYTES_TOGETHER:
+                yield from _together(held)
+                held, rows, size = [], 0, 0
+            held.append(table)
+            rows, size = rows + table.num_rows, size + table.nbytes
+        yield from _together(held)
 
     def rows(self, buckets: Sequence[int], columns: Sequence[str], *, only: pa.Array | None = None) -> pa.Table:
         """These columns of several buckets: of all tasks, or only of those with these ids."""
@@ -159,6 +169,14 @@ class Snapshot:
             found = self.bucket(bucket, columns)
             tables.append(found if only is None else found.filter(pc.is_in(found["task_id"], value_set=only)))
         return pa.concat_tables(tables)
+
+
+def _together(tables: list[pa.Table]) -> Iterator[pa.Table]:
+    """The tables as one; nothing of none."""
+    if len(tables) > 1:
+        yield pa.concat_tables(tables).combine_chunks()
+    else:
+        yield from tables
 
 
 def differing(

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
 from fastlabel_dagster.labels.digest import task_digest
-from fastlabel_dagster.sync import LabelMirror, sync_project
+from fastlabel_dagster.sync import LabelMirror, snapshot, sync_project
 from fastlabel_dagster.sync.buckets import bucket_of, buckets_for, checked_buckets, outgrown
 
 PROJECT = "street"
@@ -105,10 +105,15 @@ def test_reader_of_a_version_is_not_disturbed_by_commits(mirrored, sandbox, clie
     assert set(table["status"].to_pylist()) == {"approved", "registered"}
 
 
-def test_batches_can_be_read_again_and_keep_their_order(mirrored):
+def test_batches_can_be_read_again_and_keep_their_order(mirrored, monkeypatch):
     labels = mirrored[0].read()
-    once, again = (pa.concat_tables(list(labels.batches(["task_id"]))) for _ in range(2))
+    (once,), (again,) = (list(labels.batches(["task_id"])) for _ in range(2))  # eight small buckets are one batch
     assert once == again
+    monkeypatch.setattr(snapshot, "_ROWS_TOGETHER", 20)
+    batches = list(labels.batches(["task_id"]))
+    assert 3 <= len(batches) <= 8 and max(batch.num_rows for batch in batches) <= 20
+    assert pa.concat_tables(batches) == once
+    monkeypatch.setattr(snapshot, "_BYTES_TOGETHER", 1)
     assert len(list(labels.batches(["name"]))) == 8
 
 
