@@ -22,7 +22,7 @@ def command(*arguments, token="sandbox-token", url=""):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FASTLABEL_", "AWS_"))}
     environment = {**kept, "FASTLABEL_API_URL": url, **({"FASTLABEL_ACCESS_TOKEN": token} if token else {})}
     return subprocess.run(
-        [sys.executable, "-m", "fastlabel_dagster.cli", *map(str, arguments)],
+        [sys.executable, "-m", "fastlabel_dagster", *map(str, arguments)],
         capture_output=True, text=True, env=environment, check=False, timeout=120,
     )  # fmt: skip
 
