@@ -39,9 +39,11 @@ def read_lerobot(source: Path, told: ReadTally) -> Labels:
 
     Raises:
         FileNotFoundError: when there is no such folder.
-        FormatError: when it is no LeRobot v3 data set, or nothing of what it says of itself can be read.
+        FormatError: when it is another file, no LeRobot v3 data set, or nothing of what it says of itself can be read.
     """
     root = source.parent.parent if source.is_file() and source.name == "info.json" else source
+    if root.is_file():
+        raise FormatError(root, f"it is a file: name the data set's folder, or its {INFO}")
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not there")
     info = _info(root)

@@ -158,6 +158,9 @@ def test_what_info_json_must_be(tmp_path, info) -> None:
 def test_what_is_no_data_set(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         formats.read(tmp_path / "none", format="lerobot")
+    (tmp_path / "episodes.parquet").write_bytes(b"")
+    with pytest.raises(FormatError, match=r"folder.*meta/info\.json"):
+        formats.read(tmp_path / "episodes.parquet", format="lerobot")
     with pytest.raises(FormatError, match="no LeRobot data set"):
         formats.read(tmp_path, format="lerobot")
     old = tmp_path / "old/data/chunk-000"
