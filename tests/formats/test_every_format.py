@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from fastlabel_dagster import formats
 from fastlabel_dagster.cli import main
-from fastlabel_dagster.formats import registry
+from fastlabel_dagster.formats import batches, registry
 from fastlabel_dagster.formats.errors import LossError
 from fastlabel_dagster.formats.report import ExportReport
 from fastlabel_dagster.labels import from_fastlabel, to_fastlabel
@@ -305,6 +306,36 @@ def test_many_small_tasks(bench, tmp_path, tree, format, write):
         read = formats.read(tmp_path, format=format, strict=True, **SIZE.get(format, {}))
         assert read.tasks.num_rows == len(set(read.tasks["task_id"].to_pylist())) == count
         assert read.report.annotations == report.written == count
+
+
+@pytest.mark.parametrize("format", WRITTEN)
+def test_many_batches_say_the_same_as_one(odd, tmp_path, monkeypatch, format, write):
+    """The next batch is made in another thread while one is written: nothing is lost, twice, or in another order."""
+    whole = write(odd, format=format, target=tmp_path / "one")
+    monkeypatch.setattr(batches, "MOST_TASKS", 3)
+    parts = write(odd, format=format, target=tmp_path / "many")
+    assert _contents(tmp_path / "many") == _contents(tmp_path / "one")
+    assert _told(parts) == _told(whole)
+
+
+def _told(report: ExportReport) -> list[object]:
+    """What became of the annotations; examples may be others."""
+    fates = (report.dropped, report.altered, report.noticed)
+    return [report.written, *({(note.reason, note.type, note.count) for note in fate} for fate in fates)]
+
+
+def _contents(folder: Path) -> dict[str, object]:
+    """What the files of an export hold; the report names its folder, and archives the moment they were made."""
+    found: dict[str, object] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".parquet":
+            found[name] = str(pq.read_table(path).to_pylist())  # NaN is not itself, but reads the same
+        elif path.suffix == ".json" and name not in ("report.json", FOLDER_MARK):
+            found[name] = orjson.loads(path.read_bytes())
+        elif name not in ("report.json", FOLDER_MARK):
+            found[name] = path.read_bytes()
+    return found
 
 
 @pytest.mark.parametrize("format", WRITTEN)

@@ -59,6 +59,17 @@ def test_a_list_in_pieces(
     assert damaged == []
 
 
+@pytest.mark.parametrize("tail", ["x" * 200_000, "[" * 200_000, '"]' * 50_000, "\\" * 50_000, "頭" * 50_000])
+@pytest.mark.parametrize("ascii", [True, False])
+def test_an_element_that_ends_far_behind_the_one_before_it(tmp_path: Path, tail: str, ascii: bool) -> None:
+    """Where an element ends is looked for from the end of a block, a part of it at a time."""
+    document = [{"a": [1]}, {"b": tail}, {"c": {"d": ["}"]}}, {"b": [[tail]]}, {"e": 1}]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps(document, ensure_ascii=ascii), encoding="utf-8")
+    for size in (20_000, 70_000, 150_000, 10**6):
+        assert read(path, size) == (document, [f"task {number}" for number in range(1, 6)], [])
+
+
 @quick
 @given(documents, st.integers(1, 60), st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans())
 def test_lines_in_pieces(tmp_path: Path, document: list[Any], size: int, end: str, ended: bool) -> None:
