@@ -147,9 +147,13 @@ def refuse_kinds(**given: object) -> None:
 
 
 def checked_store(store: object) -> str:
-    """Where a project is written, as text. Raises ValueError for what is no folder and no URL."""
+    """Where a project is written, as text. Raises ValueError for what is no folder and no URL, and for a URL of a kind
+    that no store is opened at."""
+    from fastlabel_dagster.store.opening import refuse_uri
+
     if not isinstance(store, str | Path) or not str(store).strip():
         raise ValueError(f"store is a folder or s3://bucket/prefix, not {_shown(store)}")
+    refuse_uri(store)
     return str(store)
 
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, TypeAdapt
 from pydantic.fields import FieldInfo
 
 from fastlabel_dagster.components.names import alike
+from fastlabel_dagster.store.opening import refuse_uri
 
 #: Stands for what somebody wrote in an error about it.
 _NOT_REPEATED = "not repeated here"
@@ -44,6 +45,8 @@ _WANTED = {
     "named_tuple_type": "a mapping",
     "dataclass_type": "a mapping",
 }
+#: The kind of an error that says itself what is wrong.
+_TOLD = "told"
 #: Attributes of a spec that are no texts, and what pydantic would say of a text there if it could tell a template.
 _OF_A_SPEC = {
     "deps": "list_type",
@@ -79,7 +82,9 @@ def told_plainly(component: type[BaseModel], derived: type[BaseModel]) -> type[B
     """
 
     def told(value: Any, handler: ModelWrapValidatorHandler[BaseModel]) -> BaseModel:
-        found = [*_unnoticed(component, value), *_of_translation(value)] if isinstance(value, Mapping) else []
+        found: list[_Found] = []
+        if isinstance(value, Mapping):
+            found = [*_unnoticed(component, value), *_of_translation(value), *_of_stores(value)]
         try:
             model = handler(value)
             if not found:
@@ -138,6 +143,20 @@ def _of_translation(written: Mapping[str, Any]) -> Iterator[_Found]:
             yield _Found(("translation", name), (), {"type": "string_type"})
         elif name in _OF_A_SPEC and isinstance(value, str) and not _is_template(value):
             yield _Found(("translation", name), (), {"type": _OF_A_SPEC[name]})
+
+
+def _of_stores(written: Mapping[str, Any]) -> Iterator[_Found]:
+    """Stores nobody can open, which would be told when something is first written there. An empty one is told of by
+    who knows what it would mean."""
+    projects = written.get("projects")
+    own = projects.items() if isinstance(projects, Mapping) else ()
+    stores = [(("projects", str(slug), "store"), said.get("store")) for slug, said in own if isinstance(said, Mapping)]
+    for path, store in [(("store",), written.get("store")), *stores]:
+        if isinstance(store, str) and store.strip() and not _is_template(store):
+            try:
+                refuse_uri(store)
+            except ValueError as error:
+                yield _Found(path, (), {"type": _TOLD, "msg": str(error)})
 
 
 def _is_template(text: str) -> bool:
@@ -234,6 +253,9 @@ def _what_belongs(path: Path, several: Iterable[_Found], field: FieldInfo | None
     place = _written(path)
     if any(error["type"] == "missing" for error in errors):
         return f"{place} is needed"
+    told = next((error["msg"] for error in errors if error["type"] == _TOLD), None)
+    if told is not None:
+        return f"{place}: {told}"
     wanted = dict.fromkeys(_WANTED.get(str(error["type"])) or _other(error) for error in errors)
     example = f", such as {_as_yaml(field.examples[0])}" if field is not None and field.examples else ""
     return f"{place} takes {' or '.join(wanted)}{example}"

@@ -44,6 +44,7 @@ def test_every_format_that_is_written_can_be_an_export(format):
         ({"exports": [{"format": "coco", "images": "no"}]}, "images of coco is true or false, not 'no'"),
         ({"store": None}, "store is a folder or s3://bucket/prefix, not null"),
         ({"store": " "}, "store is a folder"),
+        ({"store": "gs://acme/labels"}, "s3://bucket/prefix, not gs://"),
         ({"dataset": 7}, "dataset is the name of a dataset, not 7"),
         ({"publish_status": None}, "publish_status is the status .* not null"),
         ({"previews": "no"}, "previews is true or false"),

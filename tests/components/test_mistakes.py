@@ -49,6 +49,8 @@ IN_BOTH: list[tuple[str, Any, str]] = [
     ("fastlabel", {"request_attempts": TOKEN}, "fastlabel.request_attempts takes a whole number"),
     ("fastlabel", {"read_timeout_seconds": 0}, "fastlabel.read_timeout_seconds takes what is greater than 0"),
     ("exporst", [TOKEN], "a component has no exporst (did you mean exports?)"),
+    ("store", "gs://acme/labels", "store: a store is a folder, file:///folder or s3://bucket/prefix, not gs://…"),
+    ("store", f"s3://key:{TOKEN}@acme", "store: s3://… names no possible bucket"),
 ]
 IN_A_PROJECT = [
     ("project", None, "project takes a text, such as street-scenes"),
@@ -69,6 +71,11 @@ IN_A_WORKSPACE = [
         "projects",
         {"street-day": {"exports": [TOKEN]}},
         "projects: street-day: unknown export format 'not repeated here'",
+    ),
+    (
+        "projects",
+        {"street-day": {"store": "abfs://a/b"}},
+        "projects.street-day.store: a store is a folder, file:///folder",
     ),
     ("defs_state", {"management_type": TOKEN}, "defs_state.management_type takes 'VERSIONED_STATE_STORAGE'"),
     ("sensors", {"approvals": [TOKEN]}, "sensors.approvals takes true or false or a whole number, such as 200"),
@@ -114,6 +121,19 @@ def test_a_mistake_is_told_once_and_with_its_line(mistaken):
     told = mistaken(PROJECT, "s3", {"region": "ap-northeast-1", "profile": 3})
     assert "1 validation error for FastLabelProjectComponent" in told
     assert "`attributes.s3.profile at " in told and "street/defs.yaml:7`" in told
+
+
+@pytest.mark.parametrize(("type", "line"), [(PROJECT, 4), (WORKSPACE, 3)])
+def test_a_store_nobody_can_open_is_told_when_it_loads_with_its_line(mistaken, type, line):
+    assert f"street/defs.yaml:{line}`" in mistaken(type, "store", "gs://acme/labels")
+
+
+def test_a_store_of_a_template_is_looked_at_when_it_is_known(defs_folder, monkeypatch):
+    monkeypatch.setenv("LABELS_STORE", "gs://acme/labels")
+    defs_folder.write("street", {**OF_ALL[PROJECT], "store": "{{ env.LABELS_STORE }}"})
+    with pytest.raises(Exception, match="street") as caught, defs_folder.load():
+        pass
+    assert "s3://bucket/prefix, not gs://…" in "".join(traceback.format_exception(caught.value))
 
 
 def test_numbers_of_the_connection_may_come_from_the_environment(defs_folder, monkeypatch):
