@@ -39,17 +39,17 @@ def refuse_uri(uri: str | Path) -> None:
     _read(uri)
 
 
-def _read(uri: str | Path) -> tuple[str | None, str | Path]:
+def _read(uri: str | Path) -> tuple[str | None, str]:
     """The bucket and the prefix in it; of a local folder, None and the folder. Raises ValueError as open_store does."""
     if re.match(r"s3:/(?!/)", str(uri), re.IGNORECASE):
         raise ValueError("s3:// lost a slash, as it does in a pathlib.Path; give the uri as a string")
     if isinstance(uri, Path):
-        return None, uri
+        return None, str(uri)
     if not uri.strip() or "\0" in uri:
         raise ValueError("a store is a folder or s3://bucket/prefix; this is empty")
     match = _SCHEME.fullmatch(uri)
     if match is None:
-        return None, uri
+        return None, str(uri)
     scheme, rest = match[1].lower(), match[2]
     if scheme == "file" and rest.startswith("/"):
         return None, rest
