@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs
 
 from fastlabel_dagster._compat import stored_state
+from fastlabel_dagster.api.errors import NotFound
+from fastlabel_dagster.assets.steps import Execute, FastLabelStep, StepContext
 from fastlabel_dagster.components.planned import REFRESH
+from fastlabel_dagster.sensors.health import if_renamed
 from fastlabel_dagster.workspace import FastLabelWorkspace
 
 log = logging.getLogger("fastlabel_dagster.components")
@@ -59,6 +63,26 @@ def only_by_command(state: DefsStateConfigArgs) -> DefsStateConfigArgs:
     """``state``, which only the command refreshes, unless somebody has said otherwise: to Dagster every ``dg`` command
     is development, and where nothing is said it would ask the API whenever the code location loads."""
     return state if "refresh_if_dev" in state.model_fields_set else state.model_copy(update={"refresh_if_dev": False})
+
+
+def advising(execute: Execute) -> Execute:
+    """``execute``, of which a step that fails because FastLabel has not what the state says is there also says what to
+    run."""
+
+    def executed(context: StepContext, step: FastLabelStep) -> Iterator[Any]:
+        try:
+            yield from execute(context, step)
+        except dg.Failure as failed:
+            told = [str(value.value) for value in failed.metadata.values()]
+            if not any(one == NotFound.__name__ or one.startswith(f"{NotFound.__name__}:") for one in told):
+                raise
+            raise dg.Failure(
+                description=f"{failed.description}. The projects are those of the last refresh: {if_renamed(REFRESH)}.",
+                metadata={**failed.metadata, "what to run": REFRESH},
+                allow_retries=failed.allow_retries,
+            ) from failed
+
+    return executed
 
 
 def not_fetched(name: str, why: str, key: str) -> dg.AssetSpec:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import dagster as dg
 
 from fastlabel_dagster.components.names import refuse_key
+from fastlabel_dagster.components.planned import REFRESH
+from fastlabel_dagster.sensors.health import REFRESHED_BY
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps
 
 
@@ -16,10 +19,18 @@ class ComponentTranslator(DagsterFastLabelTranslator):
     Args:
         get_asset_spec: the component's.
         made: whether steps make or look at the assets. What is only shown may have any key.
+        kept: whether the projects are those of a state file. The command that refreshes it stands in their metadata
+            then, where sensors find it when FastLabel has a project no more.
     """
 
-    def __init__(self, get_asset_spec: Callable[[FastLabelAssetProps], dg.AssetSpec], *, made: bool = True) -> None:
-        self._get_asset_spec, self._made = get_asset_spec, made
+    def __init__(
+        self,
+        get_asset_spec: Callable[[FastLabelAssetProps], dg.AssetSpec],
+        *,
+        made: bool = True,
+        kept: bool = False,
+    ) -> None:
+        self._get_asset_spec, self._made, self._kept = get_asset_spec, made, kept
 
     def get_asset_spec(self, props: FastLabelAssetProps) -> dg.AssetSpec:
         """The component's spec.
@@ -27,6 +38,8 @@ class ComponentTranslator(DagsterFastLabelTranslator):
         Raises:
             ValueError: Dagster refuses what ``translation`` makes of this asset, and with which words.
         """
+        if self._kept and props.part == "project":
+            props = replace(props, metadata={**props.metadata, REFRESHED_BY: REFRESH})
         try:
             spec = self._get_asset_spec(props)
         except (dg.DagsterInvalidDefinitionError, dg.DagsterInvariantViolationError) as error:

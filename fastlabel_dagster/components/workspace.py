@@ -29,7 +29,7 @@ from fastlabel_dagster.components.neighbours import refuse_shared_name, refuse_s
 from fastlabel_dagster.components.observed import observable_workspace, observed_keys
 from fastlabel_dagster.components.planned import PlannedProject, planned_projects
 from fastlabel_dagster.components.scaffolder import FastLabelWorkspaceScaffolder
-from fastlabel_dagster.components.state_file import not_fetched, only_by_command, refresh, stored_workspace
+from fastlabel_dagster.components.state_file import advising, not_fetched, only_by_command, refresh, stored_workspace
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.components.watching import Watching
 from fastlabel_dagster.partitions import project_partitions
@@ -281,7 +281,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         return defs
 
     def _defs(self, workspace: FastLabelWorkspace, resources: Mapping[str, Any]) -> dg.Definitions:
-        translator = ComponentTranslator(self.get_asset_spec, made=self.store is not None)
+        translator = ComponentTranslator(self.get_asset_spec, made=self.store is not None, kept=not self.partitions)
         own = self.op.name if self.op else None
         planned = planned_projects(
             workspace, name=own, dataset=self.dataset, loop=self.loop, projects=self.projects if self.store else None
@@ -357,7 +357,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
     def _steps(self) -> tuple[StepOptions, str]:
         """What all steps have in common, and the pool of those that ask the API."""
         op = self.op or OpSpec()
-        return StepOptions(op.name, op.tags or {}, op.backfill_policy, self.execute), op.pool or "fastlabel"
+        execute = self.execute if self.partitions else advising(self.execute)
+        return StepOptions(op.name, op.tags or {}, op.backfill_policy, execute), op.pool or "fastlabel"
 
     @property
     def _projects_name(self) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster._compat import last_check_evaluation
-from fastlabel_dagster.api.errors import FastLabelError
+from fastlabel_dagster.api.errors import FastLabelError, NotFound
 from fastlabel_dagster.checks.names import POLLING_CHECK
 from fastlabel_dagster.resource import error_kind, error_metadata
+
+#: Metadata of a project's asset: the command that fetches anew what is known of it, its slug above all.
+REFRESHED_BY = "fastlabel/refreshed_by"
 
 
 @dataclass
@@ -67,6 +70,24 @@ def says_healthy(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> bool:
     except dg.DagsterInvariantViolationError:  # a context built by hand, which has no instance
         return False
     return newest is not None and newest.passed
+
+
+def with_what_to_run(error: NotFound, context: dg.SensorEvaluationContext, key: dg.AssetKey) -> NotFound:
+    """``error`` with the command that the asset of its target names, when it names one: under another slug the project
+    may still be there, and nothing but that command finds it."""
+    definitions = context.repository_def
+    if definitions is None or not definitions.asset_graph.has(key):
+        return error
+    command = definitions.asset_graph.get(key).metadata.get(REFRESHED_BY)
+    if command is None:
+        return error
+    hint = "; ".join(part for part in (error.hint, if_renamed(str(command))) if part)
+    return NotFound(error.message, status=error.status, method=error.method, path=error.path, hint=hint)
+
+
+def if_renamed(command: str) -> str:
+    """What to do about a project that FastLabel has not under the slug that is known of it."""
+    return f"if it was renamed or deleted in FastLabel, run `{command}` and reload the code location"
 
 
 def in_a_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ import dagster as dg
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor
-from fastlabel_dagster.sensors.health import Trouble, health_evaluation, in_a_line, says_healthy
+from fastlabel_dagster.sensors.health import Trouble, health_evaluation, in_a_line, says_healthy, with_what_to_run
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
 
 if TYPE_CHECKING:
@@ -254,6 +254,8 @@ class Tick:
         self.memory.pop(visit.target, None)
 
     def _fail(self, target: str, error: Exception) -> None:
+        if isinstance(error, NotFound) and self.health_key is not None:
+            error = with_what_to_run(error, self.context, self.health_key(target))
         trouble = self.trouble.setdefault(target, Trouble())
         trouble.failures += 1
         pause = 0 if trouble.failures == 1 or len(self.targets) == 1 else 2 ** min(trouble.failures - 2, 10)

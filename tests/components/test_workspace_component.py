@@ -65,6 +65,34 @@ def test_the_selector_comes_before_the_fetching(many, tmp_path):
     assert everything.requests - workspace.requests == 2 * 4, "classes, tasks, imports, auto-annotations of two more"
 
 
+def test_a_project_that_was_renamed_since_is_told_with_what_to_run(many, tmp_path, on_disk):
+    component = workspace_component(
+        selector="street-*", store=str(tmp_path / "store"), exports=[], observe="0 * * * *", sensors={"quality": True}
+    )
+    defs = component.build_defs_from_state(None, refreshed(component, tmp_path))  # type: ignore[arg-type]
+    cursor = tick(defs, "fastlabel_imports", on_disk).cursor
+    renamed = many.state.projects.by_slug("street-night")["id"]
+    many.state.projects.update(renamed, {"slug": "street-late"})
+    for name in ("fastlabel_imports", "fastlabel_quality"):
+        told = tick(defs, name, on_disk, cursor if name == "fastlabel_imports" else None)
+        assert "street-night: NotFound: " in told.skip_message
+        assert told.skip_message.count("run `dg utils refresh-defs-state` and reload") == 1, "the other is as it was"
+        (failed,) = [event for event in told.asset_events if not event.passed]
+        assert "run `dg utils refresh-defs-state`" in failed.description
+        assert "run `dg utils refresh-defs-state`" in failed.metadata["what to do"].text
+    for job, selection in (
+        ("__ASSET_JOB", [dg.AssetKey(["street-night", "labels"])]),
+        ("fastlabel_observation", None),
+    ):
+        ran = defs.resolve_job_def(job).execute_in_process(
+            instance=on_disk, asset_selection=selection, raise_on_error=False
+        )
+        (event,) = [event for event in ran.all_events if event.is_step_failure]
+        data = event.step_failure_data.user_failure_data
+        assert "run `dg utils refresh-defs-state` and reload the code location" in data.description
+        assert data.metadata["what to run"].text == "dg utils refresh-defs-state"
+
+
 def test_a_refresh_that_fails_keeps_the_earlier_state(many, tmp_path):
     component = workspace_component(
         selector="street-*", fastlabel={"request_attempts": 1, "access_token_env": "FASTLABEL_ACCESS_TOKEN"}
