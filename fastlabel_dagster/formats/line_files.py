@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, parts_of
+from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.formats.text import joined
 from fastlabel_dagster.formats.text_files import REPLACED, decoded
 from fastlabel_dagster.formats.written import Written
@@ -84,7 +84,9 @@ def write_line_files(
         heads: what stands above the lines, by task id.
     """
     pictures = list_pictures(labels, images, tally, unique_stem=True)
-    parts = [f"{part}/" for part in parts_of(pictures, split)] if split is not None else [""] * len(pictures)
+    part_of = parts_of(pictures, split) if split is not None else [None] * len(pictures)
+    tell_of_lost_tags(pictures, part_of, tally)
+    parts = [f"{part}/" if part else "" for part in part_of]
     categories = Categories(labels.classes)
     words = ClassWords(categories)
     total = 0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 
 from fastlabel_dagster.formats.pictures import Pictures
+from fastlabel_dagster.formats.report import IMAGE, Tally
 from fastlabel_dagster.formats.split_rules import PART_OF_TAG, Split, check_split
 
-__all__ = ["PART_OF_TAG", "Split", "names_of_parts", "parts_of"]
+__all__ = ["PART_OF_TAG", "Split", "names_of_parts", "parts_of", "tell_of_lost_tags"]
 
 _USUAL = {"train": 0.9, "val": 0.1}
+_LOST_TAGS = "its task has tags, for which the format has no place"
 
 
 def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
@@ -49,6 +51,17 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
         np.searchsorted(limits, points, side="right"), max(i for i, name in enumerate(names) if split[name] > 0)
     )
     return [names[index] for index in place.tolist()]
+
+
+def tell_of_lost_tags(pictures: Pictures, parts: Sequence[str | None], tally: Tally) -> None:
+    """Tell of the pictures with other tags than the part they are written into (None: no part is), for formats that
+    have no place for tags."""
+    lost = [
+        name
+        for name, tags, part in zip(pictures.names, pictures.tags, parts, strict=True)
+        if tags and any(PART_OF_TAG.get(tag, tag) != part for tag in tags)
+    ]
+    tally.note("noticed", _LOST_TAGS, IMAGE, len(lost), lost)
 
 
 def names_of_parts(split: Split, counts: Mapping[str, int]) -> list[str]:

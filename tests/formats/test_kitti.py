@@ -175,6 +175,7 @@ def test_parts_have_folders_of_their_own_and_come_back_as_tags(bench, pictures):
     target = bench.folder / "kitti"
     report = formats.write(content, format="kitti", target=target, images=images, split="tags")
     assert report.splits == {"train": 1, "val": 1}
+    assert report.noticed == ()
     assert (report.files, report.images) == (5, 2)
     assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*.png")) == [
         "train/image_2/b.png",

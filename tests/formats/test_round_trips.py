@@ -278,6 +278,8 @@ def test_generated_labels_come_back(format, case):
             content = project(shapes, place / "pictures")
             report = formats.write(content, format=format, target=place / "out", **case.options)
             assert report.written == len(shapes) and not report.dropped
+            told = [note.count for note in report.noticed if "has tags" in note.reason]
+            assert told == ([] if case.tags == "all" else [len(shapes)])
             read = formats.read(place / "out", format=format, strict=True)
             compare(shapes, content, read, case)
 

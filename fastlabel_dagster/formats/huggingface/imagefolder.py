@@ -69,7 +69,7 @@ def write_hf_imagefolder(
     """
     check_options(task, category)
     pictures = list_pictures(labels, images, tally, safe=_beside_metadata)
-    splits = splits_of(pictures, split)
+    splits = splits_of(pictures, split, tally)
     subject = subject_of(labels, pictures, tally, task=task, category=category, label=label)
     # Pictures first: only then it is known which frames the videos really have.
     wanted, linked, linked_bytes = _put_pictures(folder, pictures, splits, images, tally)

@@ -80,7 +80,7 @@ def write_hf_parquet(
     if file_bytes <= 0:
         raise ValueError(f"file_bytes is a number of bytes from 1 on, not {file_bytes!r}")
     pictures = list_pictures(labels, images, tally)
-    splits = splits_of(pictures, split)
+    splits = splits_of(pictures, split, tally)
     source = images if image_bytes else None
     shape, rows_of = subject_of(labels, pictures, tally, task=task, category=category, label=label)
     rows = rows_of(np.ones(len(pictures), np.bool_))

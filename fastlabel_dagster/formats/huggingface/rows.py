@@ -23,7 +23,7 @@ from fastlabel_dagster.formats.outlines import SLACK, is_turned
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import SHAPES, shape_batches
-from fastlabel_dagster.formats.splits import Split, parts_of
+from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.labels.geometry import areas
 from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, offsets_of, one_array, ranges
 from fastlabel_dagster.labels.tables import Labels
@@ -62,13 +62,15 @@ def check_options(task: str, category: str) -> None:
         raise ValueError(f'category is "index" or "name", not {category!r}')
 
 
-def splits_of(pictures: Pictures, split: Split) -> list[str]:
-    """The split of each picture, as ``datasets`` calls it: ``val`` is ``validation``.
+def splits_of(pictures: Pictures, split: Split, tally: Tally) -> list[str]:
+    """The split of each picture, as ``datasets`` calls it: ``val`` is ``validation``. Tags that say more are told.
 
     Raises:
         ValueError: for an impossible split, or a name ``datasets`` does not take.
     """
-    parts = [_SPLITS.get(part or "train", part or "train") for part in parts_of(pictures, split)]
+    own = parts_of(pictures, split)
+    tell_of_lost_tags(pictures, own, tally)
+    parts = [_SPLITS.get(part or "train", part or "train") for part in own]
     for part in sorted(set(parts)):
         if "-" in part:
             raise ValueError(f"datasets does not take {part!r} for the name of a split: letters, digits and _ only")

@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pic
 from fastlabel_dagster.formats.report import IMAGE, Tally
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.splits import Split, parts_of
+from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.formats.xml import is_legal_xml, xml_texts
@@ -73,6 +73,7 @@ def write_pascal_voc(
     _check(coordinates, first_pixel, outlines)
     pictures = list_pictures(labels, images, tally, unique_stem=True)
     parts = parts_of(pictures, split)
+    tell_of_lost_tags(pictures, parts if split is not None else [None] * len(parts), tally)
     categories = Categories(labels.classes)
     rule = _Rule(coordinates == "integer", float(first_pixel), outlines, pose_boxes)
     files = total = 0

@@ -26,7 +26,7 @@ from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pic
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of
+from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of, tell_of_lost_tags
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.formats.yolo.dataset import DARKNET_FILE
 from fastlabel_dagster.formats.yolo.lines import TASKS, yolo_texts
@@ -85,6 +85,7 @@ def write_yolo(
     for row in np.flatnonzero(~(pictures.width * pictures.height > 0)).tolist():
         parts[row] = None
         tally.note("dropped", _NO_SIZE, IMAGE, 1, [pictures.names[row]])
+    tell_of_lost_tags(pictures, parts if split is not None or not darknet else [None] * len(parts), tally)
     tell_of_unknown("classes", wanted or (), labels, tally)
     categories = Categories(labels.classes if wanted is None else _chosen(labels.classes, wanted))
     keypoint_count = max((category.keypoint_count for category in categories), default=0) if task == "pose" else 0

@@ -121,6 +121,7 @@ def test_pictures_lie_beside_their_rows(bench, pictures, tmp_path) -> None:
     report = formats.write(content, format="hf_imagefolder", target=place, images=images, split="tags")
     assert report.splits == {"train": 2, "validation": 1}
     assert (report.written, report.dropped_count) == (3, 1)
+    assert [(note.count, note.examples) for note in report.noticed if "tags" in note.reason] == [(1, ("c.png",))]
     for split in ("train", "validation"):
         for row in rows_of(place / split / "metadata.jsonl"):
             assert cv2.imread(str(place / split / row["file_name"])).shape == (row["height"], row["width"], 3)
