@@ -171,6 +171,8 @@ class BatchTally:
         self._tally, self._types, self._task, self._names, self._ids = tally, types, task, names, ids
         #: bool[n]: the annotations that are not dropped so far.
         self.kept: NDArray[np.bool_] = np.ones(len(types), np.bool_)
+        #: The batch is made ahead, maybe in another thread: whoever uses it moves the progress bar.
+        self.ahead = False
 
     def drop(self, reason: str, mask: NDArray[np.bool_]) -> None:
         """Leave out the annotations in ``mask`` (those left out before keep their first reason)."""
@@ -188,7 +190,8 @@ class BatchTally:
     def finish(self) -> None:
         """The batch is written: what is kept counts as written."""
         self._tally.written += int(self.kept.sum())
-        self._tally.advance(len(self._names))
+        if not self.ahead:
+            self._tally.advance(len(self._names))
 
     def _count(self, fate: Fate, reason: str, mask: NDArray[np.bool_]) -> None:
         rows = np.flatnonzero(mask)

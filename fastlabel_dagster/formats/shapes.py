@@ -136,8 +136,16 @@ def each_batch(labels: Labels, pictures: Pictures, tally: Tally, make: Callable[
     """What ``make`` makes of all annotations, a batch of tasks at a time, in the order of the labels.
 
     Of many batches the next is made in another thread while whoever asks uses one; no two are made at the same time.
+    Progress is told in the thread that asks, of batches that have been used.
     """
+
+    def counted(batch: ShapeBatch) -> tuple[Made, int]:
+        batch.told.ahead = True
+        return make(batch), batch.tasks.num_rows
+
     batches = shape_batches(labels, pictures, tally)
     for first in batches:
-        made = chain([make(first)], map(make, batches))
-        yield from one_ahead(made) if _MANY_BATCHES * first.tasks.num_rows < len(pictures) else made
+        made = chain([counted(first)], map(counted, batches))
+        for item, tasks in one_ahead(made) if _MANY_BATCHES * first.tasks.num_rows < len(pictures) else made:
+            yield item
+            tally.advance(tasks)

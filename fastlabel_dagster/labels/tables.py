@@ -13,7 +13,8 @@ from fastlabel_dagster.labels.report import ReadReport
 from fastlabel_dagster.labels.schema import CLASSES, TASKS
 
 #: Yields tables of tasks (schema ``TASKS``, in a fixed order, each small enough for memory), projected to the columns
-#: asked for (``None``: all). Must be callable again and again with the same answer.
+#: asked for (``None``: all). Must be callable again and again with the same answer. One thread at a time asks for the
+#: next table, but not always the same one.
 TaskSource: TypeAlias = Callable[[Sequence[str] | None], Iterator[pa.Table]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -310,10 +311,15 @@ def test_many_small_tasks(bench, tmp_path, tree, format, write):
 
 @pytest.mark.parametrize("format", WRITTEN)
 def test_many_batches_say_the_same_as_one(odd, tmp_path, monkeypatch, format, write):
-    """The next batch is made in another thread while one is written: nothing is lost, twice, or in another order."""
+    """The next batch is made in another thread while one is written: nothing is lost, twice, or in another order, and
+    whoever follows the progress is told in his own thread."""
     whole = write(odd, format=format, target=tmp_path / "one")
     monkeypatch.setattr(batches, "MOST_TASKS", 3)
-    parts = write(odd, format=format, target=tmp_path / "many")
+    threads: list[int] = []
+    parts = write(
+        odd, format=format, target=tmp_path / "many", progress=lambda _: threads.append(threading.get_ident())
+    )
+    assert len(threads) > 1 and set(threads) == {threading.get_ident()}
     assert _contents(tmp_path / "many") == _contents(tmp_path / "one")
     assert _told(parts) == _told(whole)
 

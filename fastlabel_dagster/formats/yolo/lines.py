@@ -78,12 +78,12 @@ def yolo_texts(
     met = batch.meet(categories)
     attributes = read_attributes(batch.column("attributes"))
     told.alter("a crowd became one object", attributes.crowd)
-    outside = batch.outside()
-    apply_stated_boxes(batch.box, attributes)
+    if task != "segment":  # outlines tell by the box around themselves whether they reach outside
+        apply_stated_boxes(batch.box, attributes)
     if task == "detect":
         lines = _detect(batch, met)
     elif task == "segment":
-        lines = _segment(batch, met, outside)
+        lines = _segment(batch, met)
     elif task == "obb":
         lines = _oriented(batch, met)
     else:
@@ -117,10 +117,10 @@ def _box_shares(batch: ShapeBatch) -> Floats:
     return np.column_stack([(first + last) / 2, last - first])
 
 
-def _segment(batch: ShapeBatch, met: Met, outside: Bools) -> _Lines:
+def _segment(batch: ShapeBatch, met: Met) -> _Lines:
     flat, told, size = batch.flat, batch.told, batch.size
     rings = outline_rings(flat, told.kept[flat.ring_annotation] & ~flat.ring_is_hole)
-    rings, cut = _cut_rings(rings, flat, size, outside)
+    rings, cut = _cut_rings(rings, flat, size, batch.outside())
     annotation = flat.ring_annotation[rings.ring]
     shares = np.clip(rings.coords / size[np.repeat(annotation, np.diff(rings.offsets))], 0, 1)
     lasting = _has_area(shares, rings.offsets)
@@ -143,10 +143,8 @@ def _cut_rings(rings: Rings, flat: FlatAnnotations, size: Floats, outside: Bools
     cut = np.zeros(len(flat), np.bool_)
     pieces: dict[int, Floats] = {}
     for number in np.flatnonzero(outside[annotation]).tolist():
-        piece, (width, height) = (
-            rings.coords[rings.offsets[number] : rings.offsets[number + 1]],
-            size[annotation[number]],
-        )
+        piece = rings.coords[rings.offsets[number] : rings.offsets[number + 1]]
+        width, height = size[annotation[number]]
         if ((piece < -SLACK) | (piece > (width + SLACK, height + SLACK))).any():
             pieces[number] = cut_to_image(piece, float(width), float(height))
             cut[annotation[number]] = True
@@ -155,9 +153,8 @@ def _cut_rings(rings: Rings, flat: FlatAnnotations, size: Floats, outside: Bools
     all_pieces = np.split(rings.coords, rings.offsets[1:-1])
     for number, piece in pieces.items():
         all_pieces[number] = piece
-    return Rings(
-        rings.ring, np.concatenate(all_pieces), offsets_of(np.array([len(piece) for piece in all_pieces]))
-    ), cut
+    offsets = offsets_of(np.array([len(piece) for piece in all_pieces]))
+    return Rings(rings.ring, np.concatenate(all_pieces), offsets), cut
 
 
 def _has_area(shares: Floats, offsets: Ints) -> Bools:
