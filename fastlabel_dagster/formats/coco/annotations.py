@@ -37,6 +37,8 @@ _CLOSE = 1 + 1e-6
 _MASKS_AT_ONCE = 1_000
 #: CVAT says so in its COCO files how a box is turned. In other files the attribute may be anything, a heading say.
 _READ_UPRIGHT = "an attribute states a rotation, as CVAT does for turned boxes: it was kept, the box was read upright"
+_REVERSED = "a box of negative width or height: its corners were put in order"
+_NO_ID = "an id that is neither a whole number nor text was left out"
 _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
 
 
@@ -101,6 +103,11 @@ def read_annotations(
     batch.drop("annotations without a box, an outline or keypoints", boxed & ~boxes.there)
     batch.drop(_TOO_FAR, boxed & ~boxes.sound)
     corners = boxes.corners
+    is_reversed = boxed & ((corners[:, 2] < corners[:, 0]) | (corners[:, 3] < corners[:, 1]))
+    batch.alter(_REVERSED, is_reversed)
+    if is_reversed.any():
+        some = corners[is_reversed].reshape(-1, 2, 2)
+        corners[is_reversed] = np.sort(some, axis=1).reshape(-1, 4)
     del boxes  # its numbers are not needed any more, nor what the columns were put together from
     release_unused()
 
@@ -168,8 +175,8 @@ class _Batch:
         return [f"{self.file}, annotation {self._name(row)}" for row in rows[:EXAMPLES].tolist()]
 
     def _name(self, row: int) -> str:
-        identity = self.items.field("id")[row]
-        return str(identity) if type(identity) in (int, str) else f"#{int(self.items.place[row]) + 1}"
+        identity = _identity(self.items.field("id")[row])
+        return f"#{int(self.items.place[row]) + 1}" if identity is None else identity
 
     def identities(self) -> pa.Array:
         """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
@@ -178,16 +185,20 @@ class _Batch:
             return ids.cast(pa.string())
         rows: list[str | None] = []
         repeated: list[int] = []
+        unfit: list[int] = []
         seen: set[str] = set()
         for row, identity in enumerate(self.items.field("id")):
-            text = str(identity) if type(identity) in (int, str) and identity != "" else None
-            if text in seen:
+            text = _identity(identity)
+            if text is None and identity not in (None, ""):
+                unfit.append(row)
+            elif text in seen:
                 repeated.append(row)
                 text = None
             elif text is not None:
                 seen.add(text)
             rows.append(text)
         self.notice("annotations whose id another one has already", self.rows(repeated))
+        self.alter(_NO_ID, self.rows(unfit))
         return pa.array(rows, pa.string())
 
     def scores(self) -> pa.Array | None:
@@ -197,6 +208,14 @@ class _Batch:
         values = self.items.field("score")
         sound = [float(value) if type(value) in (int, float) and abs(value) <= 1 else None for value in values]
         return pa.array(sound, pa.float64())
+
+
+def _identity(stated: Any) -> str | None:
+    """The id of an annotation as text; None for what is none. A whole number with a decimal point, as programs that
+    keep ids in tables of floating point write it, is that number."""
+    if type(stated) is float and stated.is_integer():
+        stated = int(stated)
+    return str(stated) if type(stated) in (int, str) and stated != "" else None
 
 
 @dataclass

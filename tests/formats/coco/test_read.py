@@ -94,6 +94,28 @@ def test_keypoints_are_a_pose_and_a_single_one_a_keypoint(bench):
     assert types == {("dog", "pose_estimation"), ("dog", "bbox"), ("nose", "keypoint")}
 
 
+def test_a_whole_number_with_a_point_is_an_id_and_what_is_none_is_told(bench):
+    rows = [{"id": one, "bbox": [0, 0, 1, 1]} for one in (5.0, "a", 6, 7.5, [8], None)]
+    content = bench.read(document(*rows))
+    ids = [annotation.get("id") for annotation in annotations_of(content)]
+    assert ids[:3] == ["5", "a", "6"] and not {"7.5", "[8]"} & set(map(str, ids))
+    (note,) = content.report.altered
+    assert "id" in note.reason and note.count == 2
+    assert [row["id"] for row in annotations_of(bench.read(document(*({**row, "id": 3.0} for row in rows[:1]))))] == [
+        "3"
+    ]
+
+
+def test_boxes_of_negative_size_are_put_in_order_and_told(bench):
+    boxes = ([30, 20, -10, 5], [30, 20, 10, -5], [30, 20, -10, -5], [1, 2, 3, 4])
+    content = bench.read(document(*({"bbox": box} for box in boxes)))
+    assert [annotation["points"] for annotation in annotations_of(content)] == [
+        [20, 20, 30, 25], [30, 15, 40, 20], [20, 15, 30, 20], [1, 2, 4, 6]
+    ]  # fmt: skip
+    (note,) = content.report.altered
+    assert "negative" in note.reason and note.count == 3
+
+
 def test_unknown_categories_and_images_are_told(bench):
     content = bench.read(document({"category_id": 99, "bbox": [0, 0, 1, 1]}, {"image_id": 55, "bbox": [0, 0, 1, 1]}))
     (annotation,) = annotations_of(content)
