@@ -29,6 +29,11 @@ from fastlabel_dagster.labels.tables import Labels
 _FILES_AT_ONCE = 4096
 _BYTES_AT_ONCE = 32 * 2**20
 _LARGEST_FILE = 256 * 2**20
+_NO_IMAGE = (
+    "its label file has no image in images/ (or where data.yaml or a list says) or beside it, so its size is not known; "
+    "size='1280x720' gives it"
+)
+_UNREAD_IMAGE = "the image cannot be read, so its size is not known; size='1280x720' gives it"
 
 
 def read_yolo(
@@ -189,10 +194,9 @@ class _Reader:
         for row, count, is_labels in zip(rows.tolist(), counts.tolist(), labelled.tolist(), strict=True):
             item = items[row]
             if item.image is not None:
-                reason = "the image cannot be read, its size is not known"
-                self._told.drop(reason, where=self._files.below(item.image), count=count)
+                self._told.drop(_UNREAD_IMAGE, where=self._files.below(item.image), count=count)
             elif is_labels:
-                self._told.drop("its label file has no image", where=self._files.below(item.label or ""), count=count)
+                self._told.drop(_NO_IMAGE, where=self._files.below(item.label or ""), count=count)
             else:
                 self._told.notice("a text file that holds no labels", FILE, where=self._files.below(item.label or ""))
 
