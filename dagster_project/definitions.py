@@ -1,8 +1,9 @@
 """The code location: everything below ``defs/``, which is YAML.
 
 ``defs/project`` is one FastLabel project; the environment variables it reads are listed in
-``defs/project/environment.py``. Add a project with
-``dg scaffold defs fastlabel_dagster.components.FastLabelProjectComponent <name>``.
+``defs/project/environment.py``. Add a project by a copy of that folder with its own project, store and dataset in
+place of the ``{{ }}``; with an account, ``dg scaffold defs fastlabel_dagster.components.FastLabelProjectComponent
+<name> --project <slug>`` does as well.
 """
 
 from pathlib import Path

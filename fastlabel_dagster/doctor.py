@@ -34,7 +34,9 @@ def _token() -> Finding:
     from fastlabel_dagster.api import FastLabelClient, FastLabelError, RetryPolicy
 
     if not os.environ.get("FASTLABEL_ACCESS_TOKEN"):
-        return Finding("token", False, "FASTLABEL_ACCESS_TOKEN is not set → export it, or try `make demo` without one")
+        return Finding(
+            "token", False, "FASTLABEL_ACCESS_TOKEN is not set → export it, or try `fastlabel-dagster sandbox`"
+        )
     host = ""
     try:
         with FastLabelClient(retry=RetryPolicy(attempts=1)) as client:

@@ -76,6 +76,21 @@ listed below under “Intended differences on files”.
 """
 
 ASKED_AGAIN = """\
+## How patient, and how fast
+
+```python
+from fastlabel_dagster.api import FastLabelClient, RequestBudget, RetryPolicy
+
+client = FastLabelClient(
+    timeout=(5, 60),  # seconds for a connection, and for each part of an answer
+    retry=RetryPolicy(attempts=5),
+    budget=RequestBudget(requests=10_000, shared="/var/tmp/fastlabel-budget"),  # in 10 minutes
+)
+```
+
+These are the defaults but for `shared`: a folder on a local disk through which all processes of a machine keep one
+budget. Without it each process has its own. `client.statistics` counts requests, retries, waiting and bytes.
+
 ## What is asked again
 
 GET, PUT and DELETE are repeated after a broken connection, an answer that cannot be read, 429, 502, 503 and 504 (GET

@@ -15,7 +15,9 @@ from dagster.components.testing import create_defs_folder_sandbox
 
 import fastlabel_dagster
 from fastlabel_dagster.cli import main
-from fastlabel_dagster.sync import sync_project
+from fastlabel_dagster.loop import LoopPlan
+from fastlabel_dagster.store import ImageFolder
+from fastlabel_dagster.sync import LabelMirror, sync_project
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "street-scenes"
@@ -66,6 +68,12 @@ def test_the_yaml_of_the_readme_loads(monkeypatch):
             assert yaml.safe_load(text)["attributes"]["loop"]["retrain_after"] == {"approved": 200}
 
 
+def test_the_loop_as_it_is_shown_is_made_of_its_defaults():
+    loop = yaml.safe_load(shown("docs/dagster.md", "yaml")[0])["loop"]
+    needed = {name: loop[name] for name in ("retrain_after", "dataset", "base_model", "epoch")}
+    assert LoopPlan.of(loop) == LoopPlan.of({**needed, "auto_annotate": True})
+
+
 def test_the_readme_without_dagster_runs(bucket, capsys):
     code, console = shown("README.md", "python")[1], shown("README.md", "console")[-1]
     assert "s3://acme-labels/" in code and "s3://acme-labels/" in console
@@ -73,7 +81,10 @@ def test_the_readme_without_dagster_runs(bucket, capsys):
     exec(code.replace("diff(12, 15)", "diff(0, 1)").replace("version=12", "version=0"), {})
     said = capsys.readouterr().out
     assert "1 task completed → approved" in said and "coco" in said
-    assert Path("out/coco/annotations.json").is_file()
+    assert Path("out/coco/annotations.json").is_file() and len(list(Path("out/coco/images").rglob("*.jpg"))) == 4
+    (code,) = shown("docs/formats.md", "python")
+    stores = {"ImageFolder": ImageFolder, "formats": fastlabel_dagster.formats, "LabelMirror": LabelMirror}
+    exec(code.replace("data/street", f"s3://{bucket}/street"), {**stores, "open_store": fastlabel_dagster.open_store})
     commands = [line.removeprefix("$ fastlabel-dagster ") for line in console.splitlines()]
     assert len(commands) >= 6
     for command in commands:

@@ -37,7 +37,8 @@ def sandbox(data: Path, host: str, port: int, speed: float | None, token: str) -
     except SandboxError as error:
         raise click.ClickException(str(error)) from error
     counts = server.state.summary()
-    click.echo(f"sandbox   {server.base}  ({counts['projects']} projects, {counts['tasks']:,} tasks in {data})")
+    held = ", ".join(f"{counts[of]:,} {of if counts[of] != 1 else of[:-1]}" for of in ("projects", "tasks"))
+    click.echo(f"sandbox   {server.base}  ({held} in {data})")
     click.echo(f"use it    export FASTLABEL_API_URL={url} FASTLABEL_ACCESS_TOKEN={token}")
     click.echo("stop it   Ctrl-C; everything stays in the data folder")
     server.run()

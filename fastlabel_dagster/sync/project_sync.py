@@ -261,4 +261,6 @@ def _similar(client: FastLabelClient, slug: str) -> str:
         return f"did you mean {' or '.join(near)}?"
     if not slugs:
         return "this token sees no projects at all"
+    if len(slugs) == 1:
+        return f"this token sees one project, {slugs[0]}"
     return f"this token sees {len(slugs):,} projects, for example {', '.join(slugs[:3])}"

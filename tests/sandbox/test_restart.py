@@ -31,8 +31,10 @@ def served(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert process.stdout is not None
     try:
-        address = re.search(r"http://\S+", process.stdout.readline())
+        said = process.stdout.readline()
+        address = re.search(r"http://\S+", said)
         assert address is not None
+        assert not re.search(r"\b1 (projects|tasks)\b", said)
         for _ in range(200):
             try:
                 requests.get(address.group(), timeout=10)

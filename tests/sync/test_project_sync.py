@@ -149,7 +149,7 @@ def test_one_pass_when_not_confirmed(sandbox, client, box_tasks, tmp_path):
 def test_unknown_project_names_similar_slugs(client, tmp_path):
     with pytest.raises(NotFound, match=r"no project 'streets'.*did you mean street\?"):
         sync_project(client, "streets", tmp_path)
-    with pytest.raises(NotFound, match="this token sees 1 projects, for example street"):
+    with pytest.raises(NotFound, match="this token sees one project, street"):
         sync_project(client, "zzz", tmp_path)
     assert list(tmp_path.glob("labels")) == []
 
