@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from fastlabel_dagster.sensors import (
     build_quality_checks,
     build_quality_sensor,
 )
-from fastlabel_dagster.sensors.severity import SeverityLike
+from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.translator import safe_name
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ def build_fastlabel_project(
         plan = LoopPlan.of(loop)
         dataset, training, when = plan.dataset, plan.training, {"every": plan.approved, "share": plan.share}
         evaluation, auto_annotation = plan.evaluation, plan.auto_annotation
+    options = steps or StepOptions()
+    if severity is not None:
+        options = replace(options, severities=severities_of(severity))
     assets = build_fastlabel_project_assets(
         project,
         store=store,
@@ -144,7 +148,7 @@ def build_fastlabel_project(
         resource_key=resource_key,
         s3=s3,
         pool=pool,
-        steps=steps,
+        steps=options,
     )
     name = (steps and steps.name) or safe_name(project)
     built = BuiltTranslator(assets, translator)
@@ -195,7 +199,6 @@ def build_fastlabel_project(
         sensors.append(build_quality_sensor(project, name=f"{name}_quality", **rules, **common))
         own: dict[str, Any] = {"resource_key": resource_key, "translator": built, "severity": severity, **rules}
         checked = build_quality_checks(project, name=f"{name}_quality_checks", **own)
-        options = steps or StepOptions()
         asset_checks = options.around([checked], project=project, resource_key=resource_key, pool=pool)
     at: dict[str, Any] = {"time_zone": time_zone, "running": default_status is dg.DefaultSensorStatus.RUNNING}
     schedules = [] if nightly_at is None else [build_schedule(f"{name}_nightly", jobs.sync, nightly_at, **at)]

@@ -46,12 +46,14 @@ class StepOptions:
         tags: tags of every op.
         backfill_policy: how a backfill of partitioned assets is cut into runs.
         execute: runs each step, those that observe and check included; None runs it as it is.
+        severities: by name, how bad it is when a check fails that sensors report, for when it is executed by hand.
     """
 
     name: str | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     backfill_policy: dg.BackfillPolicy | None = None
     execute: Execute | None = None
+    severities: Mapping[str, dg.AssetCheckSeverity] = field(default_factory=dict)
 
     @property
     def gathered(self) -> bool:
@@ -78,7 +80,7 @@ class StepOptions:
 
     def around(self, made: Iterable[Made], *, project: str, resource_key: str, pool: str | None) -> list[Made]:
         """``made``, the steps among which that observe or check are run as the others are: by ``execute``, with
-        ``tags``, and, when they ask the API, in ``pool``.
+        ``tags``, and, when they ask the API, in ``pool``. What they check is as bad as ``severities`` say.
 
         Those definitions are changed themselves: give only what was just made. Steps that make assets are left alone,
         as :meth:`asset` has made them.
@@ -90,6 +92,8 @@ class StepOptions:
             if one.is_materializable and not isinstance(one, dg.AssetChecksDefinition):
                 continue
             op, function = one.op, function_of_step(one)
+            if any(spec.name in self.severities for spec in one.check_specs):
+                function = _graded(function, self.severities)
             if self.execute is not None:
                 function = executed(function, self.execute, project, op.name)
             asks = resource_key in op.required_resource_keys
@@ -106,6 +110,28 @@ def executed(run: Callable[..., Any], execute: Execute, project: str, name: str)
         yield from execute(context, step)
 
     return executed
+
+
+def _graded(run: Callable[..., Any], severities: Mapping[str, dg.AssetCheckSeverity]) -> Callable[..., Iterator[Any]]:
+    """``run``, the results of whose checks have the severities that are said of them."""
+
+    @functools.wraps(run)
+    def graded(context: StepContext, *args: Any, **given: Any) -> Iterator[Any]:
+        for result in results_of(run(context, *args, **given)):
+            severity = severities.get(result.check_name or "") if isinstance(result, dg.AssetCheckResult) else None
+            if severity is None:
+                yield result
+                continue
+            yield dg.AssetCheckResult(
+                asset_key=result.asset_key,
+                check_name=result.check_name,
+                passed=result.passed,
+                severity=severity,
+                description=result.description,
+                metadata=result.metadata,
+            )
+
+    return graded
 
 
 def results_of(result: Any) -> Iterator[Any]:

@@ -273,7 +273,7 @@ def _of_workspace(  # noqa: PLR0917 - private, and each of them is another thing
 
 
 def _gathering(steps: StepOptions, name: str) -> GatheringSteps:
-    return GatheringSteps(name, steps.tags, steps.backfill_policy, steps.execute)
+    return GatheringSteps(name, steps.tags, steps.backfill_policy, steps.execute, steps.severities)
 
 
 def _keys(made: dg.AssetsDefinition | dg.AssetSpec) -> Iterable[dg.AssetKey]:

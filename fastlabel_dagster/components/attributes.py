@@ -56,6 +56,13 @@ class QualityAttributes(dg.Model, dg.Resolvable):
     )
 
     @property
+    def severities(self) -> "Mapping[str, dg.AssetCheckSeverity]":
+        """By the checks' names, where something is said. Raises ValueError for what is no severity and no check."""
+        from fastlabel_dagster.sensors.severity import severities_of
+
+        return {} if self.severity is None else severities_of(self.severity)
+
+    @property
     def quality_rules(self) -> dict[str, Any] | None:
         """For the builders; None where nobody wants it.
 

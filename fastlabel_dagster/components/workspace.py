@@ -312,8 +312,7 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
             sensors.append(self._workspace_sensor(*sync, translator=built, **common))
         at: dict[str, Any] = {"time_zone": self.schedule.time_zone if self.schedule else "UTC", "running": self.running}
         if self.schedule is not None and there:
-            everything = watching.sync_of_all()
-            schedules.append(build_schedule(f"{self.name}_nightly", everything, self.schedule.cron, **at))
+            schedules.append(build_schedule(f"{self.name}_nightly", watching.sync_of_all(), self.schedule.cron, **at))
         if self.observe is not None and (seen := observed_keys(assets)):
             look = build_observation_job(f"{self.name}_observation", seen)
             schedules.append(build_schedule(look.name, look, self.observe, **at))
@@ -358,7 +357,8 @@ class FastLabelWorkspaceComponent(dg.StateBackedComponent, dg.Model, dg.Resolvab
         """What all steps have in common, and the pool of those that ask the API."""
         op = self.op or OpSpec()
         execute = self.execute if self.partitions else advising(self.execute)
-        return StepOptions(op.name, op.tags or {}, op.backfill_policy, execute), op.pool or "fastlabel"
+        steps = StepOptions(op.name, op.tags or {}, op.backfill_policy, execute, self.sensors.severities)
+        return steps, op.pool or "fastlabel"
 
     @property
     def _projects_name(self) -> str:

@@ -48,17 +48,29 @@ def test_patience_and_severity_are_those_of_the_yaml(made, many, on_disk, tmp_pa
             one for one in tick(defs, f"{name}_quality", on_disk).asset_events if one.check_name == "few_sent_back"
         ]
         assert back.severity.value == severity
-        (by_hand,) = (
-            dg.Definitions.merge(defs, dg.Definitions(jobs=[dg.define_asset_job("by_hand", back_check(defs))]))
-            .resolve_job_def("by_hand")
-            .execute_in_process(instance=on_disk)
-            .get_asset_check_evaluations()
-        )
-        assert (by_hand.passed, by_hand.severity.value) == (False, severity)
+        assert by_hand(defs, on_disk, "fastlabel/street-day", "few_sent_back", "imports_succeeded") == {
+            ("few_sent_back", False, severity),
+            ("imports_succeeded", False, severity),
+        }
 
 
-def back_check(defs):
-    return dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(["fastlabel", "street-day"]), "few_sent_back"))
+def by_hand(defs, instance, asset, *names):
+    """What these checks say when they are executed: name, whether it passed, and how bad it is."""
+    key = dg.AssetKey.from_user_string(asset)
+    checks = dg.AssetSelection.checks(*(dg.AssetCheckKey(key, name) for name in names))
+    ran = (
+        dg.Definitions.merge(defs, dg.Definitions(jobs=[dg.define_asset_job("by_hand", checks)]))
+        .resolve_job_def("by_hand")
+        .execute_in_process(instance=instance)
+    )
+    return {(one.check_name, one.passed, one.severity.value) for one in ran.get_asset_check_evaluations()}
+
+
+def test_a_check_of_jobs_that_is_run_by_hand_is_as_bad_as_the_yaml_says(many, on_disk, tmp_path):
+    own = {"street-day": {"imports": {"s3": True}}}
+    defs, _ = workspace(tmp_path, projects=own, sensors={"severity": "warn"})
+    told = by_hand(defs, on_disk, "street-day/s3_import", "s3_import_succeeded")
+    assert told == {("s3_import_succeeded", True, "WARN")}
 
 
 def test_patience_reaches_the_imports_of_partitions(many, on_disk, tmp_path, capfd):
