@@ -88,17 +88,21 @@ def open_dataset(
     if index.is_file():
         return _described(index, told)
     pictures = PictureIndex(source)
-    masks = list(_found_masks(pictures, folders, mask_folder))
+    masks = list(_found_masks(pictures, folders, mask_folder, told))
     if not masks:
         raise FileNotFoundError(f"{source} has neither {index_name} nor a PNG in a folder such as {folders[0]}")
     named, colored = _given(classes, start_index) if classes else _listed(source, start_index)
     return MaskDataset(pictures.root, pictures, masks, 1, named, colored, described=False)
 
 
-def _found_masks(pictures: PictureIndex, folders: Sequence[str], wanted: str | None) -> Iterator[MaskFile]:
-    places = [(place, place.split("/")) for place in pictures if place.lower().endswith(".png")]
-    chosen = wanted or next((name for name in folders if any(name in parts[:-1] for _, parts in places)), None)
-    for place, parts in places:
+def _found_masks(
+    pictures: PictureIndex, folders: Sequence[str], wanted: str | None, told: ReadTally
+) -> Iterator[MaskFile]:
+    """The PNG files in the folder of masks. What else lies there is told, unless it is the picture of a mask."""
+    places = [(place, place.split("/")) for place in pictures]
+    masks = [(place, parts) for place, parts in places if place.lower().endswith(".png")]
+    chosen = wanted or next((name for name in folders if any(name in parts[:-1] for _, parts in masks)), None)
+    for place, parts in masks:
         if chosen is None:
             if not set(parts[:-1]).isdisjoint(IMAGE_FOLDERS):
                 continue
@@ -109,6 +113,9 @@ def _found_masks(pictures: PictureIndex, folders: Sequence[str], wanted: str | N
         else:
             continue
         yield MaskFile(pictures.root / place, place, below)
+    masked = {place.rpartition(".")[0] for place, _ in masks}
+    others = [place for place, parts in places if chosen in parts[:-1] and place.rpartition(".")[0] not in masked]
+    told.drop("it lies among the masks and is no PNG file, only those are read", IMAGE, where=others, count=len(others))
 
 
 def _described(index: Path, told: ReadTally) -> MaskDataset:

@@ -163,6 +163,18 @@ def test_classes_txt_pictures_and_void(tmp_path):
     assert back.report.dropped[0].reason == "the void value 255, which no class has"
 
 
+def test_a_jpeg_among_the_masks_is_told_and_a_picture_beside_its_mask_is_none(tmp_path):
+    for name in ("a.png", "sub/a.jpg", "a.jpg"):
+        save(tmp_path / "masks" / name, some_mask())
+    save(tmp_path / "images/c.jpg", some_mask())
+    content = formats.read(tmp_path, format="semantic_masks")
+    assert len(tasks_of(content)) == 1
+    assert [(note.type, note.count, note.examples) for note in content.report.dropped] == [
+        ("image", 1, ("masks/sub/a.jpg",))
+    ]
+    assert "PNG" in content.report.dropped[0].reason
+
+
 def test_values_without_a_name_and_instances_without_an_index(tmp_path):
     save(tmp_path / "masks" / "a.png", some_mask())
     back = formats.read(tmp_path, format="semantic_masks")
