@@ -30,8 +30,8 @@ _FILES_AT_ONCE = 4096
 _BYTES_AT_ONCE = 32 * 2**20
 _LARGEST_FILE = 256 * 2**20
 _NO_IMAGE = (
-    "its label file has no image in images/ (or where data.yaml or a list says) or beside it, so its size is not known; "
-    "size='1280x720' gives it"
+    "its label file has no image in images/ (or where data.yaml or a list says) or beside it, so its size is not "
+    "known; size='1280x720' gives it"
 )
 _UNREAD_IMAGE = "the image cannot be read, so its size is not known; size='1280x720' gives it"
 
