@@ -26,18 +26,20 @@ if TYPE_CHECKING:
     from fastlabel_dagster.project import build_fastlabel_project
     from fastlabel_dagster.resource import FastLabelResource
     from fastlabel_dagster.sensors import (
+        build_annotated_sensor,
         build_approval_sensor,
         build_import_sensor,
         build_jobs_sensor,
         build_quality_sensor,
         build_workspace_sensor,
     )
-    from fastlabel_dagster.store import S3Options, open_store
+    from fastlabel_dagster.store import ImageFolder, S3Options, open_store
     from fastlabel_dagster.sync import LabelMirror, download_images, publish_dataset, sync_project
     from fastlabel_dagster.translator import DagsterFastLabelTranslator
     from fastlabel_dagster.workspace import FastLabelWorkspace, ProjectSelector, fetch_workspace
 
 _HOMES = {
+    "build_annotated_sensor": "fastlabel_dagster.sensors",
     "build_approval_sensor": "fastlabel_dagster.sensors",
     "build_approved_tasks_asset": "fastlabel_dagster.assets.slices",
     "build_dataset_objects_asset": "fastlabel_dagster.assets.slices",
@@ -60,6 +62,7 @@ _HOMES = {
     "FastLabelWorkspace": "fastlabel_dagster.workspace",
     "FastLabelWorkspaceComponent": "fastlabel_dagster.components",
     "fetch_workspace": "fastlabel_dagster.workspace",
+    "ImageFolder": "fastlabel_dagster.store",
     "LabelMirror": "fastlabel_dagster.sync",
     "Labels": "fastlabel_dagster.labels",
     "load_fastlabel_asset_specs": "fastlabel_dagster.assets.workspace",
@@ -81,10 +84,12 @@ __all__ = [
     "FastLabelResource",
     "FastLabelWorkspace",
     "FastLabelWorkspaceComponent",
+    "ImageFolder",
     "LabelMirror",
     "Labels",
     "ProjectSelector",
     "S3Options",
+    "build_annotated_sensor",
     "build_approval_sensor",
     "build_approved_tasks_asset",
     "build_dataset_objects_asset",

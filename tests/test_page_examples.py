@@ -16,8 +16,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 import fastlabel_dagster
 from fastlabel_dagster.cli import main
 from fastlabel_dagster.loop import LoopPlan
-from fastlabel_dagster.store import ImageFolder
-from fastlabel_dagster.sync import LabelMirror, sync_project
+from fastlabel_dagster.sync import sync_project
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "street-scenes"
@@ -83,8 +82,7 @@ def test_the_readme_without_dagster_runs(bucket, capsys):
     assert "1 task completed → approved" in said and "coco" in said
     assert Path("out/coco/annotations.json").is_file() and len(list(Path("out/coco/images").rglob("*.jpg"))) == 4
     (code,) = shown("docs/formats.md", "python")
-    stores = {"ImageFolder": ImageFolder, "formats": fastlabel_dagster.formats, "LabelMirror": LabelMirror}
-    exec(code.replace("data/street", f"s3://{bucket}/street"), {**stores, "open_store": fastlabel_dagster.open_store})
+    exec(code.replace("data/street", f"s3://{bucket}/street"), {})
     commands = [line.removeprefix("$ fastlabel-dagster ") for line in console.splitlines()]
     assert len(commands) >= 6
     for command in commands:
