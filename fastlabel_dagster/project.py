@@ -12,7 +12,8 @@ import dagster as dg
 
 from fastlabel_dagster.assets import build_fastlabel_project_assets
 from fastlabel_dagster.assets.built import BuiltTranslator
-from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, ImportPlans, TrainingPlan
+from fastlabel_dagster.assets.import_plans import ImportPlans
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, TrainingPlan
 from fastlabel_dagster.assets.plan import ExportLike
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import ChecksLike

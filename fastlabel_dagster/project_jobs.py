@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 
 from fastlabel_dagster.assets.built import BuiltTranslator
-from fastlabel_dagster.assets.job_plans import EvaluationPlan, ImportPlans
+from fastlabel_dagster.assets.import_plans import ImportPlans
+from fastlabel_dagster.assets.job_plans import EvaluationPlan
 from fastlabel_dagster.jobs.kinds import AUTO_ANNOTATION, DICOM_IMPORT, EVALUATION, S3_IMPORT, TRAINING
 from fastlabel_dagster.sensors.target import SYNC_PARTS, TRAINING_PARTS
 from fastlabel_dagster.translator import safe_name

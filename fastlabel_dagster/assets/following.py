@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.assets.enrichment import enrichment
-from fastlabel_dagster.assets.job_plans import Waiting
+from fastlabel_dagster.assets.plan_options import Waiting
 from fastlabel_dagster.assets.submitting import claimant_of
 from fastlabel_dagster.job_reports.outcomes import JobOutcome, completed_job, failed_job
 from fastlabel_dagster.job_reports.submissions import job_history, named_job

@@ -11,9 +11,10 @@ import dagster as dg
 
 from fastlabel_dagster.api import job_state
 from fastlabel_dagster.assets.following import ends_here, follow_in_run, outcome_in_run, told_again
+from fastlabel_dagster.assets.import_plans import DicomImportPlan, S3ImportPlan
 from fastlabel_dagster.assets.input_files import file_digest
-from fastlabel_dagster.assets.job_plans import DicomImportPlan, S3ImportPlan, Waiting
 from fastlabel_dagster.assets.plan import ProjectPlan
+from fastlabel_dagster.assets.plan_options import Waiting
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.job_reports.submissions import carried_of, submission_metadata
 from fastlabel_dagster.jobs.kinds import DICOM_IMPORT, S3_IMPORT, JobKind, JobRequest

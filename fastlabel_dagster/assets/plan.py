@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dagster as dg
 
 from fastlabel_dagster.api.task_statuses import refuse_mistyped
-from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, ImportPlans, TrainingPlan
+from fastlabel_dagster.assets.import_plans import ImportPlans
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, TrainingPlan
 from fastlabel_dagster.assets.steps import StepOptions
 from fastlabel_dagster.checks import CheckPlan
 from fastlabel_dagster.formats import registry

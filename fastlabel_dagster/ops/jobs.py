@@ -13,16 +13,11 @@ from pydantic import Field
 from fastlabel_dagster.api import FastLabelClient, job_id
 from fastlabel_dagster.assets.auto_annotation import annotation_request, untouched_tasks
 from fastlabel_dagster.assets.following import follow_in_run
+from fastlabel_dagster.assets.import_plans import DicomImportPlan, S3ImportPlan
 from fastlabel_dagster.assets.imports import s3_import_request
 from fastlabel_dagster.assets.input_files import file_digest
-from fastlabel_dagster.assets.job_plans import (
-    AutoAnnotationPlan,
-    DicomImportPlan,
-    EvaluationPlan,
-    S3ImportPlan,
-    TrainingPlan,
-    Waiting,
-)
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, EvaluationPlan, TrainingPlan
+from fastlabel_dagster.assets.plan_options import Waiting
 from fastlabel_dagster.assets.submitting import JobConfig, submit_in_run
 from fastlabel_dagster.job_reports.outcomes import job_facts
 from fastlabel_dagster.jobs.gate import Gate, measure

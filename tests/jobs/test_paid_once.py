@@ -13,8 +13,9 @@ import pytest
 
 from fastlabel_dagster.api import NotFound
 from fastlabel_dagster.assets.auto_annotation import UntouchedTasks, annotation_request
+from fastlabel_dagster.assets.import_plans import S3ImportPlan
 from fastlabel_dagster.assets.imports import s3_import_request
-from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, S3ImportPlan, TrainingPlan
+from fastlabel_dagster.assets.job_plans import AutoAnnotationPlan, TrainingPlan
 from fastlabel_dagster.jobs.kinds import KINDS, TRAINING
 from fastlabel_dagster.jobs.ledger import Claimant
 from fastlabel_dagster.jobs.submission import submit_job
