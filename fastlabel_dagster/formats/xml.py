@@ -54,6 +54,7 @@ def parse_xml(path: Path | str, data: bytes) -> Element:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
+    data = _in_utf8(data) or data
     try:
         parser = DefusedXMLParser(forbid_dtd=True) if _may_declare(data) else XMLParser()  # noqa: S314 - see above
         parser.feed(data)
@@ -64,21 +65,26 @@ def parse_xml(path: Path | str, data: bytes) -> Element:
     except DefusedXmlException as error:
         raise FormatError(path, f"it declares a document type or entities, which is refused: {error}") from error
     except (LookupError, UnicodeError, ValueError) as error:
-        in_utf8 = _in_utf8(data)
-        if in_utf8 is None:
-            raise FormatError(path, f"its encoding cannot be read: {error}") from error
-        return parse_xml(path, in_utf8)
+        raise FormatError(path, f"its encoding cannot be read: {error}") from error
     return root
 
 
-def _in_utf8(data: bytes) -> bytes | None:
-    """A file in one of :data:`_EAST_ASIAN` in UTF-8, without its declaration; None: it is in none, or damaged."""
+def east_asian(data: bytes) -> tuple[str, int] | None:
+    """Python's name of the encoding a file that begins with ``data`` declares, and where its declaration ends, if it is
+    one of :data:`_EAST_ASIAN`, of which the parser knows none; else None."""
     declared = _DECLARED.match(data)
     encoding = _EAST_ASIAN.get(declared[1].decode().lower()) if declared else None
-    if declared is None or encoding is None:
+    return None if declared is None or encoding is None else (encoding, declared.end())
+
+
+def _in_utf8(data: bytes) -> bytes | None:
+    """An :func:`east_asian` file in UTF-8, without its declaration; None: it is none, or damaged."""
+    declared = east_asian(data)
+    if declared is None:
         return None
+    encoding, end = declared
     try:
-        return data[declared.end() :].decode(encoding).encode()
+        return data[end:].decode(encoding).encode()
     except UnicodeDecodeError:
         return None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.xml import east_asian
 
 #: Few: what a piece of the file becomes is used while the processor still has it at hand, and its memory serves the
 #: next piece. Pieces of a quarter of a megabyte take six times as long.
@@ -23,6 +25,8 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
 
     Entities can only be declared in a document type, which stands before the root element. So defusedxml looks at the
     file first, as far as the root element, and refuses one; the rest is read by the parser in C, which is much faster.
+    Encodings of East Asia are taken where the file declares them, as :func:`~fastlabel_dagster.formats.xml.parse_xml`
+    takes them.
 
     Args:
         path: the file.
@@ -41,7 +45,7 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
     begun = False
     try:
         with path.open("rb") as file:
-            while data := file.read(_BYTES_AT_ONCE):
+            for data in _pieces(file):
                 if not begun:
                     with suppress(ParseError):  # the parser that reads the file says what is wrong, and where
                         prologue.feed(data)
@@ -69,3 +73,22 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
         if isinstance(error, FormatError):
             raise
         raise FormatError(path, f"its encoding cannot be read: {error}") from error
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The content of a file, piece by piece; in UTF-8 and without its declaration where the parser does not know the
+    encoding. Raises UnicodeDecodeError when it is not in the encoding it declares."""
+    data = file.read(_BYTES_AT_ONCE)
+    declared = east_asian(data)
+    if declared is None:
+        while data:
+            yield data
+            data = file.read(_BYTES_AT_ONCE)
+        return
+    encoding, end = declared
+    decoder = codecs.getincrementaldecoder(encoding)()
+    data = data[end:]
+    while data:
+        yield decoder.decode(data).encode()
+        data = file.read(_BYTES_AT_ONCE)
+    yield decoder.decode(b"", final=True).encode()

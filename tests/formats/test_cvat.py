@@ -518,6 +518,29 @@ def test_what_is_no_xml_or_a_trap_is_an_error_that_names_the_file(read, document
     assert "annotations.xml" in str(error.value)
 
 
+@pytest.mark.parametrize("encoding", ["Shift_JIS", "EUC-JP", "ISO-2022-JP"])
+def test_files_in_japanese_encodings_are_read(tmp_path, encoding):
+    box = '<box label="{}" xtl="1" ytl="1" xbr="2" ybr="2"/>'
+    images = [
+        f'<image id="{n}" name="表{"ソ" * (n % 5)}{n}.png">{box.format("猫能"[n % 2])}</image>' for n in range(1200)
+    ]
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n<annotations>{"".join(images)}</annotations>'
+    tasks = {}
+    for name in ("utf-8", encoding):
+        (tmp_path / "annotations.xml").write_bytes(text.replace(encoding, name).encode(name))
+        content = formats.read(tmp_path, format="cvat", strict=True)
+        tasks[name] = content.tasks.drop_columns(["annotations"]), content.annotations["value"]
+    assert tasks[encoding] == tasks["utf-8"] and tasks["utf-8"][0].num_rows == 1200
+    head = f'<?xml version="1.0" encoding="{encoding}"?>'.encode()
+    for rest, said in (
+        (b"<annotations>\x81</annotations>", "encoding cannot be read"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', "document type"),
+    ):
+        (tmp_path / "annotations.xml").write_bytes(head + rest)
+        with pytest.raises(FormatError, match=f"(?i){said}"):
+            formats.read(tmp_path, format="cvat")
+
+
 def test_a_file_is_streamed(tmp_path):
     path = tmp_path / "a.xml"
     path.write_text("<annotations>" + "<image><box/></image>" * 50_000 + "</annotations>")

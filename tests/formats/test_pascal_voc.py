@@ -922,14 +922,15 @@ def test_classes_come_in_the_order_of_the_files_whichever_way_these_are_read(voc
     assert [row["value"] for row in ordered] == ["dog", "cat", "a&b", "owl"]
 
 
-@pytest.mark.parametrize("encoding", ["Shift_JIS", "EUC-JP", "windows-31j"])
+@pytest.mark.parametrize("encoding", ["Shift_JIS", "EUC-JP", "ISO-2022-JP", "windows-31j"])
 def test_files_in_japanese_encodings_are_read(tmp_path, encoding):
+    is_windows = encoding in ("Shift_JIS", "windows-31j")
     box = "<xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax>"
-    for name, sign in (("a", "猫"), ("b", "髙①" if encoding != "EUC-JP" else "表")):
+    for name, sign in (("a", "猫"), ("b", "髙①" if is_windows else "表")):
         (tmp_path / f"{name}.xml").write_bytes(
             f'<?xml version="1.0" encoding="{encoding}"?>\n<annotation><filename>{name}.jpg</filename>'
             f"<object><name>{sign}</name><bndbox>{box}</bndbox></object></annotation>".encode(
-                "euc-jp" if encoding == "EUC-JP" else "cp932"
+                "cp932" if is_windows else encoding
             )
         )
     (tmp_path / "c.xml").write_bytes(b'<?xml version="1.0" encoding="Shift_JIS"?><annotation>\x81</annotation>')
@@ -937,7 +938,7 @@ def test_files_in_japanese_encodings_are_read(tmp_path, encoding):
         f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY b "c">]><annotation/>'.encode()
     )
     content = formats.read(tmp_path, format="pascal_voc")
-    assert content.annotations["value"].to_pylist() == ["猫", "髙①" if encoding != "EUC-JP" else "表"]
+    assert content.annotations["value"].to_pylist() == ["猫", "髙①" if is_windows else "表"]
     (note,) = content.report.dropped
     assert [example[:40] for example in note.examples] == [
         "c.xml: its encoding cannot be read: mult",
