@@ -64,15 +64,16 @@ def write_spacy(
     with part_files(folder, text_parts(labels, split), _ENDING) as files:
         for batch in span_batches(labels, images, tally):
             batch.meet(categories)
-            for task_id, text in zip(batch.task_ids, _lines(batch).to_pylist(), strict=True):
+            rest = _rest_of_lines(batch).to_pylist()
+            for task_id, text, behind in zip(batch.task_ids, batch.texts, rest, strict=True):
                 if text is not None:
-                    files.write(task_id, text.encode())
+                    files.write(task_id, b'{"text":' + orjson.dumps(text) + behind.encode())
             batch.told.finish()
     return files.written(folder, ClassWords(categories))
 
 
-def _lines(batch: SpanBatch) -> pa.Array:
-    """A line of JSON for each task; null for one without a text."""
+def _rest_of_lines(batch: SpanBatch) -> pa.Array:
+    """What stands behind the text in the line of each task. The texts themselves may be more than a column holds."""
     kept = np.flatnonzero(batch.told.kept)
     rows = pa.array(kept)
     tell_of_keys(batch.attributes, batch.told)
@@ -95,10 +96,7 @@ def _lines(batch: SpanBatch) -> pa.Array:
         orjson.dumps({"task_id": task_id, "name": name, **({"tags": tags} if tags else {})}).decode()
         for task_id, name, tags in zip(batch.task_ids, batch.names, batch.tags, strict=True)
     ]
-    text = pa.array(batch.texts, pa.string())
-    quoted = pa.array([None if one is None else orjson.dumps(one).decode() for one in batch.texts], pa.string())
-    lines = glued('{"text":', quoted, ',"spans":[', joined(offsets_of(count), spans, ","), '],"meta":')
-    return pc.if_else(pc.is_valid(text), glued(lines, pa.array(meta, pa.string()), "}\n"), None)
+    return glued(',"spans":[', joined(offsets_of(count), spans, ","), '],"meta":', pa.array(meta, pa.string()), "}\n")
 
 
 def read_spacy(source: Path, told: ReadTally) -> Labels:

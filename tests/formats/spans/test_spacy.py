@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import formats, labels
 from fastlabel_dagster.formats import FormatError
+from fastlabel_dagster.store import ImageFolder, open_store
 
 #: Letters, kanji, kana, half-width kana, emoji with skin tones and joiners, combining marks, blanks and breaks.
 SIGNS = "ab1_.,-田中東京へひらカナｶﾅ々ー。！「」👍🏽👩\u200d🚀😀e\u0301か\u3099𠮷 \t\n\r\u3000\u2028\x00\ufeff"
@@ -123,10 +126,6 @@ def test_everything_that_is_no_span_is_told(bench, tmp_path) -> None:
 
 
 def test_texts_come_from_the_files_of_the_tasks(bench, tmp_path) -> None:
-    import pyarrow as pa
-
-    from fastlabel_dagster.store import ImageFolder, open_store
-
     store = open_store(tmp_path / "files")
     store.write_bytes("a.txt", "\ufeffKyotoと東京".encode())
     store.write_bytes("b.txt", b"\xff\xfe\xff")
@@ -137,6 +136,33 @@ def test_texts_come_from_the_files_of_the_tasks(bench, tmp_path) -> None:
     (line,) = lines_of(bench.folder / "spacy/train.jsonl")
     assert (line["text"], line["spans"][0]["start"]) == ("Kyotoと東京", 6)
     assert report.dropped_count == 1
+
+
+def test_no_column_grows_with_the_texts_nor_with_what_their_spans_cover(bench, tmp_path) -> None:
+    """A column of Arrow holds 2 GB of text: a few long texts have more, and so have spans that lie over each other."""
+    text = "long " * 100_000
+    names = [f"{number}.txt" for number in range(8)]
+    store = open_store(tmp_path / "files")
+    for name in names:
+        store.write_bytes(name, text.encode())
+    files = ImageFolder(store)
+    files.save(pa.table({"task_id": [f"id-{name}" for name in names], "name": names, "file": names}))
+    spans = [ner(start, len(text), text="elsewhere") for start in range(100)]
+    before = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        report = bench.write(
+            *(text_task(None, *spans, name=name) for name in names), format="spacy", classes=[], images=files
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+    assert (report.written, sum(note.count for note in report.noticed)) == (800, 800)
+    assert pool.max_memory() < 4 * len(text)
+    assert peak < 50 * len(text)
 
 
 def test_splits_are_files(bench) -> None:
