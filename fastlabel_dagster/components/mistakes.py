@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from fastlabel_dagster.components.names import alike
 from fastlabel_dagster.store.opening import refuse_uri
+from fastlabel_dagster.workspace.selector import like_a_token
 
 #: Stands for what somebody wrote in an error about it.
 _NOT_REPEATED = "not repeated here"
@@ -150,7 +151,11 @@ def _of_stores(written: Mapping[str, Any]) -> Iterator[_Found]:
     who knows what it would mean."""
     projects = written.get("projects")
     own = projects.items() if isinstance(projects, Mapping) else ()
-    stores = [(("projects", str(slug), "store"), said.get("store")) for slug, said in own if isinstance(said, Mapping)]
+    stores = [
+        (("projects",) if like_a_token(str(slug)) else ("projects", str(slug), "store"), said.get("store"))
+        for slug, said in own
+        if isinstance(said, Mapping)
+    ]
     for path, store in [(("store",), written.get("store")), *stores]:
         if isinstance(store, str) and store.strip() and not _is_template(store):
             try:
@@ -203,7 +208,7 @@ def _found(error: Mapping[str, Any], value: Any) -> _Found:
         inside = inside or (isinstance(value, list) and isinstance(step, int) and step < len(value))
         if inside:
             value = value[step]
-            if path[:1] != ["projects"] and _LIKE_A_TOKEN.fullmatch(str(step)):
+            if _could_be_a_token(str(step), of_projects=path == ["projects"]):
                 break  # which is the end of what can be said of the place
         if inside or (error["type"] == "missing" and number == len(error["loc"])):
             path.append(step)
@@ -326,9 +331,17 @@ def _secretive(component: BaseModel) -> Iterator[str]:
         if name not in _REPEATED:
             named_by_slug = name == "projects" and isinstance(value, Mapping)
             said = list(value.values()) if named_by_slug else value
-            yield from (text for text in _texts_in(said) if _LIKE_A_TOKEN.fullmatch(text))
+            yield from (text for text in _texts_in(said) if _could_be_a_token(text))
+            yield from filter(like_a_token, map(str, value) if named_by_slug else ())
         elif isinstance(value, Mapping):
-            yield from (text for text in map(str, value) if _LIKE_A_TOKEN.fullmatch(text))
+            yield from filter(_could_be_a_token, map(str, value))
+        if name == "selector":
+            yield from filter(like_a_token, _texts_in(value))
+
+
+def _could_be_a_token(text: str, *, of_projects: bool = False) -> bool:
+    """Slugs are looked at more closely: many are as long as a token, and without them an error is of no use."""
+    return like_a_token(text) if of_projects else _LIKE_A_TOKEN.fullmatch(text) is not None
 
 
 def _texts_in(said: object) -> Iterator[str]:

@@ -21,7 +21,7 @@ from fastlabel_dagster.workspace.records import (
     Project,
     TrainingJob,
 )
-from fastlabel_dagster.workspace.selector import ProjectSelector
+from fastlabel_dagster.workspace.selector import ProjectSelector, like_a_token
 from fastlabel_dagster.workspace.snapshot import FastLabelWorkspace
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ class _Fetch:
                 break
         for slug in selector.slugs:
             if slug not in found:
-                self.problem(f"project {slug}", "this token sees no project of this slug that the selector would take")
+                name = "(not repeated here: it looks like a token)" if like_a_token(slug) else slug
+                self.problem(f"project {name}", "this token sees no project of this slug that the selector would take")
         return [found[slug] for slug in sorted(found)]
 
     def pages(self, part: Part, fetch: Callable[[int, int], list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:

@@ -80,5 +80,21 @@ class ProjectSelector:
         return not _fits(project.slug, self.exclude)
 
 
+#: What an access token could be: sixteen characters or more, letters and digits among them.
+_COULD_BE = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=.-]{16,}")
+#: What slugs are made of: words, numbers, words with a number at one end, and what is too short for a secret.
+_OF_SLUGS = re.compile(r"[A-Za-z]{0,20}[0-9]{0,8}|[0-9]{1,8}[A-Za-z]{1,20}|[A-Za-z0-9]{1,4}")
+
+
+def like_a_token(slug: str) -> bool:
+    """Whether what stands where a slug belongs is rather a token that was pasted there, and so is not to be repeated.
+
+    Example:
+        >>> like_a_token("street-scenes-2024"), like_a_token("pk3Jd82hs7Qm1Zx9")
+        (False, True)
+    """
+    return bool(_COULD_BE.fullmatch(slug)) and not all(_OF_SLUGS.fullmatch(part) for part in re.split("[-_.]", slug))
+
+
 def _fits(word: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(word, pattern) for pattern in patterns)

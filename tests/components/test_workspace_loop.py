@@ -295,6 +295,15 @@ def test_a_slug_that_the_workspace_has_not_is_told_with_those_it_has(definitions
     assert "dg utils refresh-defs-state" in caplog.text
 
 
+def test_a_token_in_place_of_a_slug_is_not_repeated(definitions, caplog, tmp_path):
+    token = "s3cr3t-Tok3n-0f-A-P3rs0n"
+    with caplog.at_level(logging.WARNING):
+        definitions(selector={"slugs": ["street-day", token]}, projects={token: {}, "street-scenes-2024": {}})
+    assert "nothing is made of not repeated here, street-scenes-2024" in caplog.text
+    assert "(not repeated here: it looks like a token): this token sees no project" in caplog.text
+    assert token not in caplog.text + (tmp_path / "state").read_text(encoding="utf-8")
+
+
 def test_the_checks_of_one_project_reach_those_that_ask_the_api(definitions):
     own = {"street-day": {"checks": {"connection": False}}}
     defs = definitions(projects=own)
