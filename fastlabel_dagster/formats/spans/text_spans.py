@@ -40,7 +40,11 @@ NEEDS = ("task_id", "name", "tags", "annotations", "extra")
 TEXT = "text"
 TOKENS = "tokens"
 _TASKS_AT_ONCE = 256  # their texts are held in memory
+#: Characters of texts (and what spans cover) in one piece of the tables, and covered by the spans of one task: a column
+#: of Arrow holds 2 GB, and JSON may need six bytes for one.
+_MOST_TEXT = 2**28
 _LAST_OF_ONE_UNIT = "\uffff"  # the signs behind it take two units of UTF-16
+_TOO_MUCH_TEXT = "its own text was left out, for the spans of its task cover too much: they lie over each other"
 _NO_TEXT = "the text of its task is not known"
 
 
@@ -222,6 +226,8 @@ class SpanTasks:
         self._tasks: list[dict[str, Any]] = []
         self._ids: set[str] = set()
         self._count: dict[str, dict[str, int]] = {}
+        self._sizes: list[int] = []
+        self._bare: list[tuple[str, int]] = []
 
     def is_new(self, task_id: str) -> bool:
         """Whether no task has this id yet."""
@@ -239,7 +245,10 @@ class SpanTasks:
     ) -> None:
         """Add a task. Each span has ``start``, ``end`` and ``label``, checked by the reader, and perhaps
         ``attributes``."""
-        annotations = []
+        annotations: list[dict[str, Any]] = []
+        covered = sum(span["end"] - span["start"] for span in spans)
+        if covered > _MOST_TEXT:
+            self._bare.append((name, len(spans)))
         for number, span in enumerate(spans, start=1):
             value = span["label"]
             self._count.setdefault(value, {NER: 0})[NER] += 1
@@ -251,7 +260,7 @@ class SpanTasks:
                     "attributes": span.get("attributes", []),
                     "start": span["start"],
                     "end": span["end"],
-                    "text": text[span["start"] : span["end"]],
+                    **({} if covered > _MOST_TEXT else {"text": text[span["start"] : span["end"]]}),
                 }
             )
         task: dict[str, Any] = {"id": task_id, "name": name, "tags": tags, "annotations": annotations, TEXT: text}
@@ -259,6 +268,7 @@ class SpanTasks:
             task[TOKENS] = [list(token) for token in tokens]
         self._ids.add(task_id)
         self._tasks.append(task)
+        self._sizes.append(len(text) + (covered if covered <= _MOST_TEXT else 0))
 
     def labels(self, told: ReadTally, known: Mapping[str, FoundClass]) -> Labels:
         """All of them, with the classes ``known`` by value and one for every other label, in the order of their
@@ -271,8 +281,18 @@ class SpanTasks:
                 annotation["color"] = colors[annotation["value"]]
                 annotation["title"] = classes[annotation["value"]].title or annotation["value"]
             total += len(task["annotations"])
-        labels = fastlabel.from_fastlabel(self._tasks)
+        tasks = pa.concat_tables(fastlabel.from_fastlabel(piece).tasks for piece in self._pieces())
+        for name, spans in self._bare:
+            told.alter(_TOO_MUCH_TEXT, NER, where=name, count=spans)
         told.found(len(self._tasks), total)
-        return Labels(
-            labels.tasks, classes_table(classes.values(), self._count, colors), origin={"format": self._format}
-        )
+        return Labels(tasks, classes_table(classes.values(), self._count, colors), origin={"format": self._format})
+
+    def _pieces(self) -> Iterator[list[dict[str, Any]]]:
+        """The tasks, some at a time, whose texts fit into the columns of one table."""
+        first = size = 0
+        for place, one in enumerate(self._sizes):
+            if size + one > _MOST_TEXT and place > first:
+                yield self._tasks[first:place]
+                first, size = place, 0
+            size += one
+        yield self._tasks[first:]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fastlabel_dagster import formats, labels
 from fastlabel_dagster.formats import FormatError
+from fastlabel_dagster.formats.spans import text_spans
 from fastlabel_dagster.store import ImageFolder, open_store
 
 #: Letters, kanji, kana, half-width kana, emoji with skin tones and joiners, combining marks, blanks and breaks.
@@ -163,6 +164,22 @@ def test_no_column_grows_with_the_texts_nor_with_what_their_spans_cover(bench, t
     assert (report.written, sum(note.count for note in report.noticed)) == (800, 800)
     assert pool.max_memory() < 4 * len(text)
     assert peak < 50 * len(text)
+
+
+def test_texts_that_do_not_fit_into_a_column_are_read_in_pieces(source, monkeypatch) -> None:
+    text = "a place of thirty characters.."
+    plain = {"text": text, "spans": [{"start": 2, "end": 7, "label": "p"}]}
+    nested = {"text": text, "spans": [{"start": n, "end": 30, "label": "p"} for n in range(3)]}
+    whole = source(plain, plain, nested, plain)
+    monkeypatch.setattr(text_spans, "_MOST_TEXT", 50)
+    read = source(plain, plain, nested, plain)
+    assert (whole.tasks["name"].num_chunks, read.tasks["name"].num_chunks) == (1, 4)
+    assert [row[:4] for row in spans_of(read)] == [row[:4] for row in spans_of(whole)]
+    assert [row[4] for row in spans_of(read)] == ["place", "place", None, None, None, "place"]
+    (note,) = read.report.altered
+    assert (note.type, note.count) == ("ner", 3) and "cover too much" in note.reason
+    assert not whole.report.altered
+    assert source().tasks.num_rows == 0
 
 
 def test_splits_are_files(bench) -> None:
