@@ -15,6 +15,8 @@ from fastlabel_dagster.sensors.target import JobLike, Target, job_objects, launc
 
 #: What is older than this starts no run any more: the runs that show whether it has may be deleted by then.
 NEW = timedelta(days=3)
+#: How runs end that have not done their work.
+_FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 #: So many of the jobs that have completed last are looked at for one that no run has followed.
 _FOLLOWED = 50
 
@@ -71,21 +73,43 @@ def missed_runs(
     ends: JobHistory,
     *,
     sensor: str,
-) -> list[dg.RunRequest]:
+) -> tuple[list[dg.RunRequest], str]:
     """The runs for new materializations that none has followed: a tick has reported one and died before the run was
     launched, or a run that waited for the job has made it. The oldest first.
 
     A run has followed when this sensor has launched it, or when it is of the same job: the run key alone is the id of
     what has finished, and another sensor may run another job for that.
+
+    Returns:
+        The runs, and a sentence when the one that has followed the newest end has failed: none is asked for again, so
+        that what fails each time is not paid for each time, and somebody has to know.
     """
     kind, since = ends.kind, time.time() - NEW.total_seconds()
     wanted: dict[str, dg.RunRequest] = {}
     for told in reversed(list(ends.reports(since=since).values())[:_FOLLOWED]):
         wanted |= {str(one.run_key): one for one in followers.following(project, kind, told)}
     if not wanted:
-        return []
+        return [], ""
     job = followers.job_name(project, kind)
+    newest, of_newest = list(wanted)[-1], []
     for run in context.instance.get_runs(filters=dg.RunsFilter(tags={"dagster/run_key": list(wanted)})):
         if run.job_name == job or run.tags.get("dagster/sensor_name") == sensor:
-            wanted.pop(run.tags["dagster/run_key"], None)
-    return list(wanted.values())
+            key = run.tags["dagster/run_key"]
+            wanted.pop(key, None)
+            of_newest += [run] if key == newest else []
+    return list(wanted.values()), _failed_for_good(context.instance, kind, newest, of_newest)
+
+
+def _failed_for_good(instance: dg.DagsterInstance, kind: JobKind, job_id: str, runs: Sequence[dg.DagsterRun]) -> str:
+    """What to do about the ``runs`` that have followed a job, when all of them have failed, and so has whatever of them
+    was executed again."""
+    if not runs or any(run.status not in _FAILED for run in runs):
+        return ""
+    again = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/root_run_id": [run.run_id for run in runs]}))
+    if any(run.status not in _FAILED for run in again):
+        return ""
+    one = runs[0]
+    return (
+        f"the run of {one.job_name} that follows the {kind.words} {job_id} has failed and is not requested again: "
+        f"re-execute it (run {one.run_id})"
+    )

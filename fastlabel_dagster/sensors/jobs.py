@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _KIND = "jobs"
 #: A job that FastLabel does not know is given this many looks: a new one may take a moment to be listed.
 _LOOKS_FOR_A_MISSING_JOB = 2
+#: So many runs that have failed are named in a tick.
+_FAILURES_SHOWN = 5
 
 
 def build_jobs_sensor(
@@ -109,6 +111,7 @@ def build_jobs_sensor(
         before = _Remembered.of(context.cursor, context)
         jobs: dict[str, OpenJob] = {}
         requests: list[dg.RunRequest] = []
+        failures: list[str] = []
         completed: dict[dg.AssetKey, set[str]] = {}
         # the instance answers at once as a rule; when it does not, the next tick begins where this one has stopped
         first = slugs.index(before.first) if before.first in slugs else 0
@@ -124,7 +127,9 @@ def build_jobs_sensor(
                 if kind in followed[slug]:
                     jobs |= {job.target: job for job in open_jobs(context.instance, slug, told, longest)}
                 if followers.follow(kind):
-                    requests += missed_runs(context, followers, slug, told.ends, sensor=called)
+                    missed, failed = missed_runs(context, followers, slug, told.ends, sensor=called)
+                    requests += missed
+                    failures += [failed] if failed else []
 
         def ask(client: FastLabelClient, name: str, memory: Mapping[str, Any] | None) -> Job | None:
             job = jobs[name]
@@ -167,10 +172,12 @@ def build_jobs_sensor(
         after = _Remembered.of(result.cursor, context).with_those_of(left, before)
         asked = {request.run_key for request in result.run_requests or []}
         requests = [*(result.run_requests or []), *(one for one in requests if one.run_key not in asked)]
-        quiet = None if jobs or requests else dg.SkipReason(f"no job of {listed(slugs)} is under way")
+        quiet = result.skip_reason if jobs else dg.SkipReason(f"no job of {listed(slugs)} is under way")
+        if quiet is not None and failures:
+            quiet = dg.SkipReason("; ".join([*failures[:_FAILURES_SHOWN], quiet.skip_message or ""]))
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else quiet or result.skip_reason,
+            skip_reason=None if requests else quiet,
             asset_events=_told_by_project(
                 context, result.asset_events, keys, before.unreadable(slugs), after.unreadable(slugs)
             ),

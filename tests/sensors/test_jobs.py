@@ -551,6 +551,24 @@ def test_each_of_several_models_that_runs_have_made_between_two_ticks_starts_a_r
     assert launched(daemon, watch, evaluate_it) == []
 
 
+def test_a_run_that_has_failed_is_not_requested_again_and_the_tick_says_what_to_do(daemon, instance):
+    @dg.job(name="evaluate_it")
+    def broken():
+        dg.op(name="breaks")(lambda: 1 / 0)()
+
+    watch = build_jobs_sensor("street-scenes", on_model=evaluate_it)
+    trained_by_a_run(instance, "t-1")
+    tags = {"dagster/run_key": "t-1", "dagster/sensor_name": watch.name}
+    failed = broken.execute_in_process(instance=instance, tags=tags, raise_on_error=False).run_id
+    told = daemon.tick(watch)
+    assert told.run_requests == [] and "no job of street-scenes is under way" in told.skip_message
+    assert "evaluate_it that follows the training t-1 has failed and is not requested again" in told.skip_message
+    assert f"re-execute it (run {failed})" in told.skip_message
+    again = {"dagster/root_run_id": failed, "dagster/parent_run_id": failed}
+    assert evaluate_it.execute_in_process(instance=instance, tags=again).success
+    assert daemon.tick(watch).skip_message == "no job of street-scenes is under way"
+
+
 def test_two_sensors_may_run_two_jobs_for_one_model(make_daemon, instance):
     trained_by_a_run(instance, "t-1")
     first = build_jobs_sensor("street-scenes", on_model=evaluate_it, name="first")
