@@ -15,6 +15,7 @@ from fastlabel_dagster.components.connection import FastLabelConnection, refuse_
 from fastlabel_dagster.components.contradictions import refuse_contradictions_of_one
 from fastlabel_dagster.components.mistakes import no_tokens, told_plainly
 from fastlabel_dagster.components.names import refuse_name
+from fastlabel_dagster.components.neighbours import refuse_shared_project
 from fastlabel_dagster.components.scaffolder import FastLabelProjectScaffolder
 from fastlabel_dagster.components.translation import ComponentTranslator
 from fastlabel_dagster.project import build_fastlabel_project
@@ -198,7 +199,10 @@ class FastLabelProjectComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks, sensors, jobs, schedule, resource. Asks nobody. Raises ValueError for unusable attributes."""
         with no_tokens(self, self._written):
-            return self._defs()
+            defs = self._defs()
+            if context is not None:
+                refuse_shared_project(defs.assets or (), context)
+            return defs
 
     def _defs(self) -> dg.Definitions:
         op = self.op or OpSpec()

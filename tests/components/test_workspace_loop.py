@@ -390,6 +390,35 @@ def test_a_project_of_two_components_is_told_with_what_to_set(defs_folder, many,
         assert {"again/street-day/labels", "fastlabel/street-day"} <= keys(defs)
 
 
+def test_a_project_of_two_project_components_is_told_with_both_places(defs_folder):
+    project = {"project": "street-day", "store": "one"}
+    for place in ("one", "two"):
+        defs_folder.write(place, project)
+    with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
+        defs.get_repository_def()
+    words = str(told.value.__cause__)
+    assert "the project street-day is in two components, one" in words and "two" in words
+    assert "the asset fastlabel/street-day: keep it in one of them" in words
+    defs_folder.write("two", {**project, "translation": {"key_prefix": "again"}, "op": {"name": "again"}})
+    for _ in range(2):
+        with defs_folder.load() as defs:
+            defs.get_repository_def().load_all_definitions()
+
+
+def test_a_project_of_two_workspaces_is_told_with_both_places(defs_folder, many):
+    defs_folder.write("all", {"selector": "street-*"}, type=WORKSPACE)
+    defs_folder.write("day", {"selector": "street-day", "op": {"name": "day"}}, type=WORKSPACE)
+    with defs_folder.folder.build_component_tree() as tree:
+        for place in ("all", "day"):
+            workspace = tree.load_component(defs_folder.folder.defs_folder_path / place)
+            asyncio.run(workspace.refresh_state(defs_folder.folder.project_root))
+    with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
+        defs.get_repository_def()
+    words = str(told.value.__cause__)
+    assert "the project street-day is in two components, all" in words
+    assert "selector: {exclude: […]}" in words
+
+
 def test_two_workspaces_with_one_name_are_told_what_to_set(defs_folder, beside):
     beside(selector="street-day")
     defs_folder.write("more", {"store": "more", "selector": "street-night"}, type=WORKSPACE)
