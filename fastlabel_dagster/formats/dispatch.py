@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -31,10 +31,8 @@ from fastlabel_dagster.labels.heap import keep_freed_memory
 from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
 from fastlabel_dagster.labels.single_pictures import TakenApart
 from fastlabel_dagster.labels.tables import Labels
-from fastlabel_dagster.store import S3Options, Store, StoreError, open_store
-
-if TYPE_CHECKING:
-    from fastlabel_dagster.store import ImageFolder
+from fastlabel_dagster.store import ImageFolder, S3Options, Store, StoreError, open_store
+from fastlabel_dagster.store.images import INDEX
 
 
 def write(
@@ -42,7 +40,7 @@ def write(
     *,
     format: str,
     target: str | Path | Store,
-    images: ImageFolder | None = None,
+    images: ImageFolder | str | Path | None = None,
     s3: S3Options | None = None,
     status: str | Sequence[str] | None = None,
     skip_unchanged: bool = False,
@@ -65,8 +63,9 @@ def write(
         labels: what to write.
         format: one of :data:`FORMATS`.
         target: a local folder, ``s3://bucket/prefix``, or a store.
-        images: pictures to put beside the labels (hard links or server-side copies where possible). Without it, labels
-            that :func:`read` has read from a local dataset bring the pictures of that dataset.
+        images: pictures to put beside the labels (hard links or server-side copies where possible): an image folder, or
+            where one lies. Without it, labels that :func:`read` has read from a local dataset bring the pictures of
+            that dataset.
         s3: how to reach S3, where the environment should not decide.
         status: only tasks in this status (or these).
         skip_unchanged: when the folder holds this very export already (see :func:`is_current`), write nothing and
@@ -86,6 +85,7 @@ def write(
         LossError: something would be left out, and ``strict`` is on.
         StoreError: when the target cannot be written, holds files of somebody else, or is (or contains, or lies in) the
             dataset the labels or their pictures are read from.
+        FileNotFoundError: when no image folder lies where ``images`` says.
     """
     chosen = _written(format)
     assert chosen.write is not None
@@ -93,7 +93,7 @@ def write(
     registry.check_options(format, options)
     settings = {**chosen.options, **options}
     store = open_store(target, s3)
-    images = images if pictures else None
+    images = _opened(images, s3) if pictures else None
     refuse_own_source(labels, store, images, with_pictures=pictures)
     packing = None if archive is None else (archive, shard_bytes)
     digest = _digest(labels, format, images, status, settings, packing=packing)
@@ -317,7 +317,7 @@ def is_current(
     labels: Labels,
     *,
     format: str,
-    images: ImageFolder | None = None,
+    images: ImageFolder | str | Path | None = None,
     s3: S3Options | None = None,
     status: str | Sequence[str] | None = None,
     archive: ArchiveKind | None = None,
@@ -331,10 +331,20 @@ def is_current(
     """
     settings = registry.settings(registry.find(format).options, options, f"the format {format!r}")
     packing = None if archive is None else (archive, shard_bytes)
-    digest = _digest(labels, format, images, status, settings, packing=packing)
+    digest = _digest(labels, format, _opened(images, s3), status, settings, packing=packing)
     store = open_store(target, s3)
     before = _report_in(store) if digest else None
     return before is not None and before.digest == digest and _is_whole(store, before)
+
+
+def _opened(images: ImageFolder | str | Path | None, s3: S3Options | None) -> ImageFolder | None:
+    """The image folder, which may be said by where it lies. Raises FileNotFoundError when none lies there."""
+    if not isinstance(images, str | Path):
+        return images
+    store = open_store(images, s3)
+    if not store.exists(INDEX):
+        raise FileNotFoundError(f"{store.uri} is no image folder: it has no {INDEX}, which download_images() writes")
+    return ImageFolder(store)
 
 
 #: What of the labels' origin is the same wherever they lie.

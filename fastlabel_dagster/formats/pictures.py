@@ -20,7 +20,7 @@ from fastlabel_dagster.labels.single_pictures import video_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter, disk_names
 
-_RENAMED = "the name could not be a file name, the file is called differently"
+_RENAMED = "the name could not be a file name, or another has it; the file is called differently"
 
 
 @dataclass

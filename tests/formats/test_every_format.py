@@ -448,6 +448,17 @@ def test_pictures_come_along(good, pictures, tmp_path, tree, format):
         assert bare.files == 1
 
 
+def test_an_image_folder_may_be_said_by_where_it_lies(good, pictures, tmp_path, tree):
+    pictures(good, tmp_path / "pictures")
+    for number, place in enumerate((tmp_path / "pictures", str(tmp_path / "pictures"))):
+        formats.write(good, format="coco", target=tmp_path / f"out {number}", images=place)
+        assert sum(path.endswith(".png") for path in tree(tmp_path / f"out {number}")) == 2
+        assert formats.is_current(tmp_path / f"out {number}", good, format="coco", images=place) is False  # no digest
+    with pytest.raises(FileNotFoundError, match="gone is no image folder"):
+        formats.write(good, format="coco", target=tmp_path / "not", images=tmp_path / "gone")
+    assert not (tmp_path / "not").exists()
+
+
 FILES = ("photo.png", "talk.wav", "hello.txt", "scan.pcd", "of no kind")
 
 

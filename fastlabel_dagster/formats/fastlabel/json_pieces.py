@@ -20,6 +20,9 @@ from fastlabel_dagster.formats.fastlabel.json_brackets import Depth
 
 #: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
 PIECE_BYTES = 600_000
+#: Pieces of a long file are longer, for each costs something of its own; of a shorter one there are some all the same.
+_LONGEST_PIECE = 2_000_000
+_SOME_PIECES = 4
 #: The first piece is smaller: who learns from it what the others look like wants to know soon.
 _FIRST_BYTES = 2**16
 #: No element of an array, and no line, is longer than this.
@@ -27,6 +30,11 @@ MOST_BYTES_OF_ELEMENT = 256 * 2**20
 _BYTES_AT_ONCE = 256
 _SPACE = b" \t\r\n"
 _COMMA = ord(",")
+
+
+def piece_bytes_of(path: Path) -> int:
+    """About how many bytes the pieces of a file shall have which more than one thread reads."""
+    return max(PIECE_BYTES, min(_LONGEST_PIECE, path.stat().st_size // _SOME_PIECES))
 
 
 class Elements(NamedTuple):

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
-from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, read_elements, read_pieces
+from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, piece_bytes_of, read_elements, read_pieces
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
 from fastlabel_dagster.formats.fastlabel.shared_work import SharedWork
 from fastlabel_dagster.formats.fastlabel.spool import Spool
@@ -96,7 +96,7 @@ class _Reader:
             self._derived = DerivedClasses()
         for path in files:
             file = path.relative_to(self._root).as_posix()
-            for attempt in self._ahead(read_pieces(path)):
+            for attempt in self._ahead(read_pieces(path, piece_bytes=piece_bytes_of(path))):
                 piece, table = attempt.piece, self._regular(attempt)
                 if table is not None:
                     self._add(file, table, _Numbered(piece.noun, piece.first))
