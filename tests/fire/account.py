@@ -71,7 +71,9 @@ class Account:
 
     def _wrong_models(self) -> Iterator[str]:
         told = Counter(said["training_job_id"] for said in self.metadata("model"))
-        known = {said["training_job_id"] for said in self.metadata("training") if said.get("training_job_id")}
+        # a run that was killed has told of the training it began, and the next one may have trained on something newer
+        trainings = [*self.metadata("training"), *self.observed("training")]
+        known = {said["training_job_id"] for said in trainings if said.get("training_job_id")}
         if set(told) != known or set(told.values()) - {1}:
             yield f"trainings {known} were told as models {dict(told)}"
 
@@ -86,6 +88,13 @@ class Account:
         """What the materializations of a part say, newest first."""
         for record in self.instance.fetch_materializations(dg.AssetKey([PROJECT, part]), limit=1000).records:
             found = record.asset_materialization
+            assert found is not None
+            yield {name: value.value for name, value in found.metadata.items()}
+
+    def observed(self, part: str) -> Iterator[dict[str, Any]]:
+        """What the observations of a part say, newest first."""
+        for record in self.instance.fetch_observations(dg.AssetKey([PROJECT, part]), limit=1000).records:
+            found = record.asset_observation
             assert found is not None
             yield {name: value.value for name, value in found.metadata.items()}
 
