@@ -20,6 +20,7 @@ from fastlabel_dagster.formats.report import IMAGE, REPORT_FILE, ExportReport, T
 from fastlabel_dagster.formats.sources import (
     SOURCE,
     PictureSource,
+    opened_images,
     pictures_of_dataset,
     pictures_of_folder,
     refuse_own_source,
@@ -32,7 +33,6 @@ from fastlabel_dagster.labels.report import FATES, ReadReport, ReadTally
 from fastlabel_dagster.labels.single_pictures import TakenApart
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import ImageFolder, S3Options, Store, StoreError, open_store
-from fastlabel_dagster.store.images import INDEX
 
 
 def write(
@@ -93,7 +93,7 @@ def write(
     registry.check_options(format, options)
     settings = {**chosen.options, **options}
     store = open_store(target, s3)
-    images = _opened(images, s3) if pictures else None
+    images = opened_images(images, s3) if pictures else None
     refuse_own_source(labels, store, images, with_pictures=pictures)
     packing = None if archive is None else (archive, shard_bytes)
     digest = _digest(labels, format, images, status, settings, packing=packing)
@@ -331,20 +331,10 @@ def is_current(
     """
     settings = registry.settings(registry.find(format).options, options, f"the format {format!r}")
     packing = None if archive is None else (archive, shard_bytes)
-    digest = _digest(labels, format, _opened(images, s3), status, settings, packing=packing)
+    digest = _digest(labels, format, opened_images(images, s3), status, settings, packing=packing)
     store = open_store(target, s3)
     before = _report_in(store) if digest else None
     return before is not None and before.digest == digest and _is_whole(store, before)
-
-
-def _opened(images: ImageFolder | str | Path | None, s3: S3Options | None) -> ImageFolder | None:
-    """The image folder, which may be said by where it lies. Raises FileNotFoundError when none lies there."""
-    if not isinstance(images, str | Path):
-        return images
-    store = open_store(images, s3)
-    if not store.exists(INDEX):
-        raise FileNotFoundError(f"{store.uri} is no image folder: it has no {INDEX}, which download_images() writes")
-    return ImageFolder(store)
 
 
 #: What of the labels' origin is the same wherever they lie.

@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.file_kinds import STRANGE, FileKind, fits
 from fastlabel_dagster.labels.tables import Labels
-from fastlabel_dagster.store import ImageFolder, Store, StoreError, open_store
+from fastlabel_dagster.store import ImageFolder, S3Options, Store, StoreError, open_store
+from fastlabel_dagster.store.images import INDEX
 
 SOURCE = "source"
 
@@ -52,6 +53,16 @@ class PictureSource:
         fitting = PictureSource(held, self.sides, self._absent)
         fitting._strangers = dict.fromkeys(strangers, STRANGE[wanted])
         return fitting
+
+
+def opened_images(images: ImageFolder | str | Path | None, s3: S3Options | None) -> ImageFolder | None:
+    """The image folder, which may be said by where it lies. Raises FileNotFoundError when none lies there."""
+    if not isinstance(images, str | Path):
+        return images
+    store = open_store(images, s3)
+    if not store.exists(INDEX):
+        raise FileNotFoundError(f"{store.uri} is no image folder: it has no {INDEX}, which download_images() writes")
+    return ImageFolder(store)
 
 
 def pictures_of_folder(images: ImageFolder) -> PictureSource:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -33,6 +34,13 @@ class DefsFolder:
         text = yaml.safe_dump({"type": type, "attributes": attributes, **more}, sort_keys=False, allow_unicode=True)
         (place / "defs.yaml").write_text(text, encoding="utf-8")
         return place
+
+    def refresh(self, *names: str) -> None:
+        """Fetch the state of these workspaces, as ``dg utils refresh-defs-state`` does."""
+        with self.folder.build_component_tree() as tree:
+            for name in names:
+                component = cast(FastLabelWorkspaceComponent, tree.load_component(self.folder.defs_folder_path / name))
+                asyncio.run(component.refresh_state(self.folder.project_root))
 
     @contextmanager
     def load(self) -> Iterator[dg.Definitions]:

@@ -138,12 +138,7 @@ def test_two_workspaces_live_side_by_side(defs_folder, many, recwarn):
         {**common, "selector": "street-night", "resource_key": "second", "op": {"name": "second"}},
         type=WORKSPACE,
     )
-    with defs_folder.folder.build_component_tree() as tree:
-        for name in ("one", "two"):
-            one = tree.load_component(defs_folder.folder.defs_folder_path / name)
-            import asyncio
-
-            asyncio.run(one.refresh_state(defs_folder.folder.project_root))
+    defs_folder.refresh("one", "two")
     with defs_folder.load() as defs:
         repository = defs.get_repository_def()
         repository.load_all_definitions()

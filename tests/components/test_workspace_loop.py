@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -376,9 +375,7 @@ def test_a_project_of_two_components_is_told_with_what_to_set(defs_folder, many,
     defs_folder.write("all", {"selector": "street-*", **store}, type=WORKSPACE)
     project = {"project": "street-day", "store": "one"}
     defs_folder.write("one", project)
-    with defs_folder.folder.build_component_tree() as tree:
-        workspace = tree.load_component(defs_folder.folder.defs_folder_path / "all")
-        asyncio.run(workspace.refresh_state(defs_folder.folder.project_root))
+    defs_folder.refresh("all")
     with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
         defs.get_repository_def()
     words = str(told.value.__cause__)
@@ -408,10 +405,7 @@ def test_a_project_of_two_project_components_is_told_with_both_places(defs_folde
 def test_a_project_of_two_workspaces_is_told_with_both_places(defs_folder, many):
     defs_folder.write("all", {"selector": "street-*"}, type=WORKSPACE)
     defs_folder.write("day", {"selector": "street-day", "op": {"name": "day"}}, type=WORKSPACE)
-    with defs_folder.folder.build_component_tree() as tree:
-        for place in ("all", "day"):
-            workspace = tree.load_component(defs_folder.folder.defs_folder_path / place)
-            asyncio.run(workspace.refresh_state(defs_folder.folder.project_root))
+    defs_folder.refresh("all", "day")
     with pytest.raises(Exception, match="building definitions") as told, defs_folder.load() as defs:
         defs.get_repository_def()
     words = str(told.value.__cause__)

@@ -46,3 +46,22 @@ def test_what_it_raises_comes_out(here):
         with pytest.raises(ValueError, match="no such number"):
             broken.result()
         blocked.set()
+
+
+def test_what_is_done_here_and_fails_comes_out_in_its_turn():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def waiting() -> int:
+        begun.set()
+        return int(go_on.wait(30))
+
+    def broken() -> int:
+        go_on.set()
+        raise ValueError("the second")
+
+    with ThreadPoolExecutor(1) as other:
+        first, second = SharedWork(other, waiting), SharedWork(other, broken)
+        assert begun.wait(30)
+        assert first.result([second]) == 1
+        with pytest.raises(ValueError, match="the second"):
+            second.result()

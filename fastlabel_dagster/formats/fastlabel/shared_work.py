@@ -25,7 +25,10 @@ class SharedWork(Generic[Result]):
         if not self._future.cancel():
             return False
         self._future = Future()
-        self._future.set_result(self._work())
+        try:
+            self._future.set_result(self._work())
+        except Exception as error:  # noqa: BLE001 - comes out where its result is asked for, as another thread's would
+            self._future.set_exception(error)
         return True
 
     def result(self, behind: Iterable[SharedWork[Result]] = ()) -> Result:
