@@ -132,10 +132,18 @@ def shape_batches(labels: Labels, pictures: Pictures, tally: Tally) -> Iterator[
         yield ShapeBatch(tasks, picture, flat, sizes[picture][flat.task], boxes(flat), told)
 
 
-def each_batch(labels: Labels, pictures: Pictures, tally: Tally, make: Callable[[ShapeBatch], Made]) -> Iterator[Made]:
+def each_batch(
+    labels: Labels,
+    pictures: Pictures,
+    tally: Tally,
+    make: Callable[[ShapeBatch], Made],
+    *,
+    ahead: bool = False,
+) -> Iterator[Made]:
     """What ``make`` makes of all annotations, a batch of tasks at a time, in the order of the labels.
 
-    Of many batches the next is made in another thread while whoever asks uses one; no two are made at the same time.
+    ``ahead``: of many batches the next is made in another thread while whoever asks uses one; no two are made at the
+    same time. That is for who writes one long file: small files keep two threads of the store busy.
     Progress is told in the thread that asks, of batches that have been used.
     """
 
@@ -146,6 +154,7 @@ def each_batch(labels: Labels, pictures: Pictures, tally: Tally, make: Callable[
     batches = shape_batches(labels, pictures, tally)
     for first in batches:
         made = chain([counted(first)], map(counted, batches))
-        for item, tasks in one_ahead(made) if _MANY_BATCHES * first.tasks.num_rows < len(pictures) else made:
+        many = _MANY_BATCHES * first.tasks.num_rows < len(pictures)
+        for item, tasks in one_ahead(made) if ahead and many else made:
             yield item
             tally.advance(tasks)

@@ -168,9 +168,11 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
     boxed = np.flatnonzero(bbox)
     is_reversed = np.zeros(n, dtype=np.bool_)
     if len(boxed):
-        ends = numbers[points.starts[boxed, None] + np.arange(4)]
+        four = np.full(len(boxed), 4)
+        ends = np.array(numbers[places(points.starts[boxed], four)]).reshape(-1, 4)
         is_reversed[boxed] = put_in_order(ends)
-        coords[ring_offsets[first_ring[boxed], None] + np.arange(4)] = corners_of(ends, rotation[boxed])
+        drawn = corners_of(ends, rotation[boxed])
+        coords[places(ring_offsets[first_ring[boxed]], four)] = drawn.reshape(-1, 2)
     coords[ranges(ring_offsets[own_rings], rings.vertices)] = rings.coords
     coords[ranges(ring_offsets[first_ring[placed.fits]], placed.counts[placed.fits])] = placed.coords
 

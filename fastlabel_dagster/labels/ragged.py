@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
+#: So many values of a row are few.
+_SHORT = 8
 
 
 class Ragged(NamedTuple):
@@ -95,12 +98,12 @@ def sums(values: Floats, offsets: Ints) -> Floats:
 
 def minima(values: Floats, offsets: Ints) -> Floats:
     """Smallest value of each row; NaN for an empty row or a row with a NaN."""
-    return _reduce(np.minimum, values, offsets, np.nan)
+    return _extremes(np.minimum, values, offsets)
 
 
 def maxima(values: Floats, offsets: Ints) -> Floats:
     """Largest value of each row; NaN for an empty row or a row with a NaN."""
-    return _reduce(np.maximum, values, offsets, np.nan)
+    return _extremes(np.maximum, values, offsets)
 
 
 def all_true(values: Bools, offsets: Ints) -> Bools:
@@ -108,6 +111,16 @@ def all_true(values: Bools, offsets: Ints) -> Bools:
     bad = offsets_of(~values)
     none_bad: Bools = bad[offsets[1:]] == bad[offsets[:-1]]
     return none_bad
+
+
+def _extremes(operation: np.ufunc, values: Floats, offsets: Ints) -> Floats:
+    lengths = np.diff(offsets)
+    if len(lengths) and 0 < lengths[0] <= _SHORT and (lengths == lengths[0]).all():
+        # Rows as short as these, such as the corners of boxes, are quicker by columns: one number of all rows at once.
+        columns = values[offsets[0] : offsets[-1]].reshape(-1, lengths[0]).T
+        found: Floats = reduce(operation, columns[1:], columns[0].copy())
+        return found
+    return _reduce(operation, values, offsets, np.nan)
 
 
 def _reduce(operation: np.ufunc, values: Floats, offsets: Ints, empty: float) -> Floats:

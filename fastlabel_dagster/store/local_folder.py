@@ -6,7 +6,10 @@ import errno
 import io
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -16,6 +19,7 @@ from fastlabel_dagster.store.local import LocalStore
 from fastlabel_dagster.store.locks import exchange, is_abandoned, locked, try_lock
 from fastlabel_dagster.store.mark import FOLDER_MARK, files_of_others
 from fastlabel_dagster.store.paths import is_reserved, is_temporary, temporary_name, temporary_stem
+from fastlabel_dagster.store.shared_work import SharedWork
 from fastlabel_dagster.store.streams import OutputStream
 from fastlabel_dagster.store.transfers import Transfers
 
@@ -23,6 +27,10 @@ _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP,
 #: Errors of a copy that are its target's, whatever the source: nothing can be written there.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _COPY_BYTES = 1 << 20
+#: Files of one piece of work, at most; about how many bytes they have; and how many pieces wait to be done.
+_FILES_TOGETHER = 256
+_BYTES_TOGETHER = 1 << 20
+_MOST_WAITING = 16
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -47,40 +55,60 @@ class LocalFolderWriter(FolderWriter):
         self._target = Path(os.path.realpath(store.local_path))
         self._partial = self._target
         self._descriptor = -1
-        self._made: set[Path] = set()
-        self._made_names: set[str] = set()
+        self._made = {""}
         self._streams: list[OutputStream] = []
         self._transfers: Transfers | None = None
 
     def write_bytes(self, path: str, data: bytes) -> None:
-        self.write_many([(path, data)])
+        self._prepare(path)
+        self._count(self._written([(path, data)]))
 
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
-        """Write many files, as they come. Threads would only take turns: a small file costs three system calls."""
+        """Write many files, as they come. This thread and another share them, some hundred at a time: a small file is
+        three system calls and little else, and for each one alone they would only take turns."""
+        waiting: deque[SharedWork[int]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="store-files") as other:
+            for some in _bundles(items):
+                for path, _ in some:
+                    self._prepare(path)
+                waiting.append(SharedWork(other, partial(self._written, some)))
+                if len(waiting) > _MOST_WAITING:
+                    self._count(waiting.popleft().result(behind=waiting))
+            while waiting:
+                self._count(waiting.popleft().result(behind=waiting))
+
+    def _prepare(self, path: str) -> None:
+        """Claim the path of a file, and make the folder it lies in."""
+        above = self._claim(path).rpartition("/")[0]
+        if above not in self._made:
+            with said_plainly(str(self._target / path)):
+                (self._partial / above).mkdir(parents=True, exist_ok=True)
+            self._made.add(above)
+
+    def _written(self, some: Iterable[tuple[str, bytes]]) -> int:
+        """Write these files; how many bytes they have."""
         # Plain strings: for a small file, making a Path takes longer than writing it.
         base = f"{self._partial}/"
-        for path, data in items:
-            self._claim(path)
-            folder = base + path.rpartition("/")[0]
+        size = 0
+        for path, data in some:
             try:
-                if folder not in self._made_names:
-                    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-                    self._made_names.add(folder)
                 _write_new(base + path, data)
             except OSError as error:
                 raise local_error(error, str(self._target / path)) from error
-            self._count(len(data))
+            size += len(data)
+        return size
 
     def open(self, path: str) -> BinaryIO:
-        file = self._place(path)
+        self._prepare(path)
         with said_plainly(str(self._target / path)):
-            sink = _CountedFile(file, self._target / path, self._count)
+            sink = _CountedFile(self._partial / path, self._target / path, self._count)
         stream = OutputStream(sink, lambda: self._forget(path))
         self._streams.append(stream)
         return cast(BinaryIO, stream)
 
     def link(self, source: Store, source_path: str, path: str) -> None:
-        file = self._place(path)
+        self._prepare(path)
+        file = self._partial / path
         if isinstance(source, LocalStore):
             try:
                 _link_or_copy(source.path_of(source_path), file)
@@ -92,14 +120,6 @@ class LocalFolderWriter(FolderWriter):
             self._transfers = Transfers()
         place = str(self._target / path)  # where it will lie, for errors
         self._transfers.submit(lambda: _download(source, source_path, file, place))
-
-    def _place(self, path: str) -> Path:
-        file = self._partial / self._claim(path)
-        if file.parent not in self._made:
-            with said_plainly(str(self._target / path)):
-                file.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(file.parent)
-        return file
 
     def check(self) -> None:
         self._refuse_root()
@@ -125,7 +145,6 @@ class LocalFolderWriter(FolderWriter):
                     shutil.copymode(target, self._partial)
                 self._descriptor = os.open(self._partial, os.O_RDONLY | os.O_CLOEXEC)
                 try_lock(self._descriptor)  # tells a process that tidies up that this one is alive
-        self._made.add(self._partial)
 
     def _uri(self) -> str:
         return str(self._target)
@@ -172,6 +191,20 @@ class LocalFolderWriter(FolderWriter):
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _bundles(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """The files, some at a time: many enough to be worth another thread's while, few enough for memory."""
+    some: list[tuple[str, bytes]] = []
+    size = 0
+    for item in items:
+        some.append(item)
+        size += len(item[1])
+        if len(some) == _FILES_TOGETHER or size >= _BYTES_TOGETHER:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _write_new(path: str, data: bytes) -> None:

@@ -193,7 +193,7 @@ def _annotation_rows(
             first_id += rows.num_rows
         return rows
 
-    for rows in each_batch(labels, pictures, tally, rows_of):
+    for rows in each_batch(labels, pictures, tally, rows_of, ahead=True):
         if rows.num_rows:
             yield rows
 

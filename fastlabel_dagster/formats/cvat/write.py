@@ -61,7 +61,7 @@ def write_cvat(
         return _image_elements(batch, shapes, pictures, parts)
 
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as waiting, folder.open(XML_FILE) as file:
-        for texts in each_batch(labels, pictures, tally, elements_of):
+        for texts in each_batch(labels, pictures, tally, elements_of, ahead=True):
             for text in texts:
                 waiting.write(text)
         project = str(labels.origin.get("project") or "FastLabel")

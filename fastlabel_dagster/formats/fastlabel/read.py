@@ -20,7 +20,6 @@ from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
 from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, piece_bytes_of, read_elements, read_pieces
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
-from fastlabel_dagster.formats.fastlabel.shared_work import SharedWork
 from fastlabel_dagster.formats.fastlabel.spool import Spool
 from fastlabel_dagster.formats.fastlabel.write import is_local
 from fastlabel_dagster.labels import levels, regular
@@ -30,6 +29,7 @@ from fastlabel_dagster.labels.ragged import one_array
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, TASK, ReadTally
 from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.store.shared_work import SharedWork
 
 _NESTED_TOO_DEEP = "it is nested too deep"
 #: Pieces that do not look like those before them, until the short way is given up.

@@ -122,7 +122,8 @@ def _segment(batch: ShapeBatch, met: Met) -> _Lines:
     rings = outline_rings(flat, told.kept[flat.ring_annotation] & ~flat.ring_is_hole)
     rings, cut = _cut_rings(rings, flat, size, batch.outside())
     annotation = flat.ring_annotation[rings.ring]
-    shares = np.clip(rings.coords / size[np.repeat(annotation, np.diff(rings.offsets))], 0, 1)
+    shares = rings.coords / size[np.repeat(annotation, np.diff(rings.offsets))]
+    np.clip(shares, 0, 1, out=shares)
     lasting = _has_area(shares, rings.offsets)
     told.drop(_NOTHING_LEFT, ~_marked(annotation[lasting], flat))
     told.alter(_CUT, cut)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fastlabel_dagster.formats.fastlabel.shared_work import SharedWork
+from fastlabel_dagster.store.shared_work import SharedWork
 
 
 def test_each_is_done_once_and_who_waits_helps():
