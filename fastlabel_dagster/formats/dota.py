@@ -39,7 +39,7 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -174,8 +174,8 @@ def _read_lines(
     if not len(lines):
         return
     corners = lines.words.numbers(0, _CORNERS)
-    bad: Bools = ~np.logical_and.reduce(np.isfinite(corners), axis=1)
-    far: Bools = np.logical_or.reduce(np.abs(corners[~bad]) > FARTHEST, axis=1)
+    bad: Bools = ~every_column(np.isfinite(corners))
+    far: Bools = any_column(np.abs(corners[~bad]) > FARTHEST)
     lines.drop("a corner that is no finite numbers", bad)
     lines.drop(TOO_FAR, far)
     if not len(lines):

@@ -38,7 +38,7 @@ from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, floats, offsets_of
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, every_column, floats, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -195,7 +195,7 @@ def _read_lines(lines: Lines, annotations: AnnotationColumns, classes: dict[str,
         return
     numbers = lines.words.numbers(1, _COLUMNS - 1)
     box = numbers[:, 3:7]
-    bad: Bools = ~np.logical_and.reduce(np.isfinite(box), axis=1)
+    bad: Bools = ~every_column(np.isfinite(box))
     far = is_too_far(box)
     keep = ~bad & ~far
     lines.drop("a box that is no finite numbers", bad)
@@ -228,7 +228,7 @@ def _attributes(lines: Lines, numbers: Floats) -> pa.Array:
     values: list[pa.Array] = []
     for field in _FIELDS:
         said = numbers[:, field.column - 1 : field.column - 1 + field.size]
-        finite: Bools = np.logical_and.reduce(np.isfinite(said), axis=1)
+        finite: Bools = every_column(np.isfinite(said))
         lines.alter(f"a {field.key} that is no finite number was left out", ~finite)
         known = finite & ~(said == field.unknown).all(axis=1) & ~(said == field.absent).all(axis=1)
         rows = np.flatnonzero(known)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, places
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, offsets_of, places
 
 #: A circle becomes a regular polygon of this many vertices, all on the circle.
 CIRCLE_VERTICES = 64
@@ -62,7 +62,7 @@ def regions_of(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
 
 def is_too_far(box: Floats) -> Bools:
     """bool[n]: a side of the box (float64[n, 4]) is beyond ``FARTHEST``. Infinite and unknown sides do not count."""
-    far: Bools = np.logical_or.reduce(np.isfinite(box) & (np.abs(box) > FARTHEST), axis=1)
+    far: Bools = any_column(np.isfinite(box) & (np.abs(box) > FARTHEST))
     return far
 
 

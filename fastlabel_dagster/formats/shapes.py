@@ -19,7 +19,7 @@ from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels import json_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, one_array
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, one_array
 from fastlabel_dagster.labels.tables import Labels
 
 Made = TypeVar("Made")
@@ -67,7 +67,7 @@ class ShapeBatch:
         """bool[n]: the box around it reaches outside the picture, as far as the size of that is known."""
         with np.errstate(invalid="ignore"):  # a size that is not known is no limit
             beyond = (self.box[:, :2] < -SLACK) | (self.box[:, 2:] > self.size + SLACK)
-        found: Bools = np.logical_or.reduce(beyond, axis=1)
+        found: Bools = any_column(beyond)
         return found
 
     def sift(
@@ -97,7 +97,7 @@ class ShapeBatch:
         if classed:
             told.drop(CLASSLESS, ~has_class(flat.value))
         if sized:
-            known: Bools = np.logical_and.reduce(self.size > 0, axis=1)
+            known: Bools = every_column(self.size > 0)
             told.drop("the size of the image is not known", ~known)
         told.alter(REVERSED, flat.reversed)
         told.alter(UNTURNED, self._odd_rotation())

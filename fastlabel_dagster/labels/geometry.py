@@ -173,8 +173,8 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
         is_reversed[boxed] = put_in_order(ends)
         drawn = corners_of(ends, rotation[boxed])
         coords[places(ring_offsets[first_ring[boxed]], four)] = drawn.reshape(-1, 2)
-    coords[ranges(ring_offsets[own_rings], rings.vertices)] = rings.coords
-    coords[ranges(ring_offsets[first_ring[placed.fits]], placed.counts[placed.fits])] = placed.coords
+    coords[places(ring_offsets[own_rings], rings.vertices)] = rings.coords
+    coords[places(ring_offsets[first_ring[placed.fits]], placed.counts[placed.fits])] = placed.coords
 
     ring_region = np.zeros(len(ring_vertices), dtype=np.int32)
     ring_region[own_rings] = rings.region

@@ -17,6 +17,7 @@ from fastlabel_dagster.labels.ragged import (
     as_ragged,
     floats,
     offsets_of,
+    places,
     ranges,
     valid_mask,
 )
@@ -145,7 +146,7 @@ def segmentation_rings(regions: Ragged, wanted: Bools) -> SegmentationRings:
         vertices=vertices[kept],
         region=np.repeat(number_in_annotation, ring_counts)[kept],
         is_hole=number_in_region[kept] > 0,
-        coords=numbers[ranges(starts[kept], 2 * vertices[kept])].reshape(-1, 2),
+        coords=numbers[places(starts[kept], 2 * vertices[kept])].reshape(-1, 2),
     )
 
 

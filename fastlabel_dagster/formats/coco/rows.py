@@ -39,7 +39,7 @@ from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, Rings, is_turned, outline_rings
 from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
 from fastlabel_dagster.labels.geometry import areas
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, every_column, offsets_of, ranges
 
 POINTS = ("keypoint", POSE)
 _OVERLAP = "its regions overlap, what they share counts once in the area"
@@ -93,7 +93,7 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     told.drop("a line has no area, COCO has no place for it", flat.is_type("line"))
     told.drop("a classification has no place in the image", flat.is_type("classification"))
     batch.sift(*SHAPES, *POINTS, what="a box, an area or keypoints", sized=False)
-    sized: Bools = np.logical_and.reduce(batch.size > 0, axis=1)
+    sized: Bools = every_column(batch.size > 0)
     told.drop("the size of the image is not known, its mask cannot be drawn", masked & ~sized)
     tell_of_keys(batch.column("attributes"), told)
     met = batch.meet(categories)

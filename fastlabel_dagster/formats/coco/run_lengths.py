@@ -20,7 +20,10 @@ from fastlabel_dagster.labels.painting import Spans, fill, joined_spans, region_
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ranges
 
 _NOTHING = np.zeros(0, np.int64)
-_AT_ONCE = 512  # shapes: their spans may need as much memory as their pictures
+#: Vertices of the shapes handled at once: what they take stays in the processor's caches. A shape counts for some, for
+#: its spans may need as much memory as its picture.
+_AT_ONCE = 2**15
+_VERTICES_OF_SHAPE = 64
 
 
 @dataclass
@@ -59,8 +62,8 @@ def run_lengths(flat: FlatAnnotations, wanted: Bools, size: Floats) -> RunLength
     pieces: list[Ints] = [_NOTHING] * len(rows)
     for is_upright in (True, False):
         which = np.flatnonzero(upright == is_upright)
-        for begin in range(0, len(which), _AT_ONCE):
-            some = which[begin : begin + _AT_ONCE]
+        weight = np.cumsum(np.diff(flat.annotation_vertices)[rows[which]] + _VERTICES_OF_SHAPE) // _AT_ONCE
+        for some in np.split(which, np.flatnonzero(np.diff(weight)) + 1) if len(which) else ():
             found = _runs_of(flat, rows[some], size, overlapping, leaving, turned=is_upright)
             for place, piece in zip(some.tolist(), found, strict=True):
                 pieces[place] = piece
@@ -77,7 +80,8 @@ def _is_upright(flat: FlatAnnotations) -> Bools:
     following = np.arange(1, len(flat.coords) + 1)
     drawn = lengths > 0
     following[flat.ring_offsets[1:][drawn] - 1] = flat.ring_offsets[:-1][drawn]
-    slants = (flat.coords != flat.coords[following]).all(axis=1)
+    x, y = (np.ascontiguousarray(flat.coords[:, axis]) for axis in (0, 1))
+    slants = (x != x[following]) & (y != y[following])
     upright = np.isnan(flat.radius)
     upright[flat.ring_annotation[flat.vertex_ring[slants]]] = False
     return upright

@@ -24,7 +24,17 @@ from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.shapes import CUT_MASK, ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.xml import xml_texts
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, offsets_of, ranges, valid_mask
+from fastlabel_dagster.labels.ragged import (
+    Bools,
+    Floats,
+    Ints,
+    any_column,
+    as_ragged,
+    floats,
+    offsets_of,
+    ranges,
+    valid_mask,
+)
 
 #: FastLabel's type -> CVAT's element, and what CVAT calls a label that is only used for it.
 ELEMENTS = {
@@ -105,7 +115,7 @@ def _sift(batch: ShapeBatch) -> None:
     batch.sift(*ELEMENTS, reason="CVAT has no shape for it", bare=TAG, sized=False)
     mask = flat.is_type("segmentation")
     with np.errstate(invalid="ignore"):
-        vast: Bools = mask & np.logical_or.reduce(np.fmin(box[:, 2:], batch.size) > FARTHEST_SIDE, axis=1)
+        vast: Bools = mask & any_column(np.fmin(box[:, 2:], batch.size) > FARTHEST_SIDE)
     told.drop(f"a mask that reaches beyond {FARTHEST_SIDE:,} pixels", vast)
     told.notice("it reaches outside the image", ~mask & batch.outside())
     tell_of_keys(batch.column("attributes"), told, among=(OCCLUDED, *OWN_ATTRIBUTES))

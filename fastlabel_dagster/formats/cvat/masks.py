@@ -16,7 +16,7 @@ from fastlabel_dagster.formats.text import joined, number_text
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.geometry import FlatAnnotations
 from fastlabel_dagster.labels.painting import region_spans
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, offsets_of, ranges
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, all_true, every_column, offsets_of, ranges
 
 #: Pixels: no mask reaches further from the picture's corner.
 FARTHEST_SIDE = 2**16
@@ -96,7 +96,7 @@ def follow_pixels(flat: FlatAnnotations) -> Bools:
     with np.errstate(invalid="ignore"):  # infinite coordinates, dropped for themselves
         step = flat.coords[following] - flat.coords if len(flat.coords) else flat.coords
         straight: Bools = (step[:, 0] == 0) | (step[:, 1] == 0)
-        straight &= np.logical_and.reduce(flat.coords == np.floor(flat.coords), axis=1)
+        straight &= every_column(flat.coords == np.floor(flat.coords))
     return all_true(straight, flat.annotation_vertices)
 
 

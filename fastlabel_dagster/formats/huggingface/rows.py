@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import SHAPES, shape_batches
 from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.labels.geometry import areas
-from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, offsets_of, one_array, ranges
+from fastlabel_dagster.labels.ragged import Bools, Ints, any_column, as_ragged, offsets_of, one_array, ranges
 from fastlabel_dagster.labels.tables import Labels
 
 TASKS = ("detect", "classify")
@@ -111,7 +111,7 @@ def object_rows(
         told.alter("a shape became the box around it", ~flat.is_type("bbox"))
         with np.errstate(invalid="ignore"):
             sides = np.hstack([batch.box[:, :2] < -SLACK, batch.box[:, 2:] > batch.size + SLACK])
-        outside: Bools = np.logical_or.reduce(sides, axis=1)
+        outside: Bools = any_column(sides)
         told.notice("reaches outside the image", outside)
         apply_stated_boxes(batch.box, attributes)
         kept = np.flatnonzero(told.kept)

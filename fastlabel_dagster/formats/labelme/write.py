@@ -24,7 +24,7 @@ from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import Bools
+from fastlabel_dagster.labels.ragged import Bools, any_column
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -151,7 +151,7 @@ def _outside(batch: ShapeBatch) -> Bools:
     """bool[n]: reaches outside the image and is written as it is."""
     box, size = batch.box, batch.size
     with np.errstate(invalid="ignore"):  # a size that is not known is no limit
-        outside: Bools = np.logical_or.reduce(np.hstack([box[:, :2] < -SLACK, box[:, 2:] > size + SLACK]), axis=1)
+        outside: Bools = any_column(np.hstack([box[:, :2] < -SLACK, box[:, 2:] > size + SLACK]))
     outside[batch.flat.ring_annotation[batch.flat.ring_is_hole]] = False  # a mask was cut, which is told
     return outside
 

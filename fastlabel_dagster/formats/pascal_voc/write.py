@@ -29,7 +29,7 @@ from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.formats.xml import is_legal_xml, xml_texts
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, one_array
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, offsets_of, one_array
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -163,7 +163,7 @@ def _outlined(batch: ShapeBatch, rule: _Rule) -> Bools:
 
 def _outside(box: Floats, size: Floats) -> Bools:
     with np.errstate(invalid="ignore"):  # a size that is not known is no limit
-        outside: Bools = np.logical_or.reduce(np.hstack([box[:, :2] < -SLACK, box[:, 2:] > size + SLACK]), axis=1)
+        outside: Bools = any_column(np.hstack([box[:, :2] < -SLACK, box[:, 2:] > size + SLACK]))
     return outside
 
 
@@ -175,7 +175,7 @@ def _written_box(box: Floats, rule: _Rule) -> tuple[Floats, Bools]:
         flat = near[:, 2:] <= near[:, :2]
         near[:, :2] = np.where(flat, np.floor(box[:, :2]), near[:, :2])
         near[:, 2:] = np.where(flat, np.ceil(box[:, 2:]), near[:, 2:])
-        rounded = np.logical_or.reduce(near != box, axis=1)
+        rounded = any_column(near != box)
         box = near
     if rule.first_pixel:
         box = box.copy()

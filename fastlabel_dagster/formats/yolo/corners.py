@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastlabel_dagster.labels.ragged import Bools, Floats
+from fastlabel_dagster.labels.ragged import Bools, Floats, every_column
 
 
 def corners_of(centre: Floats, half: Floats, degrees: Floats) -> Floats:
@@ -35,5 +35,5 @@ def fits_image(corners: Floats, size: Floats) -> Bools:
     """
     low, high = corners.min(axis=1), corners.max(axis=1)
     middle = (low + high) / 2
-    fits: Bools = np.logical_and.reduce((middle >= 0) & (middle <= size) & (high - low <= size), axis=1)
+    fits: Bools = every_column((middle >= 0) & (middle <= size) & (high - low <= size))
     return fits

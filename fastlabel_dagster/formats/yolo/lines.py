@@ -30,7 +30,18 @@ from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import decimal_lists, glued, joined, number_text
 from fastlabel_dagster.formats.yolo.corners import corners_of, fits_image, side_lengths
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, maxima, minima, offsets_of, places, ranges
+from fastlabel_dagster.labels.ragged import (
+    Bools,
+    Floats,
+    Ints,
+    any_column,
+    every_column,
+    maxima,
+    minima,
+    offsets_of,
+    places,
+    ranges,
+)
 
 TASKS = ("detect", "segment", "pose", "obb")
 _WHAT = {"detect": "a box", "segment": "an area", "pose": "a pose", "obb": "a box"}
@@ -109,9 +120,9 @@ def _box_shares(batch: ShapeBatch) -> Floats:
     told, box, size = batch.told, batch.box, batch.size
     with np.errstate(invalid="ignore"):
         first, last = np.clip(box[:, :2], 0, size), np.clip(box[:, 2:], 0, size)
-        cut: Bools = np.logical_or.reduce(np.hstack([first - box[:, :2], box[:, 2:] - last]) > SLACK, axis=1)
+        cut: Bools = any_column(np.hstack([first - box[:, :2], box[:, 2:] - last]) > SLACK)
         first, last = first / size, last / size
-        lasting: Bools = np.logical_and.reduce(last - first > _SMALLEST, axis=1)
+        lasting: Bools = every_column(last - first > _SMALLEST)
         told.drop(_NOTHING_LEFT, ~lasting)
     told.alter(_CUT, cut)
     return np.column_stack([(first + last) / 2, last - first])
@@ -247,7 +258,7 @@ def _pose(batch: ShapeBatch, met: Met, count: int) -> _Lines:
     out = (points[:, :, :2] < 0) | (points[:, :, :2] > size)
     gone: Bools = np.logical_and(points[:, :, 2] > 0, np.logical_or.reduce(out, axis=2))
     points[gone] = 0
-    lessened: Bools = np.logical_or.reduce(gone, axis=1)
+    lessened: Bools = any_column(gone)
     told.alter("a keypoint outside the image counts as not placed", _marked(rows[lessened], flat))
     points[:, :, :2] /= size
     _shrink_boxes(shares, rows[lessened], points[lessened])
@@ -263,7 +274,7 @@ def _shrink_boxes(shares: Floats, rows: Ints, points: Floats) -> None:
     placed = points[:, :, 2:] > 0
     first = np.where(placed, points[:, :, :2], np.inf).min(axis=1)
     last = np.where(placed, points[:, :, :2], -np.inf).max(axis=1)
-    solid: Bools = np.logical_and.reduce(last - first > _SMALLEST, axis=1)
+    solid: Bools = every_column(last - first > _SMALLEST)
     first, last = first[solid], last[solid]
     shares[rows[solid]] = np.hstack([(first + last) / 2, last - first])
 
