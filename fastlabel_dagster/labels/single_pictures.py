@@ -45,6 +45,9 @@ from fastlabel_dagster.labels.tables import Labels
 #: Pictures, and annotations on them, that are made at once, at most (but at least one picture).
 _MOST_PICTURES = 4096
 _MOST_PLACED = 65_536
+#: What a list of pictures is made of, and bytes of it that are held rather than read again.
+_LISTED = ["task_id", "name", "width", "height", "tags"]
+_MOST_HELD = 64 * 2**20
 
 
 @dataclass
@@ -101,6 +104,10 @@ def single_pictures(labels: Labels, told: TakenApart | None = None, *, suffix: s
     def apart(columns: Sequence[str] | None) -> Iterator[pa.Table]:
         if not decided:
             decided.append(_decide(labels))
+        if columns is not None and not decided[0].anything and set(columns).issubset(_LISTED) and decided[0].held:
+            vars(told).update(vars(TakenApart()))
+            yield from (table.select(list(columns)) for table in decided[0].held)
+            return
         streaming = _Streaming(TASKS.names if columns is None else list(columns), suffix)
         placing = "annotations" in streaming.columns
         wanted = None
@@ -124,16 +131,23 @@ class _Decision:
     """There may be a task to take apart."""
     peek: tuple[str, ...]
     """The column of annotations, when only they say how many frames some video has."""
+    held: list[pa.Table]
+    """What a list of pictures says of all tasks, as long as that is little; a writer asks for it next."""
 
 
 def _decide(labels: Labels) -> _Decision:
     """Look at all tasks, but at none of their annotations."""
     anything = silent = False
-    for table in labels.batches(DECIDING):
+    held: list[pa.Table] = []
+    size = 0
+    for table in labels.batches([*DECIDING, *(column for column in _LISTED if column not in DECIDING)]):
+        if size <= _MOST_HELD:
+            held.append(listed := table.select(_LISTED))
+            size += listed.nbytes
         counts = frame_counts(table)
         silent |= bool((is_video_name(table["name"]) & (counts == 0)).any())
         anything |= silent or bool(counts.any()) or bool(as_ragged(one_array(table["contents"])).lengths.any())
-    return _Decision(anything, ("annotations",) if silent else ())
+    return _Decision(anything, ("annotations",) if silent else (), held if size <= _MOST_HELD and not anything else [])
 
 
 class _Streaming:

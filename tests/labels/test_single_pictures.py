@@ -163,6 +163,31 @@ def test_images_are_handed_on_untouched():
     assert (told.tasks, told.pictures, told.annotations) == (0, 0, 0)
 
 
+def test_the_list_of_pictures_is_read_with_the_look_that_decides(monkeypatch):
+    """Reading a mirror costs something for each file and each time, so a writer's two looks at names are one."""
+    content = labels.from_fastlabel([image("a.jpg"), image("b.jpg")])
+    looks: list[list[str]] = []
+
+    def source(columns):
+        looks.append(list(columns))
+        return content.batches(columns)
+
+    def listed(single):
+        return [table.to_pylist() for table in single.batches(["name", "task_id"])]
+
+    expected = [[{"name": name, "task_id": name} for name in ("a.jpg", "b.jpg")]]
+    single = single_pictures(labels.Labels(source, content.classes))
+    assert listed(single) == listed(single) == expected
+    assert len(looks) == 1
+    (whole,) = single.batches(["task_id", "status", "annotations"])
+    assert whole.column_names == ["task_id", "status", "annotations"] and len(looks) == 2
+
+    monkeypatch.setattr(module, "_MOST_HELD", 0)
+    single = single_pictures(labels.Labels(source, content.classes))
+    assert listed(single) == listed(single) == expected
+    assert len(looks) == 5, "what is too much to be held is read again"
+
+
 def test_images_among_videos_stay_as_they_are():
     track = {"2": {"value": [1, 2, 3, 4]}}
     found = rows(image("a.jpg"), video(2, box(track)), image("b.jpg"), sequence())

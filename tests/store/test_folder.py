@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,45 @@ def test_a_folder_is_replaced_whole(store: Store) -> None:
     write(store, {"images/b.jpg": b"B2", "index.json": b"2"})
     assert content(store.at("coco")) == {"index.json": b"2", "images/b.jpg": b"B2"}
     assert [found.path for found in store.list()] == ["coco/images/b.jpg", "coco/index.json"]
+
+
+def test_many_files_are_all_there_and_counted(tmp_path: Path) -> None:
+    """More of them than one thread is given at once, and more bytes."""
+    store = open_store(tmp_path)
+    files = {f"labels/{number % 7}/{number:04}.txt": b"%d\n" % number * (number % 50) for number in range(1500)}
+    files |= {f"big/{number}.bin": bytes([number]) * 700_000 for number in range(9)} | {"index.json": b"1"}
+    with store.new_folder("coco", last=LAST) as folder:
+        folder.write_many(files.items())
+        assert folder.bytes_written == sum(map(len, files.values()))
+    assert content(store.at("coco")) == files
+
+
+@pytest.mark.parametrize("number", [0, 700, 4999])
+def test_what_fails_while_many_are_written_leaves_the_folder_as_it_was(tmp_path: Path, number: int) -> None:
+    store = open_store(tmp_path)
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for each in range(5000):
+            if each == number:
+                raise RuntimeError("no more")
+            yield f"labels/{each}.txt", b"new"
+
+    write(store, {"index.json": b"1", "labels/0.txt": b"old"})
+    with pytest.raises(RuntimeError, match="no more"), store.new_folder("coco", last=LAST) as folder:
+        folder.write_many(files())
+    assert content(store.at("coco")) == {"index.json": b"1", "labels/0.txt": b"old"}
+    assert [found.path for found in store.list()] == ["coco/index.json", "coco/labels/0.txt"]
+
+
+def test_the_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Names the system refuses, among many that are written by two threads."""
+    place = tmp_path / "there"
+    files = {f"labels/{number}.txt": b"x" for number in range(3000)}
+    files[f"labels/{'long' * 100}.txt"] = b"x"
+    files |= {f"more/{number}.txt": b"x" for number in range(3000)}
+    with pytest.raises(StoreError, match=r"there/labels/(long){100}\.txt"), open_store(place).new_folder("") as folder:
+        folder.write_many(files.items())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_exception_leaves_the_folder_as_it_was(store: Store) -> None:

@@ -184,10 +184,12 @@ def tell_of_sizes(pictures: Pictures, tally: Tally) -> None:
 def _annotation_rows(
     labels: Labels, pictures: Pictures, categories: Categories, tally: Tally, rectangles: bool
 ) -> Iterator[pa.Table]:
-    first_id = None if have_own_ids(labels) else 1
+    first_id: int | None = 0
 
     def rows_of(batch: ShapeBatch) -> pa.Table:
         nonlocal first_id
+        if first_id == 0:  # FastLabel's own ids are none of COCO's, which is seen in the first batch
+            first_id = None if _are_ids(batch.column("annotation_id")) and have_own_ids(labels) else 1
         rows = coco_rows(batch, categories, first_id, rectangles=rectangles)
         if first_id is not None:
             first_id += rows.num_rows
@@ -200,17 +202,22 @@ def _annotation_rows(
 
 def have_own_ids(labels: Labels) -> bool:
     """Whether the annotations have ids COCO can use: all of them distinct whole numbers from 1 on, as those of labels
-    that were read from COCO. FastLabel's own ids are none, which is seen in the first batch."""
+    that were read from COCO."""
     seen: list[pa.Array] = []
     for tasks in labels.batches(["annotations"]):
         ids = pc.struct_field(pc.list_flatten(one_array(tasks["annotations"])), "annotation_id")
-        if ids.null_count or not all(
-            pc.match_substring_regex(part, _ID).true_count == len(part) for part in (ids[:1], ids)
-        ):
+        if not _are_ids(ids):
             return False
         seen.append(ids.cast(pa.int64()))
     numbers = pa.chunked_array(seen, pa.int64())
     return len(numbers) > 0 and are_distinct(numbers.to_numpy())
+
+
+def _are_ids(texts: pa.Array) -> bool:
+    """Whether all of the texts are whole numbers from 1 on; of others the first one often tells."""
+    return not texts.null_count and all(
+        pc.match_substring_regex(part, _ID).true_count == len(part) for part in (texts[:1], texts)
+    )
 
 
 def _with_images(
