@@ -85,7 +85,7 @@ Written by `make bench`: one run, the same input for everybody, from files to fi
 Machine: {machine}. Versions: {versions}; the other converters are those of `benchmarks/peers.txt`.
 
 Each figure is the median of {runs} processes (seven for what takes less than 0.4 seconds, one for what takes longer
-than four); every process has done the step on a small input before its clock starts. "Beside ours" is how many
+than forty); every process has done the step on a small input before its clock starts. "Beside ours" is how many
 times our time somebody needs: above 1 is slower. The peak is the largest resident size of the process, libraries
 and input included.
 

@@ -1,12 +1,13 @@
 """Conversions beside the official SDK, other converters and the physical limits, in one run on the same input.
 
-    python -m benchmarks.conversions.run            # everything; a quarter of an hour
+    python -m benchmarks.conversions.run            # everything; twenty minutes
     python -m benchmarks.conversions.run --only coco --sizes 1000
 
 Everybody starts from files and ends with files, in memory (``/dev/shm``) where there is such a place, for many disks
 make writing small files slower than anything measured here. Each measurement is a process of its own which has done the
-same on a small input before its clock starts. Ours is the median of three runs (seven where it is quick), and so is
-everything that takes less than four seconds; the peak is the process's largest resident size, input included.
+same on a small input before its clock starts. Each is the median of three runs: seven where it is quick, for then
+whatever else a machine does is felt most, and one where it takes more than forty seconds. The peak is the process's
+largest resident size, input included.
 
 The table goes to docs/benchmarks.md with ``--write``.
 """
@@ -32,7 +33,8 @@ PEERS = ("labelformat", "globox", "datumaro", "supervision", "pycocotools")
 _PEERS_PYTHON = Path(sys.prefix) / "peers" / "bin" / "python"
 _ROOT = Path(__file__).resolve().parents[2]
 _WARM = 20
-_QUICK = 4.0
+#: What takes longer is run once.
+_SLOW = 40.0
 #: A step below so many seconds is run so often at least: what else a machine does is felt most in it.
 _VERY_QUICK, _MORE_OFTEN = 0.4, 7
 _MOST_SECONDS = 400
@@ -178,7 +180,7 @@ def _measure(step: str, warm: Path, source: Path, runs: int, folder: Path) -> Me
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             return Measured(float("nan"), float("nan"), 0, last[:100])
         found.append(json.loads(done.stdout.splitlines()[-1]))
-        if found[-1]["seconds"] > _QUICK:
+        if found[-1]["seconds"] > _SLOW:
             break
     return Measured(_median(one["seconds"] for one in found), max(one["peak_mb"] for one in found), len(found))
 
