@@ -7,7 +7,7 @@ one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,27 +18,30 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
 from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.attributes import Stated
+from fastlabel_dagster.formats.coco.batch import Batch
 from fastlabel_dagster.formats.coco.classes import ClassBook
-from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, are_distinct, looked_up
+from fastlabel_dagster.formats.coco.columns import Boxes, Outlines, looked_up
 from fastlabel_dagster.formats.coco.declared import titles_and_types
 from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.images import TaskRows
-from fastlabel_dagster.formats.coco.items import Items, as_list
+from fastlabel_dagster.formats.coco.items import Items
 from fastlabel_dagster.formats.coco.masks import regions_of, run_mask
 from fastlabel_dagster.formats.coco.pages import release_unused
 from fastlabel_dagster.formats.coco.poses import Poses, poses_of
 from fastlabel_dagster.formats.coco.stated import holds, shape_text
-from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints
-from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
+from fastlabel_dagster.labels.report import ReadTally
 
 _SAME = 1e-9
 _CLOSE = 1 + 1e-6
 _MASKS_AT_ONCE = 1_000
 #: CVAT says so in its COCO files how a box is turned. In other files the attribute may be anything, a heading say.
 _READ_UPRIGHT = "an attribute states a rotation, as CVAT does for turned boxes: it was kept, the box was read upright"
+_UNPLACED = "keypoints of visibility 0, which says that they are not labeled, were left out, though they have a place"
+_NO_VISIBILITY = "a visibility other than 0, 1 and 2: one above 0 was read as hidden, one from 2 on as visible"
+_NO_BOX = "a bbox that is not four numbers was left out"
+_NOT_TURNED = "a rotation that its outline does not show was left out"
 _REVERSED = "a box of negative width or height: its corners were put in order"
-_NO_ID = "an id that is neither a whole number nor text was left out"
 _TOO_FAR = "a coordinate is not a finite number, or more than a billion pixels away"
 
 
@@ -62,7 +65,7 @@ def read_annotations(
         told: the report.
         rectangles: an outline that is the rectangle of its own box is a box.
     """
-    batch = _Batch.of(_items_of(file), file.name, told)
+    batch = Batch.of(_items_of(file), file.name, told)
     owner = looked_up(batch.items.taken("image_id"), tasks.read(file))
     batch.drop("annotations of images the file does not list", owner < 0)
     numbers = book.numbers(file, batch.items.taken("category_id"), batch.kept)
@@ -72,7 +75,7 @@ def read_annotations(
     outlines = Outlines.of(batch.items.taken("segmentation"))
     batch.alter("an outline that is not lists of numbers was left out", batch.rows(batch.items.odd["segmentation"]))
     outlined = outlines.counts > 0
-    rotations = _rotations(batch)
+    rotations = batch.rotations()
     asked = rectangles or rotations is not None
     rectangular = outlines.is_rectangle(boxes.corners) if asked else np.zeros(len(owner), np.bool_)
     turned, is_turned = None, np.zeros(len(owner), np.bool_)
@@ -108,6 +111,11 @@ def read_annotations(
     if is_reversed.any():
         some = corners[is_reversed].reshape(-1, 2, 2)
         corners[is_reversed] = np.sort(some, axis=1).reshape(-1, 4)
+    batch.alter(_NO_BOX, boxes.odd | batch.rows(batch.items.odd["bbox"]))
+    if rotations is not None:
+        with np.errstate(invalid="ignore"):
+            is_said = np.isfinite(rotations) & (rotations % 360 != 0)
+        batch.alter(_NOT_TURNED, is_said & ~is_turned)
     del boxes  # its numbers are not needed any more, nor what the columns were put together from
     release_unused()
 
@@ -139,90 +147,10 @@ def _items_of(file: CocoFile) -> Items:
 
 
 @dataclass
-class _Batch:
-    """The annotations of a file, and what becomes of them."""
-
-    items: Items
-    file: str
-    told: ReadTally
-    kept: Bools
-
-    @classmethod
-    def of(cls, items: Items, file: str, told: ReadTally) -> _Batch:
-        where = [f"{file}, annotation #{place + 1}" for place in items.bad[:EXAMPLES]]
-        told.drop("it is not a JSON object", where=where, count=len(items.bad))
-        return cls(items, file, told, np.ones(len(items), np.bool_))
-
-    def rows(self, rows: Iterable[int]) -> Bools:
-        chosen = np.zeros(len(self.items), np.bool_)
-        chosen[list(rows)] = True
-        return chosen
-
-    def drop(self, reason: str, mask: Bools) -> None:
-        rows = np.flatnonzero(mask & self.kept)
-        self.told.drop(reason, where=self._where(rows), count=len(rows))
-        self.kept &= ~mask
-
-    def alter(self, reason: str, mask: Bools) -> None:
-        rows = np.flatnonzero(mask & self.kept)
-        self.told.alter(reason, where=self._where(rows), count=len(rows))
-
-    def notice(self, reason: str, mask: Bools) -> None:
-        rows = np.flatnonzero(mask & self.kept)
-        self.told.notice(reason, where=self._where(rows), count=len(rows))
-
-    def _where(self, rows: Ints) -> list[str]:
-        return [f"{self.file}, annotation {self._name(row)}" for row in rows[:EXAMPLES].tolist()]
-
-    def _name(self, row: int) -> str:
-        identity = _identity(self.items.field("id")[row])
-        return f"#{int(self.items.place[row]) + 1}" if identity is None else identity
-
-    def identities(self) -> pa.Array:
-        """string[n]: the ids that are whole numbers or text; null where the file has none, or has it twice."""
-        ids = self.items.column("id")
-        if isinstance(ids, pa.Int64Array) and not ids.null_count and are_distinct(ids.to_numpy()):
-            return ids.cast(pa.string())
-        rows: list[str | None] = []
-        repeated: list[int] = []
-        unfit: list[int] = []
-        seen: set[str] = set()
-        for row, identity in enumerate(self.items.field("id")):
-            text = _identity(identity)
-            if text is None and identity not in (None, ""):
-                unfit.append(row)
-            elif text in seen:
-                repeated.append(row)
-                text = None
-            elif text is not None:
-                seen.add(text)
-            rows.append(text)
-        self.notice("annotations whose id another one has already", self.rows(repeated))
-        self.alter(_NO_ID, self.rows(unfit))
-        return pa.array(rows, pa.string())
-
-    def scores(self) -> pa.Array | None:
-        """float64[n]: ``score``, the confidence of a detection; None when no annotation has one."""
-        if not self.items.says("score"):
-            return None
-        values = self.items.field("score")
-        sound = [float(value) if type(value) in (int, float) and abs(value) <= 1 else None for value in values]
-        return pa.array(sound, pa.float64())
-
-
-def _identity(stated: Any) -> str | None:
-    """The id of an annotation as text; None for what is none. A whole number with a decimal point, as programs that
-    keep ids in tables of floating point write it, is that number."""
-    if type(stated) is float and stated.is_integer():
-        stated = int(stated)
-    return str(stated) if type(stated) in (int, str) and stated != "" else None
-
-
-@dataclass
 class _Target:
     """Where annotations go, with what all of them have."""
 
-    batch: _Batch
+    batch: Batch
     owner: Ints
     numbers: Ints
     names: pa.Array
@@ -244,15 +172,6 @@ class _Target:
             shared = {name: column.take(taken) for name, column in shared.items()}
         value = pa.DictionaryArray.from_arrays(pa.array(self.numbers[rows].astype(np.int32)), self.names)
         self.found.add_many(self.owner[rows], kind, value, order=self._place[rows], **columns, **shared)
-
-
-def _rotations(batch: _Batch) -> Floats | None:
-    """float64[n]: ``rotation`` in degrees; NaN where there is none. None when no annotation has one."""
-    if not batch.items.says("rotation"):
-        return None
-    said = batch.items.field("rotation")
-    sound = [float(value) if type(value) in (int, float) and abs(value) <= FARTHEST else np.nan for value in said]
-    return np.array(sound, np.float64)
 
 
 def _states_rotation(attributes: pa.Array | None, count: int) -> Bools:
@@ -277,10 +196,13 @@ def _is_turn(word: str) -> bool:
         return False
 
 
-def _poses(batch: _Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
+def _poses(batch: Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
     batch.alter("keypoints that are not numbers were left out", batch.rows(batch.items.odd["keypoints"]))
     poses = poses_of(batch.items.taken("keypoints"), batch.kept, numbers, classes)
+    batch.alter("keypoints that are not three numbers each were left out", poses.uneven)
     batch.alter("keypoints its category does not have were left out", poses.stray)
+    batch.alter(_UNPLACED, poses.unplaced)
+    batch.alter(_NO_VISIBILITY, poses.unseen)
     batch.drop(_TOO_FAR, ~poses.sound)
     return poses
 
@@ -296,7 +218,7 @@ class _Traced(NamedTuple):
     """int64[k, 2]: width and height of their pictures."""
 
 
-def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, Stated]) -> _Traced:
+def _traced(batch: Batch, rows: list[int], boxes: Boxes, stated: dict[int, Stated]) -> _Traced:
     """The masks of ``rows``, which are given up; those with an empty or damaged one are left to their boxes."""
     damaged, empty, unlike = [], [], []
     found: list[int] = []
@@ -331,7 +253,7 @@ def _traced(batch: _Batch, rows: list[int], boxes: Boxes, stated: dict[int, Stat
     return _Traced(np.array(found, np.int64), pa.concat_arrays(parts), np.array(sizes, np.int64).reshape(-1, 2))
 
 
-def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, Stated]) -> None:
+def _compare_boxes(batch: Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, Stated]) -> None:
     """Keep the boxes (x, y, width, height as text) that are not quite those around their outlines."""
     rows = np.flatnonzero(mask & boxes.there)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -344,7 +266,7 @@ def _compare_boxes(batch: _Batch, mask: Bools, boxes: Boxes, around: Floats, sta
         stated[row] = Stated(STATED_BOX, text, False)
 
 
-def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, outlined: Bools) -> dict[int, Stated]:
+def _kept_shapes(batch: Batch, poses: Poses, boxes: Boxes, outlines: Outlines, outlined: Bools) -> dict[int, Stated]:
     """Row -> what poses have beside their keypoints, as an attribute: an outline, or a box that is not just theirs."""
     stated: dict[int, Stated] = {}
     if not poses.posed.any():
@@ -371,16 +293,11 @@ def _kept_shapes(batch: _Batch, poses: Poses, boxes: Boxes, outlines: Outlines, 
 
 
 def _attributes(
-    batch: _Batch, stated: Mapping[int, Stated], numbers: Ints, classes: list[FoundClass]
+    batch: Batch, stated: Mapping[int, Stated], numbers: Ints, classes: list[FoundClass]
 ) -> pa.Array | None:
     """list<ATTRIBUTE>[n]: the attributes of the file, the crowd switch and the stated boxes; None: nobody has any."""
-    crowds = batch.items.taken("iscrowd")
-    if isinstance(crowds, pa.Int64Array | pa.DoubleArray) and not crowds.null_count:
-        rows = np.flatnonzero(crowds.to_numpy())
-    else:
-        are_crowds = [bool(one) and type(one) in (int, bool, float) for one in as_list(crowds)]
-        rows = np.flatnonzero(np.array(are_crowds, np.bool_))
+    crowds = batch.crowds()
     batch.alter(
         "attributes that are not an object of JSON values were left out", batch.rows(batch.items.attributes.odd)
     )
-    return batch.items.attributes.column(rows, stated, numbers, titles_and_types(classes))
+    return batch.items.attributes.column(crowds, stated, numbers, titles_and_types(classes))

@@ -32,15 +32,17 @@ class ClassBook:
             known = self._files[file.name] = {}
             for category in as_objects(file, "categories", told):
                 identity = category.get("id")
+                where = f"{file.name}, category {identity!s:.40}"
                 if not is_id(identity):
                     told.notice("a category without an id", where=f"{file.name}, categories")
                     continue
                 if identity in known:
-                    told.notice(
-                        "categories whose id another one has already", where=f"{file.name}, category {identity!s:.40}"
-                    )
+                    told.notice("categories whose id another one has already", where=where)
                     continue
                 value = _value(category)
+                if value in self._place and self._place[value] in known.values():
+                    told.notice("categories of one name were read as one class", "class", where=where)
+                self._tell_of_keypoints(category, where)
                 ids.setdefault(value, set()).add(identity)
                 known[identity] = self._add(value, identity, category)
         self._number(ids)
@@ -95,6 +97,17 @@ class ClassBook:
                 one.order = order
         self._orders = {one.order for one in self.classes}
         self._highest = max(self._orders, default=0)
+
+    def _tell_of_keypoints(self, category: dict[str, Any], where: str) -> None:
+        keypoints, skeleton = category.get("keypoints"), category.get("skeleton")
+        if not isinstance(keypoints or [], list):
+            self._told.notice("keypoints of a category that are no list were left out", "class", where=where)
+        ends = range(1, len(_list(keypoints)) + 1)
+        whole = [start in ends and end in ends for start, end in _edges(skeleton)]
+        if skeleton and not (isinstance(skeleton, list) and len(whole) == len(skeleton) and all(whole)):
+            self._told.notice(
+                "edges of a skeleton that are no two of its keypoints were left out", "class", where=where
+            )
 
     def _unlisted(self, identity: Any) -> int:
         value = f"category_{identity!s:.40}"

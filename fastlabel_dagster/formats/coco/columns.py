@@ -140,17 +140,20 @@ class Boxes:
     """float64[n, 4]: x, y, width, height; NaN where there are no four numbers."""
     there: Bools
     """bool[n]: there are four numbers."""
+    odd: Bools
+    """bool[n]: there are others than four."""
 
     @classmethod
     def of(cls, column: pa.Array) -> Boxes:
         """Of ``list<double>[n]``."""
         offsets = column.offsets.to_numpy().astype(np.int64)
-        there = np.diff(offsets) == len(("x", "y", "width", "height"))
+        counts = np.diff(offsets)
+        there = counts == len(("x", "y", "width", "height"))
         if there.all():
-            return cls(floats(column.values)[offsets[0] : offsets[-1]].reshape(-1, 4), there)
+            return cls(floats(column.values)[offsets[0] : offsets[-1]].reshape(-1, 4), there, ~there)
         numbers = np.full((len(column), 4), np.nan)
         numbers[there] = floats(column.values)[offsets[:-1][there, None] + np.arange(4)]
-        return cls(numbers, there)
+        return cls(numbers, there, ~there & (counts > 0))
 
     @cached_property
     def corners(self) -> Floats:

@@ -15,6 +15,13 @@ from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.formats.report import IMAGE
 from fastlabel_dagster.labels.report import ReadTally
 
+#: What is read, and what COCO's own files say of where a picture is from.
+_READ = ("id", "file_name", "width", "height", "task_id", "task_name", "tags")
+_KNOWN = frozenset((*_READ, "license", "coco_url", "flickr_url", "date_captured"))
+_MOST_UNREAD = 100
+_UNREAD = "images with a field that FastLabel has no place for, which was not read"
+_NO_SIDE = "a width or height that is not a whole number of pixels was left out, or rounded down"
+
 
 class TaskRows:
     """The tasks of all files of a dataset, in the order of the files and their images."""
@@ -79,8 +86,11 @@ class TaskRows:
             if not (task_name and isinstance(task_name, str)):
                 task_name = prefix + name if name in self._repeated else name
             columns["name"].append(task_name)
-            columns["width"].append(_side(image.get("width")))
-            columns["height"].append(_side(image.get("height")))
+            for side in ("width", "height"):
+                columns[side].append(_side(image.get(side)))
+                if image.get(side) not in (None, columns[side][-1]):
+                    told.notice(_NO_SIDE, IMAGE, where=f"{file.name}, {name}")
+            self._tell_of_unread(file, [image])
             tags = image.get("tags")
             if not (tags and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
                 tags = [file.tag] if file.tag else []
@@ -119,11 +129,18 @@ class TaskRows:
         if "" in task_ids or len(set(task_ids)) < n or not self._ids.isdisjoint(task_ids):
             return None
         self._ids.update(task_ids)
+        self._tell_of_unread(file, images)
         tags = [file.tag] if file.tag else []
         more = {"task_id": task_ids, "name": names, "width": widths, "height": heights, "tags": [tags] * n}
         for name, values in {**more, "url": pictures.urls_of(names)}.items():
             self._columns[name].extend(values)
         return dict(zip(ids, range(start, start + n), strict=True))
+
+    def _tell_of_unread(self, file: CocoFile, images: list[dict[str, Any]]) -> None:
+        """Say which fields of images with the same fields are not read."""
+        for name in [name for name in images[0] if name not in _KNOWN][:_MOST_UNREAD]:
+            said = sum(image[name] not in (None, "", [], {}) for image in images)
+            self._told.notice(_UNREAD, IMAGE, where=f"{file.name}, {name}", count=said)
 
 
 def _repeated_names(files: Sequence[CocoFile]) -> set[str]:

@@ -40,6 +40,11 @@ _PIECE_ITEMS = 1_000
 #: What is read of an annotation, and which of it are lists of numbers.
 _LISTS = {"bbox": NUMBERS, "keypoints": NUMBERS, "segmentation": pa.list_(NUMBERS)}
 _NAMES = ("id", "image_id", "category_id", "iscrowd", "score", "rotation", *_LISTS, "area")
+#: What is read elsewhere, or follows from the rest.
+_KNOWN = frozenset((*_NAMES, "attributes", "num_keypoints"))
+#: Names counted, at most: a file may use thousands.
+_MOST_UNREAD = 100
+_SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _OF_TYPE = {int: pa.int64(), float: pa.float64()}
 _NOTHING = pa.null()
 _MOST_NAMES = 16
@@ -63,6 +68,8 @@ class Items:
         """Rows in which something else stands where there should be a list of numbers; it is null in the column."""
         self.runs: dict[int, dict[str, Any]] = {}
         """The objects that stand in ``segmentation``, by row; null in the column. Their ``counts`` may be an array."""
+        self.unread: dict[str, int] = {}
+        """The names that are not read, and how many objects say something under each."""
 
     @classmethod
     def of(cls, entries: list[Any]) -> Items:
@@ -91,6 +98,10 @@ class Items:
             self.bad += [place for place, entry in enumerate(entries, start) if type(entry) is not dict]
             entries = [entry for entry in entries if type(entry) is dict]
         columns = _columns_of(entries)
+        for name in sorted(columns.keys() - _KNOWN):
+            if name in self.unread or len(self.unread) < _MOST_UNREAD:
+                said = sum(value not in _SAYS_NOTHING for value in columns[name])
+                self.unread[name] = self.unread.get(name, 0) + said
         self.attributes.add(columns.get("attributes") or [None] * len(entries))
         for name, parts in self._parts.items():
             if name == "area" and not self.runs and "keypoints" not in columns:
@@ -175,7 +186,7 @@ def _pieces(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[memoryvie
 
 
 def _columns_of(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """What is read of these objects, by name."""
+    """What these objects say, by name; of what is not read, as much as is told of."""
     if not entries:
         return {}
     first = entries[0]
@@ -184,7 +195,8 @@ def _columns_of(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
             return {name: list(map(itemgetter(name), entries)) for name in first}
         except KeyError:
             pass
-    return {name: list(map(dict.get, entries, repeat(name))) for name in (*_NAMES, "attributes")}
+    unread = sorted(set().union(*entries) - _KNOWN)[:_MOST_UNREAD]
+    return {name: list(map(dict.get, entries, repeat(name))) for name in (*_NAMES, "attributes", *unread)}
 
 
 def _compact(values: list[Any]) -> list[Any] | pa.Array:

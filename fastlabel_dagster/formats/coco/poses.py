@@ -33,6 +33,12 @@ class Poses:
     """bool[n]: its class has one point, named like itself: a keypoint rather than a pose."""
     stray: Bools
     """bool[n]: it has more placed keypoints than its category, which were left out."""
+    uneven: Bools
+    """bool[n]: its numbers are no multiple of three, so they were left out."""
+    unplaced: Bools
+    """bool[n]: a keypoint that is said not to be there has a place."""
+    unseen: Bools
+    """bool[n]: a visibility is none of COCO's."""
     sound: Bools
     """bool[n]: no coordinate of a placed one is infinite or absurdly far."""
 
@@ -68,11 +74,17 @@ def poses_of(column: pa.Array, wanted: Bools, numbers: Ints, classes: list[Found
     content = floats(column.values)
     slots = np.array([*(len(one.keypoints) for one in classes), 0], np.int64)
     base = offsets_of(slots)
-    points = np.where(wanted, np.diff(start) // 3, 0)
+    counts = np.diff(start)
+    uneven = wanted & (counts % 3 != 0)
+    points = np.where(wanted & ~uneven, counts // 3, 0)
     owner = np.repeat(np.arange(len(column)), points)
     slot = ranges(np.zeros(len(column)), points)
     value = content[ranges(start[:-1], 3 * points)].reshape(-1, 3)
-    placed = value[:, 2] > 0
+    seen = value[:, 2]
+    placed = seen > 0
+    unplaced, unseen = np.zeros(len(column), np.bool_), np.zeros(len(column), np.bool_)
+    unplaced[owner[(seen == 0) & (value[:, :2] != 0).any(axis=1)]] = True
+    unseen[owner[(seen != 0) & (seen != 1) & (seen != 2)]] = True
     named = slot < slots[numbers][owner]
     stray = np.zeros(len(column), np.bool_)
     stray[owner[placed & ~named]] = True
@@ -95,5 +107,8 @@ def poses_of(column: pa.Array, wanted: Bools, numbers: Ints, classes: list[Found
         posed,
         single & posed,
         stray,
+        uneven,
+        unplaced,
+        unseen,
         sound,
     )

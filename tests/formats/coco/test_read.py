@@ -257,3 +257,61 @@ def test_reading_is_the_same_every_time(bench):
     rows = document({"bbox": [0, 0, 1, 1]})
     first, second = bench.read(rows), bench.read(rows)
     assert first.tasks.equals(second.tasks) and first.classes.equals(second.classes)
+
+
+def told(content):
+    return {note.reason: note for fate in ("altered", "noticed") for note in getattr(content.report, fate)}
+
+
+@pytest.mark.parametrize(
+    "said, reason",
+    [
+        ({"score": 1.5}, "a score that is not"),
+        ({"score": "0.9"}, "a score that is not"),
+        ({"score": True}, "a score that is not"),
+        ({"rotation": "45"}, "a rotation that is no number"),
+        ({"rotation": 45}, "a rotation that its outline does not show"),
+        ({"rotation": 45, "segmentation": [[0, 0, 9, 0, 9, 9]]}, "a rotation that its outline does not show"),
+        ({"iscrowd": "1"}, "an iscrowd that is neither"),
+        ({"iscrowd": 2}, "an iscrowd that is neither"),
+        ({"bbox": [5, 5, 9, 9, 30], "segmentation": [[0, 0, 9, 0, 9, 9]]}, "a bbox that is not four"),
+        ({"bbox": "0 0 9 9", "segmentation": [[0, 0, 9, 0, 9, 9]]}, "a bbox that is not four"),
+        ({"keypoints": [1, 1, 0, 2, 2, 2]}, "keypoints of visibility 0"),
+        ({"keypoints": [1, 1, 0.5, 2, 2, 2]}, "a visibility other than"),
+        ({"keypoints": [1, 1, 2, 2]}, "keypoints that are not three numbers"),
+        ({"track_id": 12}, "annotations with a field that FastLabel has no place for"),
+    ],
+)
+def test_what_is_not_read_of_an_annotation_is_told(bench, said, reason):
+    box = {"bbox": [0, 0, 9, 9]}
+    keypoints = [{"id": 3, "name": "dog", "keypoints": ["nose", "tail"], "skeleton": [[1, 2]]}]
+    content = bench.read(document(box, box | said, box | {"iscrowd": 0, "area": 81}, categories=keypoints))
+    assert content.report.annotations == 3
+    (note,) = [note for text, note in told(content).items() if text.startswith(reason)]
+    assert note.count == 1
+    assert note.examples in (("annotations.json, annotation 2",), ("annotations.json, track_id",))
+
+
+def test_a_sound_score_crowd_rotation_and_pose_are_told_nothing_of(bench):
+    turned = {"bbox": [0, 0, 9, 9], "rotation": 90, "segmentation": [[9, 0, 9, 9, 0, 9, 0, 0]]}
+    pose = {"keypoints": [0, 0, 0, 2, 2, 1], "num_keypoints": 1, "bbox": []}
+    rows = [{"bbox": [0, 0, 9, 9], "score": 0.5, "iscrowd": 1, "rotation": 0}, turned, pose]
+    keypoints = [{"id": 3, "name": "dog", "keypoints": ["nose", "tail"], "skeleton": [[1, 2]]}]
+    assert not told(bench.read(document(*rows, categories=keypoints)))
+
+
+@pytest.mark.parametrize(
+    "said, reason",
+    [
+        ({"categories": [{"id": 3, "name": "dog"}, {"id": 4, "name": "dog"}]}, "categories of one name"),
+        ({"categories": [{"id": 3, "keypoints": ["a"], "skeleton": [[0, 1]]}]}, "edges of a skeleton"),
+        ({"categories": [{"id": 3, "name": "dog", "keypoints": "a, b"}]}, "keypoints of a category"),
+        ({"images": [{"id": 7, "file_name": "a.jpg", "width": "100", "height": 80}]}, "a width or height"),
+        ({"images": [{"id": 7, "file_name": "a.jpg", "width": 100.5, "height": 80}]}, "a width or height"),
+        ({"images": [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 80, "frame": 5}]}, "images with a field"),
+    ],
+)
+def test_what_is_not_read_of_images_and_categories_is_told(bench, said, reason):
+    content = bench.read(document({"bbox": [0, 0, 9, 9]}, **said))
+    (note,) = [note for text, note in told(content).items() if text.startswith(reason)]
+    assert note.count == 1 and note.examples[0].startswith("annotations.json, ")
