@@ -141,13 +141,17 @@ def _decide(labels: Labels) -> _Decision:
     held: list[pa.Table] = []
     size = 0
     for table in labels.batches([*DECIDING, *(column for column in _LISTED if column not in DECIDING)]):
+        listed = table.select(_LISTED)
+        size += listed.nbytes
         if size <= _MOST_HELD:
-            held.append(listed := table.select(_LISTED))
-            size += listed.nbytes
+            # A copy: what a file of batches was read into goes with any of its columns, and has room for all of them.
+            held.append(listed.take(pa.array(np.arange(table.num_rows))))
+        else:
+            held.clear()
         counts = frame_counts(table)
         silent |= bool((is_video_name(table["name"]) & (counts == 0)).any())
         anything |= silent or bool(counts.any()) or bool(as_ragged(one_array(table["contents"])).lengths.any())
-    return _Decision(anything, ("annotations",) if silent else (), held if size <= _MOST_HELD and not anything else [])
+    return _Decision(anything, ("annotations",) if silent else (), [] if anything else held)
 
 
 class _Streaming:

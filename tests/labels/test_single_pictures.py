@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster import labels
+from fastlabel_dagster.formats.fastlabel.spool import Spool
 from fastlabel_dagster.labels import picture_placing as why
 from fastlabel_dagster.labels import single_pictures as module
 from fastlabel_dagster.labels.single_pictures import TakenApart, frame_id, single_pictures, video_of
@@ -186,6 +188,26 @@ def test_the_list_of_pictures_is_read_with_the_look_that_decides(monkeypatch):
     single = single_pictures(labels.Labels(source, content.classes))
     assert listed(single) == listed(single) == expected
     assert len(looks) == 5, "what is too much to be held is read again"
+
+
+def test_of_labels_in_a_file_only_the_list_is_held():
+    """A batch read from a file of batches lies in one piece of memory, all columns of it: held, it would be the file."""
+    memo = "x" * 500
+    tables = [
+        labels.from_fastlabel([{**image(f"{n}-{k}.jpg"), "memo": memo} for k in range(4096)]).tasks for n in range(3)
+    ]
+    spool = Spool(tables[0].schema, in_memory=0)
+    for table in tables:
+        spool.add(table)
+    spool.finish()
+    size = sum(table.nbytes for table in tables)
+    listed = pa.concat_tables(table.select(["task_id", "width"]) for table in tables)
+    del tables, table
+
+    before = pa.total_allocated_bytes()
+    single = single_pictures(labels.Labels(spool))
+    assert pa.concat_tables(single.batches(["task_id", "width"])).equals(listed)
+    assert pa.total_allocated_bytes() - before < size / 4
 
 
 def test_images_among_videos_stay_as_they_are():
