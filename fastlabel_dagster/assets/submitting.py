@@ -49,7 +49,7 @@ def submit_in_run(
 ) -> Submission:
     """:func:`~fastlabel_dagster.jobs.submission.submit_job` for a step: before anything else the job is observed, so
     that the jobs sensor knows it, and its id put among the run's tags, where a retry of the step and a re-execution of
-    the run find it.
+    the run find it; and any run whose store knows no job of the version, as one that was left behind or emptied.
 
     Args:
         name: sets the tags of one project apart from those of another in the same run.
@@ -69,6 +69,20 @@ def submit_in_run(
             context.log_event(dg.AssetObservation(key, metadata=tell(submission)))
         add_run_tags(context.instance, context.run.run_id, {job_tag: submission.job_id, version_tag: version})
 
+    def remembered(version: str) -> str | None:
+        last = context.instance.get_runs(filters=dg.RunsFilter(tags={version_tag: version}), limit=1)
+        job = last[0].tags.get(job_tag) if last else None
+        if job is not None:
+            context.log.warning(
+                "%s knows no %s of this version, but the run %s has submitted or found %s: was the store left behind "
+                "or emptied? `force: true` starts another.",
+                store.uri_of(f"{kind.name}/ledger.json"),
+                kind.words,
+                last[0].run_id,
+                job,
+            )
+        return job
+
     def has_completed(job: str) -> bool:
         told = reported or key
         return told is not None and job in job_history(context.instance, told, kind).reports()
@@ -79,6 +93,7 @@ def submit_in_run(
             store,
             request,
             recorded=lambda version: _recorded(context.instance, context.run, job_tag, version_tag, version),
+            remembered=remembered,
             has_completed=has_completed,
             force=config.force,
             attach_to=config.attach_to,

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from fastlabel_dagster.api import FastLabelError
@@ -109,10 +110,7 @@ def _take(
         if not _is_free(held, claimant):
             late = time.monotonic() >= until
             if late and held.get("run_id"):
-                raise SubmissionBusy(
-                    f"the run {held.get('run_id')} is submitting a job and has not finished; its claim is "
-                    f"{store.uri_of(_path(highest))}"
-                )
+                raise _busy(held, claimant, store.uri_of(_path(highest)))
             if not late:
                 sleep(0.5)
                 continue  # and late: a claim that still says nothing was cut off while it was written
@@ -138,6 +136,19 @@ def _is_free(held: Mapping[str, Any], claimant: Claimant) -> bool:
         return not active
     made_at = held.get("made_at")
     return isinstance(made_at, int | float) and time.time() - made_at > LONGEST_SECONDS
+
+
+def _busy(held: Mapping[str, Any], claimant: Claimant, place: str) -> SubmissionBusy:
+    """What is said of a claim that is not let go of. Nobody can look up a run that is of another instance."""
+    run_id, made_at = str(held["run_id"]), held.get("made_at")
+    hint = ""
+    if claimant.is_active(run_id) is None and isinstance(made_at, int | float):
+        free_at = datetime.fromtimestamp(made_at + LONGEST_SECONDS, timezone.utc)
+        hint = (
+            "this Dagster instance does not know that run: if another one uses the store, wait for its run to end; if "
+            f"that one is gone, delete the claim, or run this one again after {free_at:%Y-%m-%d %H:%M} UTC"
+        )
+    return SubmissionBusy(f"the run {run_id} is submitting a job and has not finished; its claim is {place}", hint=hint)
 
 
 def _path(number: int) -> str:

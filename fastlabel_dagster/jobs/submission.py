@@ -54,6 +54,7 @@ def submit_job(
     request: JobRequest,
     *,
     recorded: str | Callable[[str], str | None] | None = None,
+    remembered: Callable[[str], str | None] = lambda version: None,
     has_completed: Callable[[str], bool] = lambda job: False,
     force: bool = False,
     attach_to: str | None = None,
@@ -70,6 +71,8 @@ def submit_job(
     Args:
         recorded: the id of a job that this run or the run it repeats has submitted, or who tells it of a version:
             attached to in any case, unless it failed or is gone; then the ledger's counts, which may be a newer one.
+        remembered: tells of a version the ledger knows nothing of which job any other run has submitted for it: the
+            store may have been lost, or left behind where it was.
         has_completed: whether somebody else has seen a job complete, and kept what came of it; asked of one that
             FastLabel shows no more. For a kind whose results outlive the job, the ledger's word is enough.
         force: start one again although nothing changed. A submit of an earlier run whose outcome is unclear is
@@ -97,7 +100,7 @@ def submit_job(
         while True:
             turn.rename(request)
             mine = recorded(request.version) if callable(recorded) else recorded
-            attached = turn.known_job(request, mine, has_completed)
+            attached = turn.known_job(request, mine, remembered, has_completed)
             if attached is not None:
                 return attached
             if turn.may_have_a_lost_job(request):
@@ -152,10 +155,14 @@ class _Turn:
                 self.ledger.rename(subject, former, version)
 
     def known_job(
-        self, request: JobRequest, mine: str | None, has_completed: Callable[[str], bool]
+        self,
+        request: JobRequest,
+        mine: str | None,
+        remembered: Callable[[str], str | None],
+        has_completed: Callable[[str], bool],
     ) -> Submission | None:
-        """The job that this run has submitted, or that the ledger knows as the version's; None when there is none that
-        counts."""
+        """The job that this run has submitted, or that the ledger knows as the version's, or, where it knows nothing of
+        the version, somebody else; None when there is none that counts."""
         kind = request.kind
         self.refused.clear()
         entry = self.ledger.entry(request.subject, request.version)
@@ -163,6 +170,8 @@ class _Turn:
         # one that was made from something else counts as long as that is what is there: whoever asks looks then
         counts = not self.force and made_from in ("", request.made_from)
         of_version = str(entry.get("job_id") or "") if counts else ""
+        if not entry and counts and not mine:
+            of_version = remembered(request.version) or ""
         for known in dict.fromkeys(one for one in (mine, of_version) if one):
             there = kind.look(self.client, known, request.subject, pauses=PAUSES, sleep=self.sleep)
             why = "attached to the job this run has submitted" if known == mine else request.unchanged

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 
 import pytest
 
@@ -72,6 +73,16 @@ def test_a_living_run_is_waited_for_and_not_overtaken(store, age):
     with (
         pytest.raises(SubmissionBusy, match="alive"),
         claimed(store, Claimant("me", is_active=lambda _: True), wait_seconds=0),
+    ):
+        pass
+
+
+def test_of_a_run_that_this_instance_does_not_know_it_is_said_when_its_claim_lapses(store):
+    made_at = datetime(2096, 11, 23, 9, 30, tzinfo=timezone.utc).timestamp()
+    hold(store, "of another home", made_at=made_at)
+    with (
+        pytest.raises(SubmissionBusy, match=r"000000001.json .*does not know that run: .* after 2096-11-23 10:30 UTC"),
+        claimed(store, Claimant("me", is_active=lambda _: None), wait_seconds=0),
     ):
         pass
 

@@ -80,6 +80,31 @@ def test_a_reexecuted_run_attaches_by_the_tags_of_the_run_it_repeats(project, cu
     assert training["submitted"] is False and "attached" in training["reason"]
 
 
+def test_with_the_store_left_behind_the_instance_knows_what_was_paid_for(project, tmp_path, capfd):
+    project.run(RETRAIN)
+    first = project.metadata("training")["training_job_id"]
+    project.store = tmp_path / "elsewhere"  # as a relative path is on another machine
+    assert project.run(RETRAIN).success
+    training = project.metadata("training")
+    assert (training["training_job_id"], training["submitted"], jobs(project)) == (first, False, 1)
+    assert "left behind or emptied" in capfd.readouterr().err
+    assert project.run(RETRAIN).success
+    assert "left behind or emptied" not in capfd.readouterr().err, "from now on the new store knows it"
+    config = {"ops": {"street_scenes_training": {"config": {"force": True}}}}
+    project.store = tmp_path / "a third"
+    assert project.run(RETRAIN, run_config=config).success
+    assert jobs(project) == 2
+
+
+def test_over_the_store_of_an_instance_that_is_gone_nothing_is_paid_for_twice(project):
+    project.run(RETRAIN)
+    first = project.metadata("training")["training_job_id"]
+    with dg.DagsterInstance.ephemeral() as project.instance:
+        assert project.run(RETRAIN).success
+        training = project.metadata("training")
+        assert (training["training_job_id"], training["submitted"], jobs(project)) == (first, False, 1)
+
+
 def test_nothing_newly_approved_means_no_new_training(project):
     project.run(RETRAIN)
     first = project.metadata("training")["training_job_id"]
