@@ -69,7 +69,8 @@ def build_workspace_sensor(
         partitions_def: the partitions to keep, one for each project (``partitions.project_partitions``). None keeps
             none; runs then carry the project as a tag only.
         selector: which projects are meant; see :meth:`~fastlabel_dagster.workspace.ProjectSelector.of`.
-        delete: whether partitions are deleted. Everything among ``partitions_def`` that is no selected project goes.
+        delete: whether partitions are deleted. Everything among ``partitions_def`` that is no selected project goes,
+            but not a project that is there and was never selected here: it may be that of another code location.
         job: the job a new project launches, by name or object, partitioned by ``partitions_def``.
         first_tick: with ``from_now`` the projects there are at the first tick get partitions and no runs; with
             ``backfill`` they get runs too.
@@ -87,8 +88,10 @@ def build_workspace_sensor(
     polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, first_tick=first_tick, clock=clock)
 
     def digest(visit: Visit, answers: list[dict[str, Any]]) -> Findings:
-        projects = [project for project in map(Project.of, answers) if project.slug and chosen.matches(project)]
+        there = [project for project in map(Project.of, answers) if project.slug]
+        projects = [project for project in there if chosen.matches(project)]
         look = _Look(visit, projects, translator)
+        look.leave_alone(there)
         added = look.keep_partitions(partitions_def, delete=delete) if partitions_def is not None else None
         look.tell_of_projects(None if job is None else target, added)
         return look.findings()
@@ -136,6 +139,14 @@ class _Look:
         self.runs: list[dg.RunRequest] = []
         self.partitions: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
         self.notes: list[str] = []
+        self.of_others: set[str] = set()
+
+    def leave_alone(self, there: Iterable[Project]) -> None:
+        """Delete no partition of those projects that are there and were never among these: partitions of one name are
+        the same in all code locations of an instance."""
+        ours = {project.slug for project in self.projects}
+        known = {*self.known, *self.gone}
+        self.of_others = {one.slug for one in there if one.slug not in ours and short(one.id or one.slug) not in known}
 
     def keep_partitions(self, partitions_def: dg.DynamicPartitionsDefinition, *, delete: bool) -> set[str]:
         """Ask for the partitions that are missing, and for the end of those that are too many.
@@ -147,14 +158,17 @@ class _Look:
         existing = self.visit.context.instance.get_dynamic_partitions(name)
         changes = partition_changes(existing, [project.slug for project in self.projects], delete=delete, name=name)
         add = changes.add[:_PARTITIONS]
-        gone = [slug for slug in changes.delete if slug in self.unseen][:_PARTITIONS]
-        self.unseen = [slug for slug in changes.delete if slug not in gone][:_PARTITIONS]
+        too_many = [slug for slug in changes.delete if slug not in self.of_others]
+        gone = [slug for slug in too_many if slug in self.unseen][:_PARTITIONS]
+        self.unseen = [slug for slug in too_many if slug not in gone][:_PARTITIONS]
         if add:
             self.partitions.append(partitions_def.build_add_request(list(add)))
             self.notes.append(f"{len(add)} partition(s) added, {len(changes.add) - len(add)} to follow")
         if gone:
             self.partitions.append(partitions_def.build_delete_request(gone))
             self.notes.append(f"{len(gone)} partition(s) deleted")
+        if left := len(changes.delete) - len(too_many):
+            self.notes.append(f"{left} partition(s) of projects that are not selected here are left alone")
         if changes.refused:
             self.notes.append(f"no partition can be called {', '.join(map(repr, changes.refused[:5]))}")
         return {*existing, *add}

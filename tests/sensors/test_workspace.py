@@ -100,6 +100,34 @@ def test_a_partition_goes_only_when_wanted_and_twice_not_seen(tick, daemon, sand
     assert [(event.asset_key.path[-1], event.metadata["status"].value) for event in gone] == [("harbour", "gone")]
 
 
+def test_two_code_locations_of_one_name_delete_no_partitions_of_each_other(tick, daemon, sandbox, instance):
+    ids = add(sandbox, "harbour", "pier", "quay")
+    here = build_workspace_sensor(PROJECTS, selector="street-*", delete=True)
+    there = build_workspace_sensor(PROJECTS, selector=["harbour", "pier", "quay"], delete=True)
+    cursors = {"here": None, "there": None}
+    said = ""
+
+    def both():
+        nonlocal said
+        for name, watch in (("here", here), ("there", there)):
+            daemon.cursor = cursors[name]
+            result = tick(watch)
+            cursors[name], said = daemon.cursor, f"{said} {result.skip_message or ''}"
+
+    for _ in range(4):
+        both()
+        assert {"harbour", "pier", "quay"} <= set(partitions(instance)), "no tick of the other one takes them away"
+    assert partitions(instance) == ["harbour", "pier", "quay", "street-scenes"]
+    assert "3 partition(s) of projects that are not selected here are left alone" in said
+    sandbox.state.projects.delete(ids[0])
+    there = build_workspace_sensor(
+        PROJECTS, selector=["harbour", "pier"], delete=True
+    )  # and quay is no longer selected
+    for _ in range(3):
+        both()
+    assert partitions(instance) == ["pier", "street-scenes"], "what is gone, and what was selected once, goes"
+
+
 def test_a_changed_project_is_told_of_once(tick, daemon, sandbox):
     (project_id,) = add(sandbox, "harbour", name="Harbour")
     watch = build_workspace_sensor()
