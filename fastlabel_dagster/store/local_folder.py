@@ -27,10 +27,12 @@ _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP,
 #: Errors of a copy that are its target's, whatever the source: nothing can be written there.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _COPY_BYTES = 1 << 20
-#: Files of one piece of work, at most; about how many bytes they have; and how many pieces wait to be done.
+#: Files of one piece of work, at most, and about how many bytes they have. How many pieces wait to be done, and how many
+#: bytes of more than one piece: of pictures of a hundred megabytes two wait.
 _FILES_TOGETHER = 256
 _BYTES_TOGETHER = 1 << 20
 _MOST_WAITING = 16
+_MOST_BYTES_WAITING = 16 << 20
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -67,15 +69,26 @@ class LocalFolderWriter(FolderWriter):
         """Write many files, as they come. This thread and another share them, some hundred at a time: a small file is
         three system calls and little else, and for each one alone they would only take turns."""
         waiting: deque[SharedWork[int]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="store-files") as other:
+        held = 0
+        other = ThreadPoolExecutor(1, thread_name_prefix="store-files")
+        try:
             for some in _bundles(items):
                 for path, _ in some:
                     self._prepare(path)
                 waiting.append(SharedWork(other, partial(self._written, some)))
-                if len(waiting) > _MOST_WAITING:
-                    self._count(waiting.popleft().result(behind=waiting))
+                held += sum(len(data) for _, data in some)
+                while len(waiting) > _MOST_WAITING or (held > _MOST_BYTES_WAITING and len(waiting) > 1):
+                    held -= self._finish_first(waiting)
             while waiting:
-                self._count(waiting.popleft().result(behind=waiting))
+                self._finish_first(waiting)
+        finally:  # after an error, or when somebody interrupts, nobody wants what still waits
+            other.shutdown(cancel_futures=True)
+
+    def _finish_first(self, waiting: deque[SharedWork[int]]) -> int:
+        """Wait until the first of these is written, or write it and others; how many bytes it has."""
+        size = waiting.popleft().result(behind=waiting)
+        self._count(size)
+        return size
 
     def _prepare(self, path: str) -> None:
         """Claim the path of a file, and make the folder it lies in."""

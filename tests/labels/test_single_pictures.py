@@ -191,7 +191,7 @@ def test_the_list_of_pictures_is_read_with_the_look_that_decides(monkeypatch):
 
 
 def test_of_labels_in_a_file_only_the_list_is_held():
-    """A batch read from a file of batches lies in one piece of memory, all columns of it: held, it would be the file."""
+    """What a batch of a file was read into has room for all its columns: held, it would be as large as the file."""
     memo = "x" * 500
     tables = [
         labels.from_fastlabel([{**image(f"{n}-{k}.jpg"), "memo": memo} for k in range(4096)]).tasks for n in range(3)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +71,43 @@ def test_the_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"there/labels/(long){100}\.txt"), open_store(place).new_folder("") as folder:
         folder.write_many(files.items())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_interrupts_does_not_wait_for_what_nobody_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other thread is held up by its first file until the error is there: of its bundle alone it goes on."""
+    raised, opened, real = threading.Event(), list[str](), os.open
+
+    def slow_open(path: Any, *args: Any, **options: Any) -> int:
+        if threading.current_thread().name.startswith("store-files"):
+            opened.append(path)
+            assert raised.wait(30)
+        return real(path, *args, **options)
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for number in range(3000):
+            yield f"labels/{number}.txt", b"new"
+        threading.Timer(0.5, raised.set).start()  # what waits has been called off by then
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", slow_open)
+    with pytest.raises(KeyboardInterrupt), open_store(tmp_path).new_folder("coco", last=LAST) as folder:
+        folder.write_many(files())
+    assert len(opened) < 1000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_large_files_few_wait_in_memory(tmp_path: Path) -> None:
+    size, count = 8 << 20, 24
+    tracemalloc.start()
+    try:
+        with open_store(tmp_path).new_folder("coco", last=LAST) as folder:
+            folder.write_many((f"{number}.png", bytes(size)) for number in range(count))
+            assert folder.bytes_written == count * size
+        assert tracemalloc.get_traced_memory()[1] < 5 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_exception_leaves_the_folder_as_it_was(store: Store) -> None:
