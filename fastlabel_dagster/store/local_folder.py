@@ -27,8 +27,8 @@ _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP,
 #: Errors of a copy that are its target's, whatever the source: nothing can be written there.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _COPY_BYTES = 1 << 20
-#: Files of one piece of work, at most, and about how many bytes they have. How many pieces wait to be done, and how many
-#: bytes of more than one piece: of pictures of a hundred megabytes two wait.
+#: Files of one piece of work, at most, and about how many bytes they have. How many pieces wait to be done, and how
+#: many bytes of more than one piece: of pictures of a hundred megabytes two wait.
 _FILES_TOGETHER = 256
 _BYTES_TOGETHER = 1 << 20
 _MOST_WAITING = 16
