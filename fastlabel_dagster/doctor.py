@@ -7,9 +7,13 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+
+_EMPTY = " (empty: nothing was mirrored here yet)"
+_NEW = " (new: it knows no run, sensors begin from now, and a gate has no earlier model to compare with)"
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,24 @@ def _token() -> Finding:
 
 
 def look_at_store(uri: str) -> Finding:
-    """Write, read and delete a small file in the store at ``uri`` (a folder or ``s3://bucket/prefix``)."""
+    """Write, read and delete a small file in the store at ``uri`` (a folder or ``s3://bucket/prefix``), and see whether
+    anything else is there: a relative folder is another one wherever the command is run."""
     from fastlabel_dagster.store import open_store
 
     probe = "doctor-was-here.txt"
     try:
         store = open_store(uri)
+        empty = next(iter(store.list()), None) is None
         store.write_bytes(probe, b"fastlabel-dagster doctor")
         read = store.read_bytes(probe)
         store.delete([probe])
     except (OSError, ValueError) as error:
         return Finding("store", False, f"{uri}: {error}")
-    return Finding("store", read == b"fastlabel-dagster doctor", f"{uri}: write yes, read yes, delete yes")
+    return Finding(
+        "store",
+        read == b"fastlabel-dagster doctor",
+        f"{store.uri}: write yes, read yes, delete yes{_EMPTY if empty else ''}",
+    )
 
 
 def _dagster() -> Finding:
@@ -69,8 +79,22 @@ def _dagster() -> Finding:
         version = importlib.import_module("dagster").__version__
     except ImportError as error:
         return Finding("dagster", False, f"cannot be imported: {error} → pip install 'dagster>=1.13,<2'")
-    home = os.environ.get("DAGSTER_HOME") or "not set (runs are kept only while the process lives)"
-    return Finding("dagster", True, f"{version}, DAGSTER_HOME {home}")
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
+        return Finding("dagster", True, f"{version}, DAGSTER_HOME not set (runs are kept only while the process lives)")
+    folder = Path(home).expanduser()  # as Dagster does
+    if not folder.is_absolute():
+        return Finding("dagster", False, f"{version}, DAGSTER_HOME {home} → Dagster wants an absolute path")
+    if not folder.is_dir():
+        return Finding("dagster", False, f"{version}, DAGSTER_HOME {home} is no folder → mkdir -p {folder}")
+    return Finding("dagster", True, f"{version}, DAGSTER_HOME {home}{_NEW if _is_new(folder) else ''}")
+
+
+def _is_new(home: Path) -> bool:
+    """Whether no run is known there; False where ``dagster.yaml`` may keep them elsewhere."""
+    settings = home / "dagster.yaml"
+    elsewhere = settings.is_file() and "storage" in settings.read_text(encoding="utf-8", errors="replace")
+    return not elsewhere and not (home / "history").exists()
 
 
 def _opencv() -> Finding:

@@ -18,9 +18,9 @@ def sandbox(tmp_path_factory):
         yield running
 
 
-def command(*arguments, token="sandbox-token", url=""):
+def command(*arguments, token="sandbox-token", url="", **more):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FASTLABEL_", "AWS_"))}
-    environment = {**kept, "FASTLABEL_API_URL": url, **({"FASTLABEL_ACCESS_TOKEN": token} if token else {})}
+    environment = {**kept, **more, "FASTLABEL_API_URL": url, **({"FASTLABEL_ACCESS_TOKEN": token} if token else {})}
     return subprocess.run(
         [sys.executable, "-m", "fastlabel_dagster", *map(str, arguments)],
         capture_output=True, text=True, env=environment, check=False, timeout=120,
@@ -73,6 +73,33 @@ def test_doctor_finds_all_well(sandbox, tmp_path):
     assert done.returncode == 0, done.stdout
     assert "accepted by 127.0.0.1" in done.stdout
     assert list((tmp_path / "store").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("home", "well", "words"),
+    [
+        ("relative", False, "Dagster wants an absolute path"),
+        ("{}/nowhere", False, "is no folder → mkdir -p {}/nowhere"),
+        ("{}/new", True, "{}/new (new: it knows no run"),
+        ("{}/used", True, "{}/used\n"),
+        ("{}/of_a_database", True, "{}/of_a_database\n"),
+    ],
+)
+def test_doctor_looks_at_the_home_of_dagster(sandbox, tmp_path, home, well, words):
+    for name in ("new", "used/history", "of_a_database"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "of_a_database" / "dagster.yaml").write_text("storage: {postgres: {}}")
+    done = command("doctor", url=sandbox.url, DAGSTER_HOME=home.format(tmp_path))
+    assert (done.returncode == 0) is well and words.format(tmp_path) in done.stdout, done.stdout
+
+
+def test_doctor_tells_an_empty_store_from_one_that_was_used(sandbox, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    empty = command("doctor", "--store", "data", url=sandbox.url).stdout
+    assert f"{tmp_path}/data: write yes, read yes, delete yes (empty" in empty
+    (tmp_path / "data" / "street").mkdir()
+    (tmp_path / "data" / "street" / "ledger.json").write_text("{}")
+    assert "(empty" not in command("doctor", "--store", "data", url=sandbox.url).stdout
 
 
 def test_doctor_says_what_is_wrong():
