@@ -209,6 +209,9 @@ def _read_lines(lines: Lines, annotations: AnnotationColumns, classes: dict[str,
     scored = np.flatnonzero(lines.words.counts == _COLUMNS + 1)
     if len(scored):
         confidence[scored] = lines.words.take(scored).numbers(_COLUMNS, 1)[:, 0]
+        odd = np.zeros(len(lines), np.bool_)
+        odd[scored[~np.isfinite(confidence[scored])]] = True
+        lines.alter("a score that is no finite number was left out", odd)
     words = lines.words.word(0).dictionary_encode()
     values = pa.array([class_of_word(classes, word).value for word in words.dictionary.to_pylist()], pa.string())
     annotations.add_many(

@@ -82,6 +82,13 @@ class _Reader:
         self._fps = fps if fps is not None and fps > 0 else None
         self._sizes = {camera.key: _size(info.get("features"), camera.key) for camera in cameras}
         self._splits = _splits(info.get("splits"))
+        said = info.get("splits") or {}
+        read = {name for name, _, _ in self._splits}
+        names = said if isinstance(said, dict) else ["splits"]
+        unread = [name if encodable(name) else INFO for name in names if name not in read]
+        told.notice("a split that is not of the form first:last was left out", FILE, where=unread, count=len(unread))
+        if self._fps is None and info.get("fps") is not None:
+            told.notice("its fps is not a number above 0, and was left out", FILE, where=INFO)
         self._urls: dict[Path, str | None] = {}
         self._tasks: dict[int, dict[str, Any]] = {}
 
@@ -130,6 +137,8 @@ class _Reader:
                 task["duration"] = length / self._fps
         said = row.get("tasks")
         texts = [text for text in said if isinstance(text, str)] if isinstance(said, list) else []
+        if said is not None and (not isinstance(said, list) or len(texts) < len(said)):
+            self._told.notice("what it was told to do is no text, and was left out", _EPISODE, where=where)
         if texts:
             value = texts[0] if len(texts) == 1 else texts
             task["attributes"] = [{"key": "task", "name": "task", "type": "text", "value": value}]
@@ -151,9 +160,12 @@ class _Reader:
             content["url"] = url
         content |= self._sizes[camera.key]
         for key, name in (("fromTimestamp", "from_timestamp"), ("toTimestamp", "to_timestamp")):
-            time = _number(row.get(f"{place}/{name}"))
+            stated = row.get(f"{place}/{name}")
+            time = _number(stated)
             if time is not None:
                 content[key] = time
+            elif stated is not None:
+                self._told.notice("a time in its video is no number, and was left out", _EPISODE, where=where)
         return content
 
     def _url(self, video: Path) -> str | None:

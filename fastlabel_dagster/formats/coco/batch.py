@@ -18,7 +18,7 @@ from fastlabel_dagster.labels.report import EXAMPLES, ReadTally
 
 _NUMBERS = (int, float)
 _NO_ID = "an id that is neither a whole number nor text was left out"
-_UNREAD = "annotations with a field that FastLabel has no place for, which was not read"
+UNREAD = "annotations with a field that FastLabel has no place for, which was not read"
 _NO_SCORE = "a score that is not a number from -1 to 1 was left out"
 _NO_ROTATION = "a rotation that is no number of degrees was left out"
 _NO_SWITCH = "an iscrowd that is neither 0 nor 1: other numbers were read as 1, anything else as 0"
@@ -38,7 +38,7 @@ class Batch:
         where = [f"{file}, annotation #{place + 1}" for place in items.bad[:EXAMPLES]]
         told.drop("it is not a JSON object", where=where, count=len(items.bad))
         for name, count in items.unread.items():
-            told.notice(_UNREAD, where=f"{file}, {name}", count=count)
+            told.notice(UNREAD, where=f"{file}, {name}", count=count)
         return cls(items, file, told, np.ones(len(items), np.bool_))
 
     def rows(self, rows: Iterable[int]) -> Bools:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastlabel_dagster.formats.assembly import AnnotationColumns
 from fastlabel_dagster.formats.attributes import CROWD
 from fastlabel_dagster.formats.coco.attributes import attribute_of
+from fastlabel_dagster.formats.coco.batch import UNREAD
 from fastlabel_dagster.formats.coco.classes import ClassBook, as_objects
 from fastlabel_dagster.formats.coco.declared import titles_and_types
 from fastlabel_dagster.formats.coco.files import CocoFile, load_coco_files
@@ -28,6 +29,9 @@ from fastlabel_dagster.labels.ragged import Ints
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
+_NO_ATTRIBUTES = "attributes that are not an object of JSON values were left out"
+#: What is read of a segment, or follows from its pixels.
+_KNOWN = frozenset(("id", "category_id", "iscrowd", "attributes", "area", "bbox"))
 _GREY = 1 + 256 + 256**2
 
 
@@ -74,8 +78,7 @@ class _File:
             image = item.get("image_id")
             row = image_rows.get(image, -1) if isinstance(image, int | float | str) else -1
             where = f"{self._file.name}, image {image!s:.40}"
-            segments = item.get("segments_info")
-            segments = [one for one in segments if isinstance(one, dict)] if isinstance(segments, list) else []
+            segments = self._segments(item.get("segments_info"), where)
             if row < 0:
                 self._told.drop("annotations of images the file does not list", where=where, count=len(segments))
             elif row in done:
@@ -84,6 +87,17 @@ class _File:
                 done.add(row)
                 self._read_image(row, item.get("file_name"), segments, where)
             self._told.advance()
+
+    def _segments(self, given: Any, where: str) -> list[dict[str, Any]]:
+        entries = given if isinstance(given, list) else [] if given is None else [given]
+        segments = [one for one in entries if isinstance(one, dict)] if isinstance(given, list) else []
+        self._told.drop(
+            "a segment that is not a JSON object", "segmentation", where=where, count=len(entries) - len(segments)
+        )
+        for name in sorted(set[str]().union(*segments) - _KNOWN):
+            count = sum(one.get(name) is not None for one in segments)
+            self._told.notice(UNREAD, "segmentation", where=f"{self._file.name}, {name}", count=count)
+        return segments
 
     def _read_image(self, row: int, name: Any, segments: list[dict[str, Any]], where: str) -> None:
         path = self._png(name)
@@ -129,7 +143,10 @@ class _File:
         if type(area) in (int, float) and area != window.sum():
             self._told.notice("segments whose stated area is not that of their pixels: the pixels count", where=where)
         attributes = []
-        if segment.get("iscrowd") in (1, True):
+        crowd = segment.get("iscrowd")
+        if crowd not in (None, 0, 1):
+            self._told.alter("an iscrowd that is neither 0 nor 1 was left out", "segmentation", where=where)
+        if crowd == 1:
             attributes.append(_attribute(CROWD, "switch", "true", True))
         given = segment.get("attributes")
         if isinstance(given, dict):
@@ -139,7 +156,9 @@ class _File:
                     title, kind = self._declared.get((number, key), (key, kind))
                     attributes.append(_attribute(key, kind, text, is_json) | {"name": title})
             except TypeError:  # a value too large or too deep to be written as JSON
-                self._told.alter("attributes that are not an object of JSON values were left out", where=where)
+                self._told.alter(_NO_ATTRIBUTES, where=where)
+        elif given:
+            self._told.alter(_NO_ATTRIBUTES, where=where)
         value = self._book.classes[number].value
         self._found.add(row, "segmentation", value, regions=regions, attributes=attributes)
 

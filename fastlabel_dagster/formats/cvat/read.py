@@ -33,6 +33,37 @@ _LARGEST_SIDE = 2**31
 _TASK_COLUMNS = ("task_id", "name", "width", "height", "tags", "url", "frame_count")
 _IGNORED = frozenset({"version", "meta"})
 _ROWS_AT_ONCE = 4096
+#: The XML attributes of shapes that are read, and those that only say how CVAT came to them.
+_READ = frozenset(
+    [
+        "label",
+        "source",
+        "occluded",
+        "z_order",
+        "group_id",
+        "rotation",
+        "points",
+        "rle",
+        "left",
+        "top",
+        "width",
+        "height",
+        "xtl",
+        "ytl",
+        "xbr",
+        "ybr",
+        "cx",
+        "cy",
+        "rx",
+        "ry",
+        "frame",
+        "keyframe",
+        "outside",
+        "id",
+    ]
+)
+_UNREAD = "its other XML attributes have no place in FastLabel, and were not read"
+_NO_SIDE = "a width or height that is no number of pixels was left out"
 _ROW_COLUMNS = (
     "type",
     "value",
@@ -157,13 +188,18 @@ class _Reader:
         self._add_task(
             stable_id("cvat", subset, listed) if self._is_taken(element) else element.get("fastlabel_id"),
             name=element.get("fastlabel_name") or listed,
-            width=_side(element.get("width")),
-            height=_side(element.get("height")),
+            **self._sides(element, f"{self._file}, {listed}"),
             tags=[subset] if tags is None and subset else tags or [],
             url=picture.as_uri() if picture else None,
         )
         self._subsets.append(subset)
         return row
+
+    def _sides(self, element: Element, where: str) -> dict[str, int | None]:
+        sides = {name: _side(element.get(name)) for name in ("width", "height")}
+        if any(side is None and element.get(name) for name, side in sides.items()):
+            self._told.notice(_NO_SIDE, IMAGE, where=where)
+        return sides
 
     def _is_taken(self, element: Element) -> bool:
         identity = element.get("fastlabel_id")
@@ -183,6 +219,11 @@ class _Reader:
         label = self._label(value, where)
         if shape.altered:
             self._told.alter(shape.altered, shape.kind, where=where)
+        unread = [name for name in element.attrib if name not in _READ and not name.startswith("fastlabel_")]
+        if unread:
+            self._told.notice(_UNREAD, shape.kind, where=f"{where}: {', '.join(sorted(unread))}")
+        if element.get("occluded", "0") not in ("0", "1"):
+            self._told.alter("an occluded that is neither 0 nor 1 was left out", shape.kind, where=where)
         confidence = _number(element.get("fastlabel_confidence"))
         self._rows.append(
             (

@@ -115,6 +115,7 @@ def _mask(element: Element) -> list[Shape]:
 
 def _skeleton(element: Element) -> list[Shape]:
     keypoints: dict[str, list[float] | None] = {}
+    altered = ""
     for child in element:
         key = child.get("label")
         if child.tag == "attribute":
@@ -123,6 +124,8 @@ def _skeleton(element: Element) -> list[Shape]:
             raise ShapeError("a skeleton with an element that is no named point", POSE)
         if key in keypoints:
             raise ShapeError("a skeleton with two points of one name", POSE)
+        if child.find("attribute") is not None:
+            altered = "attributes of a skeleton's points were left out"
         if child.get("outside") == "1":
             keypoints[key] = None
         else:
@@ -130,7 +133,7 @@ def _skeleton(element: Element) -> list[Shape]:
             keypoints[key] = [x, y, 0.0 if child.get("occluded") == "1" else 1.0]
     if all(value is None for value in keypoints.values()):
         raise ShapeError("a skeleton without a point in the image", POSE)
-    return [Shape(POSE, keypoints=list(keypoints.items()))]
+    return [Shape(POSE, keypoints=list(keypoints.items()), altered=altered)]
 
 
 def _tag(element: Element) -> list[Shape]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlabel_dagster.formats.labelme.masks import read_mask
+from fastlabel_dagster.formats.labelme.said import unread_of
 from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION
 from fastlabel_dagster.formats.rectangles import boxes_of_corners
 
@@ -65,7 +66,9 @@ def plain_box(shape: dict[str, Any]) -> Numbers | None:
     of boxes are; None for others, and where anything is to be told."""
     if shape.get("shape_type") != "rectangle" or shape.get("group_id") is not None:
         return None
-    if shape.get("flags") or shape.get(DESCRIPTION) or shape.get("attributes"):
+    if shape.get("flags") or shape.get(DESCRIPTION) or shape.get("attributes") or shape.get("rotation"):
+        return None
+    if unread_of(shape):
         return None
     try:
         (x1, y1), (x2, y2) = points = shape["points"]

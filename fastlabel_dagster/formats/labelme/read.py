@@ -28,7 +28,7 @@ from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file, read_small, stem_of
 from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, plain_box, shape_geometry
 from fastlabel_dagster.formats.labelme.masks import embedded_size
-from fastlabel_dagster.formats.labelme.said import attributes_of
+from fastlabel_dagster.formats.labelme.said import attributes_of, is_told_whole, unread_of
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.formats.splits import PART_OF_TAG
@@ -41,6 +41,8 @@ from fastlabel_dagster.labels.tables import Labels
 _CLASS_LISTS = ("labels.txt", "classes.txt")
 _NO_CLASSES = ("__ignore__", "_background_")
 _LONGEST_SIDE = 2**31
+_NO_PLACE = "its other fields have no place in FastLabel, and were not read"
+_LONGEST = 100
 
 
 def read_labelme(source: Path, told: ReadTally) -> Labels:
@@ -255,6 +257,15 @@ class _Shapes:
             return
         group = _group(shape)
         attributes = attributes_of(shape)
+        if not is_told_whole(shape, attributes):
+            told.alter("flags that are neither on nor off, or attributes without a text", geometry.type, where=where)
+        if group is None and shape.get("group_id") not in (None, ""):
+            told.alter("a group that is neither a whole number nor text was left out", geometry.type, where=where)
+        if geometry.rotation is None and shape.get("rotation"):
+            told.alter("a rotation that its corners do not show was left out", geometry.type, where=where)
+        unread = unread_of(shape)
+        if unread:
+            told.notice(_NO_PLACE, geometry.type, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
         if group is not None and self._groups.get(group, 0) > 1 and geometry.type in ("polygon", "segmentation"):
             regions = _as_regions(geometry)
             if group in self._regions:
@@ -308,7 +319,14 @@ class _Shapes:
     def _read_flags(self, document: dict[str, Any]) -> None:
         flags = document.get("flags")
         about = document.get("flag_attributes")
+        if flags and not isinstance(flags, dict):
+            self._reader.told.drop("flags of the picture that are no JSON object", "classification", where=self._file)
         for value, is_set in flags.items() if isinstance(flags, dict) else ():
+            if is_set is not True and is_set is not False:
+                where = f"{self._file}, {value[:_LONGEST] if encodable(value) else ''}"
+                self._reader.told.drop(
+                    "a flag of the picture that is neither on nor off", "classification", where=where
+                )
             if is_set is True and value and encodable(value):
                 said = about.get(value) if isinstance(about, dict) else None
                 attributes = attributes_of(said) if isinstance(said, dict) else []

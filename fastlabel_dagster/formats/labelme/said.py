@@ -7,6 +7,48 @@ from typing import Any
 import orjson
 
 from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, guessed_type
+from fastlabel_dagster.labels.json_text import encodable
+
+#: What is read of a shape, and what only says how it is drawn or follows from its corners.
+_READ = frozenset(
+    [
+        "label",
+        "points",
+        "group_id",
+        "shape_type",
+        "flags",
+        "mask",
+        "attributes",
+        "attribute_types",
+        "attribute_names",
+        "annotation_type",
+        "rotation",
+        "pose",
+        "keypoint",
+        "line_color",
+        "fill_color",
+        "direction",
+    ]
+) | {DESCRIPTION}
+_SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
+
+
+def unread_of(shape: dict[str, Any]) -> list[str]:
+    """The fields of a shape that say something and are not read, sorted."""
+    if _READ.issuperset(shape):
+        return []
+    unread = (name for name in shape if name not in _READ and shape[name] not in _SAYS_NOTHING)
+    return sorted(name for name in unread if encodable(name))
+
+
+def is_told_whole(shape: dict[str, Any], attributes: list[dict[str, Any]]) -> bool:
+    """Whether a shape's ``attributes`` are all it says of itself under these names."""
+    flags, description, stated = shape.get("flags"), shape.get(DESCRIPTION), shape.get("attributes")
+    if not (flags or description or stated):
+        return True
+    if not (isinstance(flags or {}, dict) and isinstance(stated or {}, dict)):
+        return False
+    return len(attributes) == len(flags or ()) + len(stated or ()) + bool(description)
 
 
 def attributes_of(shape: dict[str, Any]) -> list[dict[str, Any]]:

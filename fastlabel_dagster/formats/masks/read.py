@@ -159,9 +159,9 @@ class _Reader:
             pixels = place.reshape(pixels.shape) + int(pixels.min() != 0)
         elif start == 0:
             pixels = pixels.astype(np.int32) + 1
-        said = _instances_of(mask)
+        said = _instances_of(mask, self._told)
         for number, regions in trace(pixels).items():
-            about = said.get(number - (start == 0), {})
+            about = said.pop(number - (start == 0), {})
             name, identity = about.get("class"), about.get("id")
             if not isinstance(name, str):
                 if self._dataset.described:
@@ -171,6 +171,7 @@ class _Reader:
             outlines = cast(list[list[list[float]]], regions)
             known = identity if isinstance(identity, str) else None
             self._annotations.add(row, "segmentation", name, regions=outlines, annotation_id=known)
+        self._told.drop("an object without a pixel in its mask", "segmentation", where=mask.place, count=len(said))
 
     def labels(self) -> Labels:
         """Everything that was read."""
@@ -249,14 +250,16 @@ def _is_grey(pixels: NDArray[Any]) -> bool:
     return bool((pixels == low * np.uint32(0x10101)).all())
 
 
-def _instances_of(mask: MaskFile) -> dict[int, dict[str, Any]]:
+def _instances_of(mask: MaskFile, told: ReadTally) -> dict[int, dict[str, Any]]:
     """What the index file says of each object, by pixel value."""
     rows = mask.about.get("instances")
     found: dict[int, dict[str, Any]] = {}
     for row in rows if isinstance(rows, list) else []:
         index = row.get("index") if isinstance(row, dict) else None
-        if isinstance(index, int):
-            found.setdefault(index, row)
+        if isinstance(index, int) and index not in found:
+            found[index] = row
+        else:
+            told.notice("an entry of the index file without a pixel value of its own", where=mask.place)
     return found
 
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 NAME, BOX = "name", "bndbox"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 _WANTED = frozenset({NAME, POSE, *FLAGS})
-#: What is more than a text where it stands, even if it stands there empty.
-_SPECIAL = frozenset({"attributes", "polygon", "part", "actions", "point", "mask"})
-_TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BLANKS = r"[ \t\r\n]*"
 #: No markup, no reference, and nothing a parser would refuse or change (it makes a line feed of a carriage return).
 _TEXT = "[^<>&\x00-\x1f\ud800-\udfff\ufffe\uffff]*"
@@ -67,10 +64,8 @@ class ObjectForm:
         return f"<{element.tag}>{_BLANKS}{''.join(one + _BLANKS for one in inside)}</{element.tag}>"
 
     def _leaf(self, element: Element, wanted: frozenset[str]) -> str:
-        if element.attrib or len(element) or element.tag in _SPECIAL or not _TAG.fullmatch(element.tag):
+        if element.attrib or len(element) or element.tag not in wanted:
             raise ValueError(f"<{element.tag}> is not simple")
-        if element.tag not in wanted:
-            return f"<{element.tag}>{_TEXT}</{element.tag}>"
         self._tags.append(element.tag)
         return f"<{element.tag}>({_TEXT})</{element.tag}>"
 

@@ -23,9 +23,18 @@ from fastlabel_dagster.formats.assembly import (
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import read_small, stem_of
-from fastlabel_dagster.formats.pascal_voc.alike import NAME, SIDES, ObjectForm, as_elements, is_unmarked, joined_objects
+from fastlabel_dagster.formats.pascal_voc.alike import (
+    BOX,
+    NAME,
+    SIDES,
+    ObjectForm,
+    as_elements,
+    is_unmarked,
+    joined_objects,
+)
+from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, POSE
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files
-from fastlabel_dagster.formats.pascal_voc.said import attributes_of
+from fastlabel_dagster.formats.pascal_voc.said import attributes_of, odd_flags
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import parse_xml
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -42,6 +51,10 @@ _LONGEST_SIDE = 2**31
 _AT_ONCE = 128
 #: Forms of objects learnt before we take it that they are all different.
 _MOST_FORMS = 16
+#: Of a pixel: what decimals in files may be off.
+_SLACK = 1e-6
+_NO_SIZE = "its stated width or height is no number of pixels from 1 on, and was not taken"
+_NO_PLACE = "its other elements have no place in FastLabel, and were not read"
 #: Children that hold more than the boxes and attributes FastLabel's image annotations have.
 _UNREAD = {
     "part": "its parts (head, hand, foot, …) were not read",
@@ -49,6 +62,8 @@ _UNREAD = {
     "point": "its point was not read",
     "mask": "its mask was not read",
 }
+#: What is read of an object, or told of by its own name.
+_READ = frozenset({NAME, BOX, POSE, "polygon", "attributes", *FLAGS, *SIDES, *_UNREAD})
 
 
 def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int = 0) -> Labels:
@@ -225,8 +240,10 @@ class _Reader:
         if several and file.home:
             name = f"{file.home}/{name}"
         size = root.find("size")
-        width = None if size is None else _side(_text(size.find("width")))
-        height = None if size is None else _side(_text(size.find("height")))
+        sides = ["", ""] if size is None else [_text(size.find(side)) for side in ("width", "height")]
+        width, height = map(_side, sides)
+        if any(sides) and (width is None or height is None):
+            self._told.notice(_NO_SIZE, IMAGE, where=file.place)
         if (width is None or height is None) and picture is not None:
             width, height = self._pictures.size_of(self._pictures.root / picture) or (width, height)
         url = None if picture is None else self._pictures.uri_of(picture)
@@ -251,6 +268,15 @@ class _Reader:
         self._meet([value])
         outline = self._outline(child["polygon"], file, number) if "polygon" in child else None
         kind, points = ("bbox", box) if outline is None else ("polygon", outline)
+        if outline is not None and _is_off(box, outline, self._first_pixel):
+            self._told.notice(
+                "a box more than a pixel off its polygon: the polygon was read", where=_where(file, number)
+            )
+        for flag in odd_flags(child):
+            self._told.alter(f"a {flag} that is neither 0 nor 1 was left out", where=_where(file, number))
+        unread = sorted({one.tag for one in (*element, *child[BOX])} - _READ)
+        if unread:
+            self._told.notice(_NO_PLACE, where=f"{_where(file, number)}: {', '.join(unread)}")
         attributes = attributes_of(child)
         if attributes:
             self._annotations.add(row, kind, value, points=points, attributes=attributes, order=number)
@@ -313,6 +339,14 @@ def _plain_boxes(columns: dict[str, list[str]]) -> _Boxes | None:
     if not (np.isfinite(corners).all() and (corners[:, :2] < corners[:, 2:]).all()):
         return None
     return _Boxes(values, corners)
+
+
+def _is_off(box: Sequence[float], outline: Sequence[float], first_pixel: float) -> bool:
+    """Whether a box, of whose corners only the first was moved by ``first_pixel``, is not the one around an outline."""
+    x, y = outline[0::2], outline[1::2]
+    moved = [side + first_pixel for side in box[:2]]
+    apart = zip((*moved, *box[2:]), (min(x), min(y), max(x), max(y)), strict=True)
+    return any(abs(side - reach) > 1 + _SLACK + first_pixel for side, reach in apart)
 
 
 def _where(file: VocFile, number: int) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _TRUE = ("1", "true", "yes")
+_FALSE = ("0", "false", "no", "")
 
 
 def attributes_of(child: Mapping[str, Element]) -> list[dict[str, Any]]:
@@ -36,6 +37,12 @@ def attributes_of(child: Mapping[str, Element]) -> list[dict[str, Any]]:
     if text and text != NO_POSE and POSE not in carried:
         found.append({"key": POSE, "name": POSE, "type": "text", "value": text, "value_is_json": False})
     return found + stated if stated else found
+
+
+def odd_flags(child: Mapping[str, Element]) -> list[str]:
+    """The flags of an object, given its children by tag, that are neither on nor off."""
+    stated = {flag: (child[flag].text or "").strip().lower() for flag in FLAGS if flag in child}
+    return [flag for flag, text in stated.items() if text not in _TRUE and text not in _FALSE]
 
 
 def _switch(key: str, name: str, is_on: bool) -> dict[str, Any]:

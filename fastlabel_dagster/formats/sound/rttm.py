@@ -49,6 +49,7 @@ _ENDING = ".rttm"
 _FIELDS = 8  # up to the speaker's name; what follows is often left out
 _SHORTEST = 0.5e-6
 _NONE = "<NA>"
+_NOTHING = ("", _NONE)
 _CHANNEL = re.compile(r"[0-9]{1,4}|<NA>")
 _COLUMNS = re.compile(r"[ \t]+")
 
@@ -174,6 +175,8 @@ def _read_line(line: str, where: str, tasks: SegmentTasks, classes: dict[str, Fo
     elif name == _NONE:
         told.drop("it has no name", SEGMENT, where=where)
     else:
+        if any(field not in _NOTHING for field in (*fields[5:7], *fields[_FIELDS:])):
+            told.alter("its orthography, subtype, confidence or lookahead time was not read", SEGMENT, where=where)
         attributes = {} if channel in ("1", _NONE) else {CHANNEL: channel}
         tasks.add(word, class_of_word(classes, name).value, start, round(start + length, PLACES), attributes)
 

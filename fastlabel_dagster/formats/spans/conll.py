@@ -49,6 +49,8 @@ _ENDINGS = (_ENDING, ".conll03", ".conll2003", ".conll2002", ".iob", ".iob2", ".
 _PLAIN_ENDINGS = (".txt", ".tsv", ".train", ".testa", ".testb")
 _DEV = {**PART_OF_TAG, "dev": "val", "testa": "val", "testb": "test"}
 _NAME = re.compile(r"-DOCSTART-\s+\((.+)\)\s*")
+#: What columns say that know nothing of a token.
+_NOTHING = ("", "-X-", "-", "_", "O")
 _COLUMNS = re.compile(r"[ \t]+")
 
 
@@ -222,6 +224,7 @@ def read_conll(source: Path, told: ReadTally) -> Labels:
 def _read_documents(path: Path, found: FoundFiles, told: ReadTally) -> Iterator[_Found]:
     file = found.below(path)
     document: _Found | None = None
+    unread = 0
     for number, line in read_lines(path, told, file):
         where = f"{file}, line {number}"
         if line.startswith(DOCUMENT):
@@ -237,6 +240,7 @@ def _read_documents(path: Path, found: FoundFiles, told: ReadTally) -> Iterator[
         content = line.rstrip(" \t")
         columns = content.split("\t") if "\t" in content else _COLUMNS.split(content.strip(" "))
         token, tag = columns[0].strip(), columns[-1].strip()
+        unread += any(word not in _NOTHING for word in columns[1:-1])
         if not token:
             told.drop("a line without a token", "token", where=where)
             continue
@@ -244,6 +248,9 @@ def _read_documents(path: Path, found: FoundFiles, told: ReadTally) -> Iterator[
             told.notice("a line without a tag", "token", where=where)
             tag = "O"
         document.sentences[-1].append((token, _checked(tag, where, told)))
+    told.notice(
+        "columns between token and tag (part of speech, chunk, …) were not read", "token", where=file, count=unread
+    )
     if document is not None:
         yield document
 

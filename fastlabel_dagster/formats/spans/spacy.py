@@ -42,6 +42,11 @@ INDEX = "train.jsonl"
 _ENDING = ".jsonl"
 _DEV = {**PART_OF_TAG, "dev": "val"}
 #: Where doccano lists spans, and others what the whole text is; and where spaCy and Prodigy say that.
+#: What is read of a span, or follows from it.
+_SPAN_FIELDS = frozenset(
+    ("start", "end", "start_offset", "end_offset", "label", "attributes", "text", "token_start", "token_end")
+)
+_SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _LABELS, _OF_WHOLE_TEXT = ("label", "labels"), ("cats", "accept")
 
 
@@ -152,6 +157,8 @@ def _read_line(line: bytes, where: str, part: str | None, tasks: SpanTasks, told
         told.alter("two texts have the same task id, the later one got another", "text", where=where)
         task_id = ""
     tags = list(dict.fromkeys([*texts_of(meta.get("tags")), *([part] if part and part != "train" else [])]))
+    if document.get("relations"):
+        told.drop("relations between spans have no place in FastLabel", "relation", where=where)
     spans = list(_spans(document, where, told))
     tasks.add(task_id or stable_id("spacy", where), name or where.replace(", line ", "-"), text, spans, tags=tags)
 
@@ -188,6 +195,8 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
     for number, one in enumerate(given, start=1):
         place = f"{where}, span {number}"
         is_triple = isinstance(one, list) and len(one) >= 3
+        if is_triple and any(more not in _SAYS_NOTHING for more in one[3:]):
+            told.alter("what a span has behind start, end and label was not read", where=place)
         span = {"start": one[0], "end": one[1], "label": one[2]} if is_triple else one
         if not isinstance(span, dict):
             told.drop("a span has no start, end and label", where=place)
@@ -203,7 +212,15 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
         elif start < 0 or end > length:
             told.drop("a span reaches outside its text", where=place)
         else:
-            yield {"start": start, "end": end, "label": label, "attributes": _attributes(span.get("attributes"))}
+            stated = span.get("attributes")
+            attributes = _attributes(stated)
+            if (stated is not None and not isinstance(stated, dict)) or len(attributes) < len(stated or ()):
+                told.alter(
+                    "attributes of a span that are no texts, numbers or lists of them were left out", where=place
+                )
+            if not _SPAN_FIELDS.issuperset(name for name, value in span.items() if value not in _SAYS_NOTHING):
+                told.notice("a span has fields FastLabel has no place for, which were not read", where=place)
+            yield {"start": start, "end": end, "label": label, "attributes": attributes}
 
 
 def _is_of_whole_text(value: Any) -> bool:

@@ -25,6 +25,8 @@ _BOX, _CORNERS = 5, 9
 _ROUNDED = 0.05
 #: Of the image's side: what nine decimals, of a centre and of half a size, can be wrong by.
 _PRECISION = 1e-9
+_UNPLACED = "a keypoint of visibility 0, which says that it is not labeled, was left out, though it has a place"
+_NO_VISIBILITY = "a visibility other than 0, 1 and 2: one above 0 was read as hidden, one from 2 on as visible"
 _MOST_CLASSES = 2**31
 
 
@@ -98,7 +100,8 @@ class _Batch:
         self._drop("its class is no whole number from 0 on", ~whole)
         pose = np.zeros(len(counts), np.bool_)
         if o._keypoints and o._task in (None, "pose"):
-            pose = counts == _BOX + o._keypoints * o._step
+            usual = _BOX + o._keypoints * o._step
+            pose = (counts == usual) | (counts == usual + 1)  # with the confidence of a prediction
         oriented = (o._task == "obb") & ~pose & ((counts == _CORNERS) | (counts == _CORNERS + 1))
         box = ~pose & ((counts == _BOX) | (counts == _BOX + 1))
         area = ~pose & ~oriented & (counts > _BOX + 1) & (counts % 2 == 1)
@@ -173,7 +176,7 @@ class _Batch:
     def _put_boxes(self, rows: Ints, points: Floats, **columns: Any) -> None:
         self._put(rows, "bbox", points=(points.reshape(-1), 4 * np.arange(len(rows) + 1)), **columns)
 
-    def _add_boxes(self, rows: Ints) -> None:
+    def _add_boxes(self, rows: Ints, usual: int = _BOX) -> None:
         if not len(rows):
             return
         size = self.size[rows]
@@ -182,7 +185,7 @@ class _Batch:
         points = np.hstack([(centre - half) * size, (centre + half) * size])
         points = _tidied(points, np.hstack([size, size]))
         self._tell_outside(rows, points[:, :2], points[:, 2:], "bbox")
-        self._put_boxes(rows, points, **self._confidence(rows, _BOX))
+        self._put_boxes(rows, points, **self._confidence(rows, usual))
 
     def _outlines(self, rows: Ints) -> tuple[Floats, Ints]:
         """Vertices in pixels (float64[m, 2]) and offsets into them."""
@@ -254,6 +257,10 @@ class _Batch:
         numbers = self._numbers(rows, count * step, _BOX).reshape(-1, count, step)
         seen = numbers[:, :, 2] if step == 3 else np.where((numbers[:, :, :2] != 0).any(axis=2), 2.0, 0.0)
         placed = seen > 0
+        odd = ((seen != 0) & (seen != 1) & (seen != 2)).any(axis=1)
+        self._tell("altered", _NO_VISIBILITY, _marked(rows[odd], len(self.kept)), "pose_estimation")
+        hidden = ((seen == 0) & (numbers[:, :, :2] != 0).any(axis=2)).any(axis=1)
+        self._tell("altered", _UNPLACED, _marked(rows[hidden], len(self.kept)), "pose_estimation")
         keys = [found.keypoints for found in self.met]
         named = np.array([len(of_class) for of_class in keys])[self.position[rows]]
         nameless = placed & (np.arange(count) >= named[:, None])
@@ -267,7 +274,8 @@ class _Batch:
         filled = placed.any(axis=1)
         bare = rows[~filled]
         self._tell("altered", "a pose without keypoints became its box", _marked(bare, len(self.kept)), "bbox")
-        self._add_boxes(bare)
+        usual = _BOX + count * step
+        self._add_boxes(bare, usual=usual)
         rows, placed, numbers, seen, size = rows[filled], placed[filled], numbers[filled], seen[filled], size[filled]
         if not len(rows):
             return
@@ -284,9 +292,8 @@ class _Batch:
         points = pa.StructArray.from_arrays(
             [columns.get(field.name, pa.nulls(len(row), field.type)) for field in KEYPOINT], fields=list(KEYPOINT)
         )
-        self._put(
-            rows, "pose_estimation", keypoints=pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), points)
-        )
+        nested = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), points)
+        self._put(rows, "pose_estimation", keypoints=nested, **self._confidence(rows, usual))
 
     def _tell_of_boxes(self, rows: Ints, vertices: Floats, offsets: Ints) -> None:
         """A pose has no box of its own in FastLabel."""
