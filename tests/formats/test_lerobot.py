@@ -140,6 +140,24 @@ def test_bad_rows_cost_nothing_else(tmp_path) -> None:
     assert [note.reason for note in content.report.noticed] == ["its length is not known"]
 
 
+@pytest.mark.parametrize(
+    ("info", "row", "reason"),
+    [
+        ({"splits": {"train": "0-1"}}, {}, "a split"),
+        ({"splits": "train"}, {}, "a split"),
+        ({"fps": "10"}, {}, "its fps"),
+        ({}, {"tasks": [5]}, "what it was told to do"),
+        ({}, {f"videos/{TOP}/from_timestamp": "0.5"}, "a time in its video"),
+    ],
+)
+def test_what_is_not_taken_is_told(tmp_path, info, row, reason) -> None:
+    report = formats.read(make(tmp_path / "a", episode(0, **row), info=INFO | info), format="lerobot").report
+    assert [(note.count, bool(note.examples)) for note in report.noticed if note.reason.startswith(reason)] == [
+        (1, True)
+    ]
+    assert not formats.read(make(tmp_path / "b", episode(0)), format="lerobot").report.noticed
+
+
 def test_a_damaged_file_of_episodes_costs_only_its_own(tmp_path) -> None:
     root = make(tmp_path / "set", episode(0))
     (root / "meta/episodes/chunk-000/file-001.parquet").write_bytes(b"PAR1 no")

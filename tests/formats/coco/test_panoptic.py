@@ -217,6 +217,10 @@ def test_a_dataset_as_coco_publishes_it(tmp_path):
         (lambda row: row["segments_info"][0].update(id="70000"), "without a pixel"),
         (lambda row: row["segments_info"][0].update(id=5), "without a pixel"),
         (lambda row: row["segments_info"][0].update(id=6), "without a pixel"),
+        (lambda row: row["segments_info"].append("sky"), "not a JSON object"),
+        (lambda row: row["segments_info"][0].update(iscrowd="1"), "neither 0 nor 1"),
+        (lambda row: row["segments_info"][0].update(attributes=["wet"]), "attributes that are not"),
+        (lambda row: row["segments_info"][0].update(track_id=5), "has no place for"),
         (lambda row: row["segments_info"].pop(), None),
     ],
 )
@@ -231,7 +235,8 @@ def test_bad_entries_are_told(tmp_path, broken, said):
     if said is None:
         assert report.annotations == 1 and "the file does not list" in report.noticed[0].reason
     else:
-        assert report.dropped_count >= 1 and any(said in note.reason for note in report.dropped)
+        notes = (*report.dropped, *report.altered, *report.noticed)
+        assert any(said in note.reason and note.count >= 1 and note.examples for note in notes)
 
 
 def test_a_damaged_png_costs_its_picture_only(tmp_path):
