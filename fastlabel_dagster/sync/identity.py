@@ -77,16 +77,19 @@ class Identity:
 
     def is_noted_in(self, version: MirrorVersion) -> bool:
         """Whether a version notes this project at this address already."""
+        return version.project == self.project and self._is_same(version)
+
+    def _is_same(self, version: MirrorVersion) -> bool:
         return version.project_id == self.project_id and _same_place(version.base_url, self.base_url)
 
     def replaces(self, version: MirrorVersion, place: str, *, take_over: bool = False) -> str | None:
         """The id of the project that this one takes the place of in the mirror at ``place``; None when it is the same,
-        or when the newest ``version`` does not say which it was.
+        also one that was renamed since, or when the newest ``version`` does not say which it was.
 
         Raises:
             ForeignMirror: the mirror is of another project, or of one at another address, and may not be taken over.
         """
-        if version.project != self.project:
+        if version.project != self.project and not (self.project_id and self._is_same(version)):
             raise ForeignMirror(
                 f"{place} mirrors the project {version.project!r}; give {self.project!r} a store of its own"
             )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -168,7 +169,8 @@ def publish_dataset(
     The dataset is made when there is none of this name. A task without an object gets one, with its image and labels;
     an object whose labels differ from its task's gets the new ones; everything else is left as it is, objects somebody
     else put there above all. An object is known again by the task id in its custom metadata, so doing this twice does
-    nothing twice. Object names are the file names of ``images``.
+    nothing twice. Object names are the file names of ``images``. An object of one of the project's tasks that carries
+    another project's name is of the time before the project was renamed, and is ours; it gets the name of now.
 
     Labels of an earlier version of the mirror meet the pictures as they are now: the mirror holds no pictures, and no
     checksums of them. A picture that is another than the one its object was published with is told in
@@ -194,7 +196,14 @@ def publish_dataset(
         found = client.datasets.create(dataset, tags=tags, visibility=visibility)
     dataset_id = str(found["id"])
     project = labels.origin.get("project")
-    there = _Found({}, [], [], set()) if created else _objects(client, dataset, project)
+
+    @cache
+    def task_ids() -> frozenset[str]:
+        return frozenset(id for batch in labels.batches(["task_id"]) for id in batch["task_id"].to_pylist())
+
+    there = _Found({}, [], [], set())
+    if not created:
+        there = _objects(client, dataset, project, renamed=lambda task_id: task_id in task_ids())
     table = images.table.select(["task_id", "file", "sha256"])
     files = {row["task_id"]: (row["file"], row["sha256"] or "") for row in table.to_pylist()}
     statuses = [status] if isinstance(status, str) else status
@@ -234,7 +243,7 @@ def publish_dataset(
                 client.dataset_objects.delete(dataset_id, job.name)
                 create(job, metadata)
                 return _Published("updated", another_picture=True)
-            if before.digest == job.digest:
+            if before.digest == job.digest and before.custom_metadata.get(_PROJECT, project) == project:
                 return _Published("unchanged")
             metadata = {**before.custom_metadata, **metadata, _IMAGE: before.image}  # without the mark, nobody knows
             client.dataset_objects.update(dataset_id, job.name, annotations=job.annotations, custom_metadata=metadata)
@@ -319,8 +328,16 @@ def dataset_digest(
     return _objects(client, dataset, project, revision_id).digest
 
 
-def _objects(client: FastLabelClient, dataset: str, project: object, revision_id: str | None = None) -> _Found:
-    """All objects of a dataset. Ours are those that carry a task's id and, where both say one, our project's name."""
+def _objects(
+    client: FastLabelClient,
+    dataset: str,
+    project: object,
+    revision_id: str | None = None,
+    *,
+    renamed: Callable[[str], bool] = lambda task_id: False,
+) -> _Found:
+    """All objects of a dataset. Ours are those that carry a task's id and, where both say one, our project's name; and
+    those under another name of whose task ``renamed`` says that it is ours."""
     there = _Found({}, [], [], set())
     for listed in client.dataset_objects.iter(dataset, revision_id=revision_id):
         name = str(listed.get("name"))
@@ -328,7 +345,8 @@ def _objects(client: FastLabelClient, dataset: str, project: object, revision_id
         metadata = listed.get("customMetadata")
         noted: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
         task_id = noted.get(_TASK)
-        if not isinstance(task_id, str) or (project is not None and noted.get(_PROJECT, project) != project):
+        of_another = project is not None and noted.get(_PROJECT, project) != project
+        if not isinstance(task_id, str) or (of_another and not renamed(task_id)):
             seen = {key: listed.get(key) for key in ("name", "size", "width", "height")}
             there.others.append(task_digest({**seen, "annotations": _annotations(listed)}))
             continue

@@ -96,6 +96,18 @@ def test_with_the_store_left_behind_the_instance_knows_what_was_paid_for(project
     assert jobs(project) == 2
 
 
+def test_a_renamed_project_in_its_store_and_dataset_is_not_trained_again(project):
+    project.run(RETRAIN)
+    first = project.metadata("training")["training_job_id"]
+    id = project.sandbox.state.find_project("street-scenes")["id"]
+    project.sandbox.state.projects.update(id, {"slug": "avenue"})
+    project.slug = "avenue"
+    assert project.run("avenue_retrain").success
+    training = project.metadata("training")
+    assert (training["training_job_id"], training["submitted"], jobs(project)) == (first, False, 1)
+    assert (project.metadata("dataset")["objects"], project.metadata("dataset")["objects_of_others"]) == (4, 0)
+
+
 def test_over_the_store_of_an_instance_that_is_gone_nothing_is_paid_for_twice(project):
     project.run(RETRAIN)
     first = project.metadata("training")["training_job_id"]

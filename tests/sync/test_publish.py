@@ -203,6 +203,26 @@ def test_an_image_that_was_replaced_is_published_anew(project, publish, client, 
     assert bytes(received) == new and len(objects()) == 3
 
 
+def test_a_renamed_project_goes_on_with_its_mirror_and_its_objects(
+    project, sandbox, publish, client, objects, tmp_path
+):
+    first = publish()
+    sandbox.state.projects.update(sandbox.state.find_project(PROJECT)["id"], {"slug": "road"})
+
+    def again():
+        told = sync_project(client, "road", tmp_path)
+        images = ImageFolder(open_store(tmp_path).at("images"))
+        return told, publish_dataset(client, LabelMirror(tmp_path / "labels").read(), images, DATASET)
+
+    synced, report = again()
+    assert (synced.added, synced.removed, LabelMirror(tmp_path / "labels").newest().project) == (0, 0, "road")
+    assert (report.objects, report.others, report.added, report.updated) == (3, 0, 0, 3)
+    assert report.digest == first.digest == dataset_digest(client, DATASET, "road"), "nothing new to train on"
+    assert {each["customMetadata"]["fastlabelProject"] for each in objects().values()} == {"road"}
+    synced, report = again()
+    assert (synced.changed, report.updated, report.unchanged) == (False, 0, 3)
+
+
 def test_objects_of_another_project_are_others(project, sandbox, publish, client, objects, picture, tmp_path):
     publish()
     sandbox.state.create_project("second")
