@@ -17,6 +17,7 @@ from fastlabel_dagster.assets.steps import Execute, FastLabelStep, StepContext
 from fastlabel_dagster.components.planned import REFRESH
 from fastlabel_dagster.sensors.health import if_renamed
 from fastlabel_dagster.workspace import FastLabelWorkspace
+from fastlabel_dagster.workspace.former import left_since
 
 log = logging.getLogger("fastlabel_dagster.components")
 
@@ -24,14 +25,18 @@ log = logging.getLogger("fastlabel_dagster.components")
 def refresh(
     path: Path, config: DefsStateConfig, fetch: Callable[[FastLabelWorkspace | None], FastLabelWorkspace]
 ) -> None:
-    """Have ``fetch`` look at the workspace, and keep what it found at ``path``, whole or not at all.
+    """Have ``fetch`` look at the workspace, and keep what it found at ``path``, whole or not at all. What has become of
+    projects that were there before is told in the log.
 
     Args:
         path: where Dagster wants the state; with ``LOCAL_FILESYSTEM`` the former one lies there.
         config: under which key, and where, the state is kept.
         fetch: is given the former state, None when there is none.
     """
-    workspace = fetch(_former(path, config))
+    former = _former(path, config)
+    workspace = fetch(former)
+    for sentence in left_since(workspace, former) if former is not None else ():
+        log.warning("%s.", sentence)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:  # two may refresh at once
         whole = Path(folder) / path.name
         whole.write_text(workspace.to_json(), encoding="utf-8")

@@ -50,6 +50,26 @@ def with_former(
     return made
 
 
+def left_since(now: FastLabelWorkspace, former: FastLabelWorkspace) -> Iterable[str]:
+    """What has become of the projects of ``former`` that are not in ``now`` under their slug, a sentence each."""
+    if former.base_url != now.base_url:
+        return
+    slugs = set(now.slugs)
+    called_now = {project.id: project.slug for project in now.projects if project.id}
+    for project in former.projects:
+        slug = project.slug
+        if slug in slugs:
+            continue
+        if (new := called_now.get(project.id)) is not None:
+            yield (
+                f"{slug} is called {new} now, and what is kept under its slug begins anew: assets, cursors, its folder "
+                f"in the store, a dataset named after it, and with that a training. With {slug}'s store and dataset "
+                f"under `projects: {{{new}: …}}`, these go on"
+            )
+        else:
+            yield f"{slug} is not among the projects any more: its assets leave, its folder in the store stays"
+
+
 def _with(now: Kept, former: Kept, fetched_at: str, values: Mapping[str, Any]) -> Kept:
     """``now`` with these values, as far as ``former`` knows more, and since when they are known."""
     had = {part: value for part, value in values.items() if value is not None and value != getattr(now, part)}

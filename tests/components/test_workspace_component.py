@@ -65,7 +65,7 @@ def test_the_selector_comes_before_the_fetching(many, tmp_path):
     assert everything.requests - workspace.requests == 2 * 4, "classes, tasks, imports, auto-annotations of two more"
 
 
-def test_a_project_that_was_renamed_since_is_told_with_what_to_run(many, tmp_path, on_disk):
+def test_a_project_that_was_renamed_since_is_told_with_what_to_run(many, tmp_path, on_disk, caplog):
     component = workspace_component(
         selector="street-*", store=str(tmp_path / "store"), exports=[], observe="0 * * * *", sensors={"quality": True}
     )
@@ -91,6 +91,14 @@ def test_a_project_that_was_renamed_since_is_told_with_what_to_run(many, tmp_pat
         data = event.step_failure_data.user_failure_data
         assert "run `dg utils refresh-defs-state` and reload the code location" in data.description
         assert data.metadata["what to run"].text == "dg utils refresh-defs-state"
+    refreshed(component, tmp_path)
+    assert "street-night is called street-late now, and what is kept under its slug begins anew" in caplog.text
+    assert "under `projects: {street-late: …}`, these go on." in caplog.text
+    many.state.projects.delete(renamed)
+    refreshed(component, tmp_path)
+    assert "street-late is not among the projects any more: its assets leave, its folder in the store stays." in (
+        caplog.messages
+    )
 
 
 def test_a_refresh_that_fails_keeps_the_earlier_state(many, tmp_path):
