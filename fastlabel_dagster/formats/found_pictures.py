@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,10 +31,13 @@ class PictureIndex:
     Links to folders are not followed, and a link to a file outside the dataset's folder is no picture of it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, listing: Iterable[tuple[str, list[str]]] | None = None) -> None:
+        """``listing``: what :func:`files_below` says of the folder, where somebody has asked already for pictures and
+        others."""
         #: The dataset's folder, links resolved.
         self.root = Path(os.path.realpath(root))
         self._uri = self.root.as_uri().rstrip("/") + "/"
+        self._listing = files_below(self.root, IMAGE_SUFFIXES) if listing is None else listing
         self._listed: dict[str, _Folder] | None = None
         #: Name -> the path of the only picture called so; None where several are.
         self._anywhere: dict[str, str | None] = {}
@@ -94,7 +97,7 @@ class PictureIndex:
     @property
     def _folders(self) -> dict[str, _Folder]:
         if self._listed is None:
-            self._listed = dict(_listing(self.root))
+            self._listed = dict(_listing(self._listing))
             for folder, listed in self._listed.items():
                 if _MASK_FOLDERS.isdisjoint(folder.split("/")):
                     for key, file in listed.files.items():
@@ -179,14 +182,18 @@ class _Folder:
         self.stems: dict[str, str] = {}
 
 
-def _listing(root: Path) -> Iterator[tuple[str, _Folder]]:
-    """The folders below ``root`` that hold pictures, and these."""
-    for folder, names in files_below(root, IMAGE_SUFFIXES):
+def _listing(listing: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, _Folder]]:
+    """The folders that hold pictures, and these."""
+    for folder, names in listing:
         listed = _Folder()
         for name in names:
-            listed.files.setdefault(_key(name), name)
-            listed.stems.setdefault(stem_of(name), name)
-        yield folder, listed
+            dot = name.rfind(".")
+            suffix = name[dot:].lower()
+            if suffix in IMAGE_SUFFIXES:
+                listed.files.setdefault(name[:dot] + suffix if dot > 0 else name, name)
+                listed.stems.setdefault(name[:dot] or name, name)
+        if listed.files:
+            yield folder, listed
 
 
 def _key(name: str) -> str:

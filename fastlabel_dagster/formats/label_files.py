@@ -65,9 +65,12 @@ def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, li
                 name = entry.name
                 if name.startswith(".") or not (name.isascii() or _is_text(name)):
                     continue
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_file(follow_symlinks=False):  # as nearly all are, and looking costs a call each
+                    if name[name.rfind(".") :].lower() in suffixes:
+                        names.append(name)
+                elif entry.is_dir(follow_symlinks=False):
                     folders.append(f"{folder}/{name}" if folder else name)
-                elif name[name.rfind(".") :].lower() in suffixes and _is_own_file(entry, real):
+                elif entry.is_symlink() and suffix_of(name) in suffixes and _leads_within(entry, real):
                     names.append(name)
         waiting += sorted(folders, reverse=True)
         if names:
@@ -96,9 +99,7 @@ def is_own_file(path: Path, root: Path) -> bool:
     )
 
 
-def _is_own_file(entry: os.DirEntry[str], root: Path) -> bool:
-    if not entry.is_symlink():
-        return entry.is_file(follow_symlinks=False)
+def _leads_within(entry: os.DirEntry[str], root: Path) -> bool:
     target = Path(os.path.realpath(entry.path))
     return target.is_relative_to(root) and target.is_file()
 

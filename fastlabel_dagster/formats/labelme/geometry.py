@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlabel_dagster.formats.labelme.masks import read_mask
-from fastlabel_dagster.formats.labelme.said import unread_of
+from fastlabel_dagster.formats.labelme.said import READ, unread_of
 from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION
 from fastlabel_dagster.formats.rectangles import boxes_of_corners
 
@@ -68,7 +68,7 @@ def plain_box(shape: dict[str, Any]) -> Numbers | None:
         return None
     if shape.get("flags") or shape.get(DESCRIPTION) or shape.get("attributes") or shape.get("rotation"):
         return None
-    if unread_of(shape):
+    if not READ.issuperset(shape) and unread_of(shape):
         return None
     try:
         (x1, y1), (x2, y2) = points = shape["points"]

@@ -8,7 +8,8 @@ and shape by shape.
 from __future__ import annotations
 
 import json
-import os
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,15 @@ from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
 from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file, read_small, stem_of
-from fastlabel_dagster.formats.labelme.geometry import Shape, UnreadShapeError, closed, plain_box, shape_geometry
+from fastlabel_dagster.formats.labelme.geometry import (
+    Shape,
+    UnreadShapeError,
+    closed,
+    plain_box,
+    shape_geometry,
+)
 from fastlabel_dagster.formats.labelme.masks import embedded_size
 from fastlabel_dagster.formats.labelme.said import attributes_of, is_told_whole, unread_of
 from fastlabel_dagster.formats.point_rows import PointRows
@@ -40,7 +48,10 @@ from fastlabel_dagster.labels.tables import Labels
 
 _CLASS_LISTS = ("labels.txt", "classes.txt")
 _NO_CLASSES = ("__ignore__", "_background_")
+_TASK = ("task_id", "name", "width", "height", "tags", "url")
 _LONGEST_SIDE = 2**31
+#: Files read without collecting garbage in between.
+_AT_ONCE = 128
 _NO_PLACE = "its other fields have no place in FastLabel, and were not read"
 _LONGEST = 100
 
@@ -56,22 +67,28 @@ def read_labelme(source: Path, told: ReadTally) -> Labels:
         FileNotFoundError: when there is no JSON file.
         FormatError: when none of them can be read, or ``classes.json`` is damaged.
     """
-    root, files = _label_files(source)
-    return _Reader(root, told, whole=source.is_dir() or source.name == CLASS_FILE).labels(files)
+    root, files, listing = _label_files(source)
+    return _Reader(root, told, listing, whole=source.is_dir() or source.name == CLASS_FILE).labels(files)
 
 
-def _label_files(source: Path) -> tuple[Path, list[str]]:
-    """The dataset's folder, and its JSON files below it."""
+def _label_files(source: Path) -> tuple[Path, list[str], list[tuple[str, list[str]]] | None]:
+    """The dataset's folder, its JSON files below it, and what lies in it, where that was looked at."""
     if not source.exists():
         raise FileNotFoundError(f"there is no labelme dataset at {source}")
     if source.is_file() and source.suffix.lower() == ".json" and source.name != CLASS_FILE:
-        return source.parent, [source.name]
+        return source.parent, [source.name], None
     root = folder_of(source, [".json"])
-    files = [f"{folder}/{name}" if folder else name for folder, names in files_below(root, {".json"}) for name in names]
+    listing = list(files_below(root, {".json", *IMAGE_SUFFIXES}))
+    files = [
+        f"{folder}/{name}" if folder else name
+        for folder, names in listing
+        for name in names
+        if name[-5:].lower() == ".json"
+    ]
     files = [file for file in files if file not in (CLASS_FILE, REPORT_FILE) or _is_labelme(root / file)]
     if not files and not (root / CLASS_FILE).is_file():  # with it, it is the export of a project without tasks
         raise FileNotFoundError(f"there is no JSON file of labelme in {root}")
-    return root, files
+    return root, files, listing
 
 
 def _is_labelme(path: Path) -> bool:
@@ -105,35 +122,43 @@ def _load(path: str) -> dict[str, Any]:
 
 
 class _Reader:
-    def __init__(self, root: Path, told: ReadTally, *, whole: bool) -> None:
+    def __init__(
+        self, root: Path, told: ReadTally, listing: list[tuple[str, list[str]]] | None, *, whole: bool
+    ) -> None:
         self._root, self._told, self._whole = root, told, whole
-        self._pictures = PictureIndex(root)
+        self._pictures = PictureIndex(root, listing)
         self._classes = _listed(root)
         self._last_order = max((one.order for one in self._classes.values()), default=0)
         self._annotations = AnnotationColumns()
         self._plain = PointRows(self._annotations)
-        self._tasks: dict[str, list[Any]] = {name: [] for name in ("task_id", "name", "width", "height", "tags", "url")}
+        self._tasks: list[tuple[Any, ...]] = []  # rows of _TASK
         self._known_ids: set[str] = set()
         self._used: set[str] = set()
+        self._damage: FormatError | None = None
 
     def labels(self, files: list[str]) -> Labels:
-        damage: FormatError | None = None
-        for file in files:
-            try:
-                with without_collecting():
-                    document = _load(os.path.join(self._root, file))  # noqa: PTH118 - a Path for each takes longer
-                    if not isinstance(document.get("shapes"), list):
-                        raise FormatError(self._root / file, "it has no list of shapes, so it is not labelme's")
-                    self._read_file(file, document)
-            except FormatError as error:
-                damage = damage or error
-                self._told.drop("a file cannot be read", FILE, where=f"{file}: {error.problem}")
-            self._told.advance()
-        if damage is not None and not self._tasks["task_id"]:
-            raise damage
+        for start in range(0, len(files), _AT_ONCE):
+            with without_collecting():
+                self._read_files(files[start : start + _AT_ONCE])
+        if self._damage is not None and not self._tasks:
+            raise self._damage
         self._notice_unlabeled()
         self._plain.hand_over()
-        return labels_of("labelme", self._tasks, self._annotations, self._classes, self._told)
+        columns = {name: [row[place] for row in self._tasks] for place, name in enumerate(_TASK)}
+        return labels_of("labelme", columns, self._annotations, self._classes, self._told)
+
+    def _read_files(self, files: list[str]) -> None:
+        root = str(self._root)
+        for file in files:
+            try:
+                document = _load(f"{root}/{file}")  # a Path for each takes longer
+                if not isinstance(document.get("shapes"), list):
+                    raise FormatError(self._root / file, "it has no list of shapes, so it is not labelme's")
+                self._read_file(file, document)
+            except FormatError as error:
+                self._damage = self._damage or error
+                self._told.drop("a file cannot be read", FILE, where=f"{file}: {error.problem}")
+            self._told.advance()
 
     def _notice_unlabeled(self) -> None:
         if self._whole:
@@ -161,17 +186,9 @@ class _Reader:
         name = f"{folder}{slash}{called}"
         if "task_name" in document:  # one of our own exports, where the task of this picture may have had no name
             name = _own_text(document["task_name"]) or name.removeprefix("images/")
-        for column, content in (
-            ("task_id", task_id),
-            ("name", name),
-            ("width", width),
-            ("height", height),
-            ("tags", _tags(document, folder)),
-            ("url", None if picture is None else self._pictures.uri_of(picture)),
-        ):
-            self._tasks[column].append(content)
-        row = len(self._tasks["task_id"]) - 1
-        _Shapes(self, row, file).read(document)
+        url = None if picture is None else self._pictures.uri_of(picture)
+        self._tasks.append((task_id, name, width, height, _tags(document, folder), url))
+        _Shapes(self, len(self._tasks) - 1, file, document["shapes"]).read(document)
 
     def meet(self, value: str) -> None:
         """A class is used; a new one stands behind the others."""
@@ -201,25 +218,27 @@ class _Reader:
 class _Shapes:
     """The shapes of one file, on their way to annotations."""
 
-    def __init__(self, reader: _Reader, row: int, file: str) -> None:
-        self._reader, self._row, self._file = reader, row, file
+    def __init__(self, reader: _Reader, row: int, file: str, shapes: list[Any]) -> None:
+        self._reader, self._row, self._file, self._shapes = reader, row, file, shapes
         #: (group id, label) -> regions of a segmentation that further shapes may add to; likewise keypoints of a pose.
         self._regions: dict[tuple[Any, str], list[list[list[float]]]] = {}
         self._poses: dict[tuple[Any, str], list[dict[str, Any]]] = {}
-        self._groups: dict[tuple[Any, str], int] = {}
         self._order = 0
 
+    @cached_property
+    def _groups(self) -> Counter[tuple[Any, str] | None]:
+        """How many polygons each group has."""
+        return Counter(
+            _group(shape)
+            for shape in self._shapes
+            if isinstance(shape, dict) and shape.get("shape_type", "polygon") == "polygon"
+        )
+
     def read(self, document: dict[str, Any]) -> None:
-        shapes = document["shapes"]
-        for shape in shapes:
-            if isinstance(shape, dict) and shape.get("shape_type", "polygon") == "polygon":
-                group = _group(shape)
-                if group is not None:
-                    self._groups[group] = self._groups.get(group, 0) + 1
         orders: list[int] = []
         values: list[str] = []
         numbers: list[float] = []
-        for number, shape in enumerate(shapes, start=1):
+        for number, shape in enumerate(self._shapes, start=1):
             box = plain_box(shape) if type(shape) is dict else None
             if box is not None and type(label := shape.get("label")) is str and label and encodable(label):
                 self._order += 1
@@ -266,7 +285,7 @@ class _Shapes:
         unread = unread_of(shape)
         if unread:
             told.notice(_NO_PLACE, geometry.type, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
-        if group is not None and self._groups.get(group, 0) > 1 and geometry.type in ("polygon", "segmentation"):
+        if group is not None and self._groups[group] > 1 and geometry.type in ("polygon", "segmentation"):
             regions = _as_regions(geometry)
             if group in self._regions:
                 self._regions[group] += regions

@@ -10,7 +10,7 @@ from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, guessed_type
 from fastlabel_dagster.labels.json_text import encodable
 
 #: What is read of a shape, and what only says how it is drawn or follows from its corners.
-_READ = frozenset(
+READ = frozenset(
     [
         "label",
         "points",
@@ -35,9 +35,9 @@ _SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 
 def unread_of(shape: dict[str, Any]) -> list[str]:
     """The fields of a shape that say something and are not read, sorted."""
-    if _READ.issuperset(shape):
+    if READ.issuperset(shape):
         return []
-    unread = (name for name in shape if name not in _READ and shape[name] not in _SAYS_NOTHING)
+    unread = (name for name in shape if name not in READ and shape[name] not in _SAYS_NOTHING)
     return sorted(name for name in unread if encodable(name))
 
 
