@@ -131,7 +131,7 @@ def write_frames(
 ) -> tuple[set[str], int]:
     """Put the frames wanted of each video (by task id) into the folder. Returns the paths written, and their bytes.
 
-    Only one frame at a time is in memory. A video that cannot be read is noted, and so is every frame that is not
+    Of decoded frames only one is in memory. A video that cannot be read is noted, and so is every frame that is not
     there; the dataset lists them all the same, unless its format looks at what was written.
     """
     made: set[str] = set()
