@@ -54,6 +54,9 @@ def approvals(page: Page) -> None:
     page.set_viewport_size({"width": 1400, "height": 940})
     page.goto("/locations/fastlabel/sensors/street_scenes_approvals")
     page.get_by_text(re.compile("runs? requested")).first.wait_for()
+    page.get_by_text("All ticks", exact=True).click()
+    page.get_by_role("menuitem").get_by_text("Requested", exact=True).click()  # only those that asked for a run
+    page.get_by_text("1 run requested").first.wait_for()
 
 
 def gate(page: Page) -> None:

@@ -82,7 +82,7 @@ def build_fastlabel_project_assets(
     stale and rewrites nothing. Every asset made from labels records ``labels_version`` and ``labels_digest``.
 
     Args:
-        project: slug of an image project.
+        project: slug of the project, of whatever type.
         store: where everything is written: a folder or ``s3://bucket/prefix``; one store for each project.
         exports: names of formats (``coco``, ``yolo``, ``pascal_voc`` …: ``formats.FORMATS``), or mappings with
             ``format``, and optionally ``name`` (of asset and folder), ``status`` (only tasks in it), ``images`` (False:
