@@ -41,6 +41,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (FastLabelError, OSError, ValueError, LookupError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # whoever read what we print (`| head`) has seen enough; click ends quietly
             if isinstance(error, (KeyError, IndexError)):
                 raise  # these name no remedy: a bug of ours, to be seen whole
             raise click.ClickException(str(error)) from error

@@ -106,3 +106,12 @@ def test_doctor_says_what_is_wrong():
     done = command("doctor", url="http://127.0.0.1:9/v1/")
     assert done.returncode == 1
     assert "--  token" in done.stdout and "127.0.0.1" in done.stdout + done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "fastlabel_dagster", "formats"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert child.stderr.read() == b""
