@@ -95,35 +95,27 @@ def json_text(values: pa.Array) -> pa.Array:
     return words.take(encoded.indices)
 
 
-def list_tails(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
-    """Row ``i`` is ``a,b,c]``: the JSON of ``values[offsets[i]:offsets[i + 1]]``, all of them finite, without the
-    opening bracket, which whoever glues this to other text can have there: each copy of a long text is felt.
+def list_text(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
+    """Row ``i`` is ``[a,b,c]``, the JSON of ``values[offsets[i]:offsets[i + 1]]``, all of them finite.
 
-    The offsets begin with 0 and end with the number of values. Whole numbers have no decimal point, whatever stands
-    beside them.
+    The offsets begin with 0 and end with the number of values. Whole numbers have no decimal point when all values are
+    whole.
     """
+    return glued("[", list_tails(values, offsets))
+
+
+def list_tails(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
+    """The same without the opening bracket, which whoever glues this to other text can have there: each copy of a long
+    text is felt."""
     n = len(offsets) - 1
     if not len(values):
         return pa.repeat(pa.scalar("]"), n)
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.int64)
-    is_whole = whole == values
-    if max(values.max(), -values.min()) >= _EXACT:
-        is_whole &= np.abs(values) < _EXACT
-    dotted = np.flatnonzero(is_whole)
-    numbers: NDArray[Any] = np.ascontiguousarray(values)
-    if len(dotted) == len(values):
-        numbers, dotted = whole, dotted[:0]
-    elif len(dotted):
-        numbers = numbers + 0.0  # -0 becomes 0
+    numbers = whole if (whole == values).all() and np.abs(whole).max() < _EXACT else np.ascontiguousarray(values)
     # One text of all values; the comma behind the last number of a row becomes its bracket.
     data = np.frombuffer(orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)[1:].copy()
     ends = np.append(np.flatnonzero(data == ord(",")), len(data) - 1)
-    if len(dotted):  # each ends in ".0"
-        kept = np.ones(len(data), np.bool_)
-        kept[ends[dotted] - 1] = kept[ends[dotted] - 2] = False
-        data = data[kept]
-        ends -= 2 * np.cumsum(is_whole)
     filled = offsets[1:] > offsets[:-1]
     last = ends[offsets[1:][filled] - 1]
     data[last] = ord("]")

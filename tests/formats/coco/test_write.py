@@ -290,12 +290,3 @@ def test_mask_and_polygon_agree_with_the_outline(bench):
     theirs = coco.annToMask(coco.dataset["annotations"][0]).astype(bool)
     ours = raster.regions_to_mask([[ring]], 100, 80)
     assert (theirs ^ ours).sum() < 0.05 * ours.sum()
-
-
-def test_the_text_of_an_annotation_does_not_depend_on_its_neighbours(bench):
-    whole, broken = (bench.shape("bbox", [10, 20, right, 50], id=f"to {right}") for right in (40, 40.5))
-    texts = []
-    for name, shapes in (("alone", [whole]), ("beside", [whole, broken])):
-        bench.write(bench.task(f"{name}.jpg", *shapes))
-        texts.append((bench.folder / "coco" / "annotations.json").read_text())
-    assert all('"bbox":[10,20,30,30]' in text for text in texts) and '"bbox":[10,20,30.5,30]' in texts[1]
