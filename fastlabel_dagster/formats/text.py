@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 #: Whole numbers below this are the same as floating point numbers.
 _EXACT = 2**53
 #: Numbers written at once: what they take fits into a processor's cache.
-_AT_ONCE = 2**14
+_AT_ONCE = 2**15
 
 
 def number_text(values: NDArray[Any] | pa.Array) -> pa.Array:
@@ -61,7 +61,17 @@ def _short_decimals(values: NDArray[np.float64], places: int) -> tuple[NDArray[n
         lengths[zeros] -= 1
         if column > 3:  # the point goes with the first of the decimals
             zeros = zeros[matrix[zeros, column - 1] == ord("0")]
-    return matrix[kept], lengths
+    return _picked(matrix, kept), lengths
+
+
+def _picked(matrix: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """``matrix[kept]`` of contiguous arrays; Arrow, which looks at 64 places at once, takes half of NumPy's time where
+    nearly all is kept."""
+    values = pa.UInt8Array.from_buffers(pa.uint8(), matrix.size, [None, pa.py_buffer(matrix)])
+    bits = pa.py_buffer(np.packbits(kept, bitorder="little"))
+    found = values.filter(pa.BooleanArray.from_buffers(pa.bool_(), kept.size, [None, bits]))
+    picked: NDArray[np.uint8] = found.to_numpy()
+    return picked
 
 
 def _decimal_text(whole: NDArray[np.int64], places: int) -> pa.Array:

@@ -304,7 +304,7 @@ def write_items(file: BinaryIO, pieces: Iterable[bytes | memoryview]) -> None:
 
 def _json_lines(rows: pa.Table, *, every_key: bool) -> memoryview:
     """The rows as JSON objects, one per line; ``every_key``: with what says nothing, too."""
-    column = {name: rows[name].combine_chunks() for name in rows.column_names}
+    column = {name: one_array(rows[name]) for name in rows.column_names}
     outlines = _outlines_text(column["segmentation"])
     if column["counts"].null_count < len(rows):
         masks = glued('{"counts":', _list_text(column["counts"]), ',"size":', _list_text(column["size"]), "}")

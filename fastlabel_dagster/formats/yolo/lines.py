@@ -52,7 +52,7 @@ _CUT = "reached outside the image and was cut at its edge"
 
 @dataclass
 class _Lines:
-    """Lines of text and the annotation each belongs to, in the order of the annotations."""
+    """Lines of text, ends included, and the annotation each belongs to, in the order of the annotations."""
 
     annotation: Ints
     text: pa.Array
@@ -101,8 +101,7 @@ def yolo_texts(
         lines = _pose(batch, met, keypoint_count)
     told.finish()
     per_task = offsets_of(np.bincount(batch.flat.task[lines.annotation], minlength=batch.tasks.num_rows))
-    ended = glued(lines.text, "\n")
-    files: list[bytes] = joined(per_task, ended, "").cast(pa.binary()).to_pylist()
+    files: list[bytes] = joined(per_task, lines.text, "").cast(pa.binary()).to_pylist()
     return files
 
 
@@ -133,9 +132,9 @@ def _segment(batch: ShapeBatch, met: Met) -> _Lines:
     rings = outline_rings(flat, told.kept[flat.ring_annotation] & ~flat.ring_is_hole)
     rings, cut = _cut_rings(rings, flat, size, batch.outside())
     annotation = flat.ring_annotation[rings.ring]
-    shares = rings.coords / size[np.repeat(annotation, np.diff(rings.offsets))]
+    shares = rings.coords / np.repeat(size[annotation], np.diff(rings.offsets), axis=0)
     np.clip(shares, 0, 1, out=shares)
-    lasting = _has_area(shares, rings.offsets)
+    lasting = _has_area(batch, rings, shares, cut)
     told.drop(_NOTHING_LEFT, ~_marked(annotation[lasting], flat))
     told.alter(_CUT, cut)
     holes = _marked(flat.ring_annotation[flat.ring_is_hole], flat)
@@ -169,12 +168,20 @@ def _cut_rings(rings: Rings, flat: FlatAnnotations, size: Floats, outside: Bools
     return Rings(rings.ring, np.concatenate(all_pieces), offsets), cut
 
 
-def _has_area(shares: Floats, offsets: Ints) -> Bools:
-    """bool[k]: the ring has three vertices and extends in both directions."""
-    lasting: Bools = np.diff(offsets) >= 3
+def _has_area(batch: ShapeBatch, rings: Rings, shares: Floats, cut: Bools) -> Bools:
+    """bool[k]: the ring has three vertices and extends in both directions. ``shares``: float64[m, 2], its vertices;
+    ``cut``: bool[n], the annotation was cut."""
+    flat, counts = batch.flat, np.diff(rings.offsets)
+    annotation = flat.ring_annotation[rings.ring]
+    # The box around an annotation that is one ring is the ring's, and known.
+    alone = (np.diff(flat.annotation_rings) == 1) & ~cut & ~flat.is_type("circle")
+    first, last = (np.clip(side / batch.size, 0, 1)[annotation] for side in (batch.box[:, :2], batch.box[:, 2:]))
+    rows = np.flatnonzero(~alone[annotation])
+    some, offsets = shares[places(rings.offsets[:-1][rows], counts[rows])], offsets_of(counts[rows])
     for axis in (0, 1):
-        values = np.ascontiguousarray(shares[:, axis])
-        lasting &= maxima(values, offsets) - minima(values, offsets) > _SMALLEST
+        values = np.ascontiguousarray(some[:, axis])
+        first[rows, axis], last[rows, axis] = minima(values, offsets), maxima(values, offsets)
+    lasting: Bools = every_column(last - first > _SMALLEST) & (counts >= 3)
     return lasting
 
 
@@ -280,4 +287,4 @@ def _shrink_boxes(shares: Floats, rows: Ints, points: Floats) -> None:
 
 
 def _line_texts(met: Met, rows: Ints, shares: Floats, counts: Ints) -> pa.Array:
-    return glued(number_text(met.column("index")[rows]), decimal_lists(shares, offsets_of(counts)))
+    return glued(number_text(met.column("index")[rows]), decimal_lists(shares, offsets_of(counts)), "\n")
