@@ -7,13 +7,14 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 
 OLDEST = (3, 10)
 NEWEST = (3, 14)
 NEEDED_GB = 2.5  # dagster, pyarrow, OpenCV and the test tools, unpacked
 
 
-def missing():
+def missing() -> "Iterator[str]":  # quoted: an old Python shall read this file, too, and hear that it is old
     """What is in the way, as sentences for a person; empty when all is well."""
     version = sys.version_info[:2]
     if version < OLDEST or version > NEWEST:

@@ -11,6 +11,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from labelformat.formats.yolov8 import YOLOv8ObjectDetectionInput
@@ -28,9 +29,9 @@ def load(path: Path) -> COCO:
         return COCO(str(path))
 
 
-def by_file(cocos: list[COCO]) -> dict[str, list[tuple[COCO, dict]]]:
+def by_file(cocos: list[COCO]) -> dict[str, list[tuple[COCO, dict[str, Any]]]]:
     """Annotations by picture name, each with the dataset it belongs to."""
-    found: dict[str, list[tuple[COCO, dict]]] = {}
+    found: dict[str, list[tuple[COCO, dict[str, Any]]]] = {}
     for coco in cocos:
         for image in coco.dataset["images"]:
             name = image["file_name"].rsplit("/", 1)[-1]
@@ -75,16 +76,16 @@ def compare_coco(before: list[COCO], after: COCO, problems: list[str]) -> None:
     print(
         f"coco  {images} images, {kinds} categories, {boxes} boxes, {polygons} polygon lists, {crowds} crowds compared"
     )
-    missing = [i["file_name"] for i in after.dataset["images"] if not resolve(after, i["file_name"]).is_file()]
+    missing = [i["file_name"] for i in after.dataset["images"] if not picture(i["file_name"]).is_file()]
     if missing:
         problems.append(f"coco: {len(missing)} file_name values lead nowhere, first {missing[0]}")
 
 
-def resolve(coco: COCO, file_name: str) -> Path:
+def picture(file_name: str) -> Path:
     return Path(sys.argv[2]) / "coco" / "images" / file_name
 
 
-def nearest(a: dict, candidates: list[tuple[COCO, dict]]) -> tuple[COCO, dict] | None:
+def nearest(a: dict[str, Any], candidates: list[tuple[COCO, dict[str, Any]]]) -> tuple[COCO, dict[str, Any]] | None:
     same = [c for c in candidates if c[1]["category_id"] == a["category_id"]]
     return min(same, key=lambda c: np.abs(np.subtract(a["bbox"], c[1]["bbox"])).sum(), default=None)
 
@@ -124,7 +125,8 @@ def compare_yolo(before: list[COCO], data_yaml: Path, problems: list[str]) -> No
 
 def main() -> int:
     dataset, store = Path(sys.argv[1]), Path(sys.argv[2])
-    before, problems = originals(dataset), []
+    before = originals(dataset)
+    problems: list[str] = []
     compare_coco(before, load(store / "coco" / "annotations.json"), problems)
     compare_yolo(before, store / "yolo" / "data.yaml", problems)
     for problem in problems[:20]:

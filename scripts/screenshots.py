@@ -78,7 +78,10 @@ PICTURES: dict[str, Any] = {
 def small(png: bytes) -> bytes:
     """The picture as it is, or with as many colours less as it takes: a UI has few, and classes keep theirs."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    candidates = [picture, *(picture.quantize(n, method=Image.Quantize.MAXCOVERAGE, dither=0) for n in (256, 128))]
+    candidates = [
+        picture,
+        *(picture.quantize(n, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE) for n in (256, 128)),
+    ]
     for candidate in candidates:
         buffer = io.BytesIO()
         candidate.save(buffer, "PNG", optimize=True)

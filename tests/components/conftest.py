@@ -20,6 +20,16 @@ from fastlabel_dagster import FastLabelWorkspaceComponent
 PROJECT = "fastlabel_dagster.FastLabelProjectComponent"
 WORKSPACE = "fastlabel_dagster.FastLabelWorkspaceComponent"
 
+#: A loop for every project of a workspace.
+LOOP = {
+    "retrain_after": {"approved": 2},
+    "dataset": "train-{slug}",
+    "base_model": "fastlabel_object_detection_light",
+    "epoch": 3,
+    "evaluation": {"wait": "sensor"},
+    "auto_annotate": True,
+}
+
 
 @dataclass
 class DefsFolder:
@@ -95,6 +105,26 @@ def refreshed(component: FastLabelWorkspaceComponent, tmp_path: Path) -> Path:
     state = tmp_path / "state"
     component.write_state_to_path(state)
     return state
+
+
+@pytest.fixture
+def definitions(many: Any, tmp_path: Path) -> Any:
+    """``definitions(**attributes)``: what a workspace of the two street projects is, loaded to the end."""
+
+    def made(**attributes: Any) -> dg.Definitions:
+        component = workspace_component(
+            **{"selector": "street-*", "store": str(tmp_path / "store"), "exports": [], **attributes}
+        )
+        defs = component.build_defs_from_state(None, refreshed(component, tmp_path))
+        defs.get_repository_def().load_all_definitions()
+        return defs
+
+    return made
+
+
+def sensor_names(defs: dg.Definitions) -> set[str]:
+    """Without the workspace's own prefix."""
+    return {sensor.name.removeprefix("fastlabel_") for sensor in defs.sensors or ()}
 
 
 @pytest.fixture

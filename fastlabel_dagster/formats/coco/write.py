@@ -184,15 +184,15 @@ def tell_of_sizes(pictures: Pictures, tally: Tally) -> None:
 def _annotation_rows(
     labels: Labels, pictures: Pictures, categories: Categories, tally: Tally, rectangles: bool
 ) -> Iterator[pa.Table]:
-    first_id: int | None = 0
+    own_ids: bool | None = None  # not known before the first batch is seen
+    next_id = 1
 
     def rows_of(batch: ShapeBatch) -> pa.Table:
-        nonlocal first_id
-        if first_id == 0:  # FastLabel's own ids are none of COCO's, which is seen in the first batch
-            first_id = None if _are_ids(batch.column("annotation_id")) and have_own_ids(labels) else 1
-        rows = coco_rows(batch, categories, first_id, rectangles=rectangles)
-        if first_id is not None:
-            first_id += rows.num_rows
+        nonlocal own_ids, next_id
+        if own_ids is None:  # those of FastLabel are none, which the first batch tells without a further pass
+            own_ids = _are_ids(batch.column("annotation_id")) and have_own_ids(labels)
+        rows = coco_rows(batch, categories, None if own_ids else next_id, rectangles=rectangles)
+        next_id += rows.num_rows
         return rows
 
     for rows in each_batch(labels, pictures, tally, rows_of, ahead=True):
