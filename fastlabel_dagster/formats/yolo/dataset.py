@@ -27,6 +27,8 @@ _PARTS = ("train", "val", "valid", "test")
 _NOT_PARTS = frozenset(
     {"path", "names", "nc", "channels", "task", "kpt_shape", "kpt_names", "flip_idx", "download", "yaml_file"}
 )
+#: What the lines of darknet's data file say that is not which file lists the images of a part.
+_NOT_LISTS = frozenset({"classes", "names", "backup", "eval", "results", "task", "kpt_shape"})
 _LARGEST_YAML = 4 * 2**20  # bytes; a thousand times the largest people have
 _MOST_KEYPOINTS = 10_000
 
@@ -59,6 +61,8 @@ class Dataset:
     """It has a data file that names its folders."""
     class_list: str | None = None
     """The text file the names come from."""
+    lists: dict[str, str] = field(default_factory=dict)
+    """Text files beside it that list the images of a part, by its data file: name of the file -> part."""
 
 
 def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] | None) -> Dataset:
@@ -97,6 +101,9 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
     class_list = None if listed is None else os.path.realpath(listed)
     dataset = Dataset(resolved, named, _found_parts(resolved), class_list=class_list)
     stated = _darknet_data(root / DARKNET_FILE)
+    for name, place in stated.items():
+        if name not in _NOT_LISTS and place.lower().endswith(".txt"):
+            dataset.lists.setdefault(place.replace("\\", "/").rpartition("/")[2], "val" if name == "valid" else name)
     if stated.get("task") in TASKS:
         dataset.task = stated["task"]
     shape = stated.get("kpt_shape", "").split()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
+from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.yolo.dataset import Dataset, Part, is_within
 from fastlabel_dagster.labels.report import FILE, IMAGE, ReadTally
 
@@ -145,18 +146,20 @@ class DatasetFiles:
         return None
 
     def _tags(self) -> dict[str, str]:
-        """Image -> the part that lists it, for the lists (``train.txt``) beside a list of classes."""
+        """Image -> the part that lists it, for the lists (``train.txt``) beside a list of classes: those the data file
+        names, and what else begins with the name of an image."""
         tags: dict[str, str] = {}
         for name in self._list(self._root)[0]:
             path = os.path.join(self._root, name)
             if name.lower().endswith(".txt") and path != self._dataset.class_list:
-                first = next(iter(_lines_of(path, 1)), "")
-                if _is_image(first):
-                    self._lists.add(path)
+                own = self._dataset.lists.get(name)
+                if own is None and _is_image(next(iter(_lines_of(path, 1)), "")):
                     part = name.rpartition(".")[0]
+                    own = "val" if part == "valid" else part
+                if own is not None:
+                    self._lists.add(path)
                     for line in _lines_of(path):
                         image = self._image_at(path, line)
-                        own = "val" if part == "valid" else part
                         if image is not None:
                             tags.setdefault(image, own)
                         else:
@@ -256,8 +259,7 @@ def _name_of(path: str) -> str:
 def _listed_stem(line: str) -> str:
     """What the label file of a listed image is called, below the folder of label files and without its ending."""
     path = line.replace("\\", "/").removeprefix("./")
-    name = path.removeprefix("images/") if path.startswith("images/") else _name_of(path)
-    return name.rpartition(".")[0]
+    return label_name(path.removeprefix("images/") if path.startswith("images/") else _name_of(path), "")
 
 
 def _lines_of(path: str, most: int | None = None) -> Iterable[str]:
