@@ -7,6 +7,7 @@ are.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
@@ -14,8 +15,8 @@ from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.categories import Category
 
 
-def class_list(categories: Iterable[Category]) -> bytes:
-    """The content of ``classes.json``."""
+def class_list(categories: Iterable[Category], **more: Any) -> bytes:
+    """The content of ``classes.json``, with what ``more`` a format has to say of all its files."""
     rows = [
         {
             "word": category.value,
@@ -27,7 +28,7 @@ def class_list(categories: Iterable[Category]) -> bytes:
         }
         for category in categories
     ]
-    return orjson.dumps({"classes": rows}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps({**more, "classes": rows}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def listed_classes(values: Iterable[str]) -> dict[str, FoundClass]:

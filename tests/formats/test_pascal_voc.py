@@ -247,13 +247,14 @@ def test_y8_and_y9_names_neither_collide_nor_escape(bench, voc, tree):
         bench.task("a.jpg", bench.shape("bbox", [1, 2, 3, 4])),
         bench.task("a.png", bench.shape("bbox", [5, 6, 7, 8])),
         bench.task("../../evil.jpg"),
+        bench.task(" b.jpg ", id="b"),
     )
-    assert len(files) == 3
+    assert len(files) == 4
     assert all(not path.startswith("..") for path in tree(bench.folder))
     read = voc.back()
-    assert sorted(read.tasks["name"].to_pylist()) == ["../../evil.jpg", "a.jpg", "a.png"]
-    assert set(read.tasks["task_id"].to_pylist()) == {"id-a.jpg", "id-a.png", "id-../../evil.jpg"}
-    assert report.images == 3
+    assert sorted(read.tasks["name"].to_pylist()) == [" b.jpg ", "../../evil.jpg", "a.jpg", "a.png"]
+    assert set(read.tasks["task_id"].to_pylist()) == {"id-a.jpg", "id-a.png", "id-../../evil.jpg", "b"}
+    assert report.images == 4
 
 
 # Writing ----------------------------------------------------------------------------------------------------------
@@ -307,7 +308,9 @@ def test_the_devkits_counting_from_one(bench, voc):
     )
     root = ElementTree.parse(voc.folder / "Annotations" / "a.xml").getroot()
     assert [sides(root, place) for place in (1, 2)] == [[1, 1, 1, 1], [11, 21, 30, 60]]
-    assert [points for _, _, points in shapes_of(voc.back(first_pixel=1))] == [[0, 0, 1, 1], [10, 20, 30, 60]]
+    for options in ({"first_pixel": 1}, {}):
+        assert [points for _, _, points in shapes_of(voc.back(**options))] == [[0, 0, 1, 1], [10, 20, 30, 60]]
+    assert [points for _, _, points in shapes_of(voc.back(first_pixel=0))] == [[1, 1, 1, 1], [11, 21, 30, 60]]
 
 
 def test_outlines_beside_their_boxes(bench, voc):

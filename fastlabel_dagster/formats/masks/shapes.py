@@ -58,7 +58,7 @@ def edge_pixels(flat: FlatAnnotations, height: Floats, *, stairs: bool) -> Float
         rows += np.fmin(np.fmin(way, _way(flat, 0)), 2 * _FARTHEST_STAIR)
     with np.errstate(invalid="ignore", over="ignore"):
         radius = np.fmin(np.nan_to_num(flat.radius), np.nan_to_num(height))
-    crossed: Floats = sums(np.nan_to_num(rows, copy=False), flat.annotation_vertices) + 2 * radius
+        crossed: Floats = sums(np.nan_to_num(rows, copy=False), flat.annotation_vertices) + 2 * radius
     return crossed
 
 

@@ -18,5 +18,5 @@ FORMAT = Format(
         "outlines": "box",
         "pose_boxes": False,
     },
-    read_options={"first_pixel": 0},
+    read_options={"first_pixel": None},
 )

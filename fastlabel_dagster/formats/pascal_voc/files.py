@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
+
 from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
@@ -15,6 +17,8 @@ from fastlabel_dagster.formats.splits import PART_OF_TAG
 from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.labels.report import FILE, ReadTally
 
+#: In ``classes.json``: the number of the first pixel of a row, where that is not 0.
+FIRST_PIXEL = "first_pixel"
 _CLASS_LISTS = ("labels.txt", "classes.txt", "predefined_classes.txt")
 _LABEL_MAP = "labelmap.txt"
 _WHOLE = "trainval"
@@ -134,6 +138,14 @@ def find_classes(root: Path) -> dict[str, FoundClass]:
         if is_own_file(root / name, root):
             return listed_classes(_lines(root / name))
     return {}
+
+
+def stated_first_pixel(root: Path) -> int:
+    """The number of the first pixel of a row, 0 or 1, as the ``classes.json`` of the dataset says (which
+    :func:`find_classes` could read)."""
+    path = root / CLASS_FILE
+    stated = orjson.loads(path.read_bytes()).get(FIRST_PIXEL) if is_own_file(path, root) else 0
+    return 1 if type(stated) is int and stated == 1 else 0
 
 
 def _label_map(path: Path) -> dict[str, FoundClass]:

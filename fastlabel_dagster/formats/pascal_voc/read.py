@@ -33,7 +33,7 @@ from fastlabel_dagster.formats.pascal_voc.alike import (
     joined_objects,
 )
 from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, POSE
-from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files
+from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files, stated_first_pixel
 from fastlabel_dagster.formats.pascal_voc.said import attributes_of, odd_flags
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import parse_xml
@@ -66,7 +66,7 @@ _UNREAD = {
 _READ = frozenset({NAME, BOX, POSE, "polygon", "attributes", *FLAGS, *SIDES, *_UNREAD})
 
 
-def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int = 0) -> Labels:
+def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int | None = None) -> Labels:
     """Read a Pascal VOC dataset: its folder, one XML file, or the ``classes.json`` our own export wrote.
 
     Task names are paths of the pictures below their folder (with the dataset's sub-folder in front where there are
@@ -77,17 +77,20 @@ def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int = 0) -> L
         source: what to read.
         told: of everything left out or changed.
         first_pixel: 1 for the devkit's own files, whose pixels are counted from 1 with the last one included.
+            None: what our own export says of itself, and 0 for all others.
 
     Raises:
         FileNotFoundError: when there is no XML file.
         FormatError: when none of the XML files can be read, or ``classes.json`` is damaged.
         ValueError: for another ``first_pixel``.
     """
-    if first_pixel not in (0, 1):
+    if first_pixel not in (None, 0, 1):
         raise ValueError(f"first_pixel is 0 or 1, not {first_pixel!r}")
     root, files = find_voc_files(source, told)
     whole = source.suffix.lower() != ".xml"
-    return _Reader(root, find_classes(root), float(first_pixel), told, whole=whole).labels(files)
+    classes = find_classes(root)
+    first = stated_first_pixel(root) if first_pixel is None else first_pixel
+    return _Reader(root, classes, float(first), told, whole=whole).labels(files)
 
 
 class _Loaded(NamedTuple):
@@ -247,7 +250,8 @@ class _Reader:
         if (width is None or height is None) and picture is not None:
             width, height = self._pictures.size_of(self._pictures.root / picture) or (width, height)
         url = None if picture is None else self._pictures.uri_of(picture)
-        self._tasks.append((task_id, _text(root.find("task_name")) or name, width, height, file.tags, url))
+        # Only our own files have the task's name, in which blanks are no layout.
+        self._tasks.append((task_id, root.findtext("task_name") or name, width, height, file.tags, url))
         return len(self._tasks) - 1
 
     def _read_object(self, row: int, number: int, element: Element, file: VocFile) -> None:

@@ -5,6 +5,7 @@ labelformat, globox, Datumaro and the official SDK read and write. The devkit of
 included the last one; ``first_pixel=1`` writes (and reads) that.
 
 ``classes.json`` lists the classes in order with titles and colours, ``labelmap.txt`` is the same for CVAT and Datumaro.
+It also says so where pixels are counted from 1, for our reader.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fastlabel_dagster.formats.class_words import CLASS_FILE
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.outlines import SLACK, is_turned
 from fastlabel_dagster.formats.pascal_voc.elements import object_elements
+from fastlabel_dagster.formats.pascal_voc.files import FIRST_PIXEL
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, each_batch
@@ -94,7 +96,7 @@ def write_pascal_voc(
     folder.write_many(label_files())
     stems = [label_name(file, "") for file in pictures.files]
     lists = _part_lists(stems, parts, split)
-    lists[CLASS_FILE] = class_list(categories)
+    lists[CLASS_FILE] = class_list(categories, **({FIRST_PIXEL: first_pixel} if first_pixel else {}))
     lists[LABEL_MAP] = _label_map(categories)
     for path, content in lists.items():
         folder.write_bytes(path, content)
