@@ -61,8 +61,9 @@ def regions_of(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
 
 
 def is_too_far(box: Floats) -> Bools:
-    """bool[n]: a side of the box (float64[n, 4]) is beyond ``FARTHEST``. Infinite and unknown sides do not count."""
-    far: Bools = any_column(np.isfinite(box) & (np.abs(box) > FARTHEST))
+    """bool[n]: a side of the box (float64[n, 4]) is beyond ``FARTHEST``, also where it is infinite, as that of a circle
+    is whose centre and radius are not but add up to more than there are numbers. Unknown sides (NaN) do not count."""
+    far: Bools = any_column(np.abs(box) > FARTHEST)
     return far
 
 

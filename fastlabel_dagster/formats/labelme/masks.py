@@ -13,7 +13,8 @@ from fastlabel_dagster.formats.image_size import head_size
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.ragged import Floats
 
-#: Pixels of a mask that is read, at most: a small file can claim to be a huge picture.
+#: Pixels of a mask, at most: a small file can claim to be a huge picture, and so can an outline where nobody knows the
+#: size of the picture it lies on.
 MOST_PIXELS = 2**27
 
 
@@ -31,7 +32,11 @@ class DrawnMask(NamedTuple):
 
 def draw_mask(regions: Sequence[Sequence[Floats]], limits: Floats) -> DrawnMask | None:
     """The pixels whose centres lie in ``regions`` (region -> ring -> flat [x, y, …]), cut at ``limits`` (x1, y1, x2,
-    y2 in pixels; infinite where there are none). None when there is none."""
+    y2 in pixels; infinite where there are none). None when there is none.
+
+    Raises:
+        ValueError: when the mask would have more than :data:`MOST_PIXELS`, which the reader takes for no mask.
+    """
     import cv2
 
     ends = np.concatenate([ring.reshape(-1, 2) for region in regions for ring in region])
@@ -39,6 +44,8 @@ def draw_mask(regions: Sequence[Sequence[Floats]], limits: Floats) -> DrawnMask 
     x2, y2 = np.ceil(np.minimum(ends.max(axis=0), limits[2:])).astype(np.int64).tolist()
     if x2 <= x1 or y2 <= y1:
         return None
+    if (x2 - x1) * (y2 - y1) > MOST_PIXELS:
+        raise ValueError("a mask larger than pictures are")
     # Painted on a canvas of its own size; whole pixels are subtracted, which moves no centre across an edge.
     corner = np.array([x1, y1], np.float64)
     local = [[(ring.reshape(-1, 2) - corner).reshape(-1) for ring in region] for region in regions]

@@ -214,13 +214,17 @@ def _groups(task: Ints, grouped: Bools) -> Ints:
 
 
 def _masks(batch: ShapeBatch, wanted: Bools) -> dict[int, DrawnMask]:
-    """The pixels of the annotations ``wanted``; one that has none is dropped."""
+    """The pixels of the annotations ``wanted``; one that has none, or too many, is dropped."""
     flat, told = batch.flat, batch.told
     drawn: dict[int, DrawnMask] = {}
-    marks = {name: np.zeros(len(flat), np.bool_) for name in ("empty", "cut", "overlap", "leave")}
+    marks = {name: np.zeros(len(flat), np.bool_) for name in ("empty", "huge", "cut", "overlap", "leave")}
     for row in np.flatnonzero(wanted).tolist():
         size = np.nan_to_num(batch.size[row], nan=np.inf)
-        mask = draw_mask(regions_of(flat, row), np.array([0.0, 0.0, *size]))
+        try:
+            mask = draw_mask(regions_of(flat, row), np.array([0.0, 0.0, *size]))
+        except ValueError:
+            marks["huge"][row] = True
+            continue
         marks["cut"][row] = bool((batch.box[row, :2] < 0).any() or (batch.box[row, 2:] > size).any())
         if mask is None:
             marks["empty"][row] = True
@@ -228,6 +232,7 @@ def _masks(batch: ShapeBatch, wanted: Bools) -> dict[int, DrawnMask]:
         drawn[row] = mask
         marks["overlap"][row], marks["leave"][row] = mask.overlaps, mask.holes_leave
     told.drop("its mask has no pixel: it lies outside the image, or its holes leave nothing", marks["empty"])
+    told.drop("its mask would be larger than pictures are", marks["huge"])
     told.alter(CUT_MASK, marks["cut"])
     told.notice("its regions overlap", marks["overlap"])
     told.notice("a hole reaches outside its outline, only what lies inside was cut out", marks["leave"])
