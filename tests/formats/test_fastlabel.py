@@ -100,6 +100,28 @@ def test_classes_are_made_from_the_annotations_where_nobody_says_them(tmp_path: 
     assert [row["order"] for row in rows] == [1, 2, 3, 4]
 
 
+def test_made_classes_have_the_points_of_all_poses(tmp_path: Path, bench: Any) -> None:
+    def pose(*points: tuple[str, list[str]]) -> dict[str, Any]:
+        said = [{"key": key, "name": key, "value": [1, 2, 1], "edges": edges} for key, edges in points]
+        return bench.shape("pose_estimation", None, "ape", keypoints=said)
+
+    poses = [pose(("tail", ["head"])), pose(("head", ["tail"])), pose(("arm", []), ("head", ["tail", "arm"]))]
+    tasks = [bench.task(f"{number}.jpg", one) for number, one in enumerate(poses)]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "tasks.json").write_text(json.dumps(tasks))
+    content = read(tmp_path / "source")
+    (row,) = content.classes.to_pylist()
+    assert [(point["key"], point["edges"]) for point in row["keypoints"]] == [
+        ("tail", ["head"]),
+        ("head", ["tail", "arm"]),
+        ("arm", ["head"]),
+    ]
+    report = formats.write(content, format="coco", target=tmp_path / "coco", pictures=False)
+    assert (report.written, report.altered) == (3, ())
+    written = json.loads((tmp_path / "coco" / "annotations.json").read_text())["annotations"]
+    assert [one["num_keypoints"] for one in written] == [1, 1, 2]
+
+
 def test_one_bad_task_costs_no_other(tmp_path: Path, bench: Any) -> None:
     good = [bench.task(f"{number}.jpg") for number in range(3)]
     deep = "[" * 3000 + "]" * 3000

@@ -14,13 +14,15 @@ _KEYS = ["value", "type"]
 
 class DerivedClasses:
     """A class for each value, in the order of the values; title and colour are those of its first annotation that has
-    one, types those its annotations have (the most frequent first), keypoints those of its first pose."""
+    one, types those its annotations have (the most frequent first), keypoints those of all its poses (an answer may
+    leave out the points a pose does not have), in the order they are met."""
 
     def __init__(self) -> None:
         self._usage: dict[str, dict[str, int]] = {}
         self._titles: dict[str, str] = {}
         self._colors: dict[str, str] = {}
-        self._points: dict[str, list[dict[str, object]]] = {}
+        self._points: dict[str, dict[str, dict[str, None]]] = {}
+        """Value -> key of a point -> keys its edges lead to."""
 
     def learn(self, tasks: pa.Table) -> None:
         """Look at the annotations of some tasks (schema ``TASKS``)."""
@@ -39,9 +41,25 @@ class DerivedClasses:
             for known, text in ((self._titles, row["title_first"]), (self._colors, row["color_first"])):
                 if text:
                     known.setdefault(value, text)
-            if kind == POSE and value not in self._points:
-                place = pc.index(pc.and_(pc.equal(columns["value"], value), pc.equal(columns["type"], POSE)), True)
-                self._points[value] = pc.struct_field(structs, "keypoints")[place.as_py()].as_py() or []
+        self._learn_points(structs)
+
+    def _learn_points(self, annotations: pa.StructArray) -> None:
+        poses = annotations.filter(pc.equal(pc.struct_field(annotations, "type"), POSE))
+        if not len(poses):
+            return
+        nested = pc.struct_field(poses, "keypoints")
+        points = pc.list_flatten(nested)
+        edges = pc.struct_field(points, "edges")
+        columns = [
+            pc.struct_field(poses, "value").take(pc.list_parent_indices(nested)),
+            pc.struct_field(points, "key").cast(pa.string()),
+        ]
+        # Most poses of a class say the same: what differs is looked at once.
+        for value, key in _different(*columns):
+            self._points.setdefault(value, {}).setdefault(key, {})
+        of_edge = pc.list_parent_indices(edges)
+        for value, key, end in _different(*(column.take(of_edge) for column in columns), pc.list_flatten(edges)):
+            self._points[value][key][end] = None
 
     def table(self) -> pa.Table:
         """The classes (schema ``CLASSES``)."""
@@ -49,15 +67,21 @@ class DerivedClasses:
         return classes_table(found, self._usage, class_colors(found))
 
     def _found(self, value: str, order: int) -> FoundClass:
-        points = self._points.get(value, [])
-        keys = [str(point["key"]) for point in points]
-        place = {key: number for number, key in enumerate(keys, start=1)}
+        points = self._points.get(value, {})
+        place = {key: number for number, key in enumerate(points, start=1)}
         edges = {
             (min(place[key], place[end]), max(place[key], place[end]))
-            for key, point in zip(keys, points, strict=True)
-            for end in point["edges"] or ()  # type: ignore[attr-defined]
+            for key, ends in points.items()
+            for end in ends
             if end in place and end != key
         }
-        return FoundClass(
-            value, order, self._titles.get(value), self._colors.get(value), keypoints=keys, skeleton=sorted(edges)
-        )
+        title, color = self._titles.get(value), self._colors.get(value)
+        return FoundClass(value, order, title, color, keypoints=list(points), skeleton=sorted(edges))
+
+
+def _different(*columns: pa.Array) -> list[tuple[str, ...]]:
+    """The different rows of some columns without a null, in the order they are met."""
+    names = [str(number) for number in range(len(columns))]
+    table = pa.Table.from_arrays(list(columns), names).drop_null()
+    rows = table.group_by(names, use_threads=False).aggregate([]).to_pylist()
+    return [tuple(row.values()) for row in rows]
