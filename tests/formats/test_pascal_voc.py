@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fastlabel_dagster import formats, labels
 from fastlabel_dagster.formats.errors import FormatError, LossError
+from fastlabel_dagster.formats.pascal_voc.alike import ObjectForm
 
 
 @pytest.fixture
@@ -833,7 +834,7 @@ def alike_objects(draw, tags, sides):
         return f"<{tag}{attribute}>{text}</{tag}>"
 
     def corner(tag):
-        usual = {"xmin": "1", "ymin": "2", "xmax": "30", "ymax": "40.25"}[tag]
+        usual = {"xmin": "1", "ymin": "2", "xmax": "30", "ymax": "40.25"}.get(tag, "0")
         text = usual if draw(st.integers(0, 9)) != 7 else draw(st.sampled_from(SIDE_TEXTS))
         return f"<{tag}>{text}</{tag}>"
 
@@ -851,8 +852,10 @@ def alike_objects(draw, tags, sides):
 @st.composite
 def alike_files(draw):
     """Some files of one form, most of them plain, and now and then one that is damaged, or cunning."""
-    tags = draw(st.permutations(["name", "pose", "truncated", "difficult", "confidence", "bndbox"]))
-    sides = draw(st.permutations(["xmin", "ymin", "xmax", "ymax"]))
+    unread = draw(st.sampled_from([(), ("confidence",)]))
+    inside = draw(st.sampled_from([(), (), (), ("depth",), ("confidence",), ("truncated",)]))
+    tags = draw(st.permutations(["name", "pose", "truncated", "difficult", *unread, "bndbox"]))
+    sides = draw(st.permutations(["xmin", "ymin", "xmax", "ymax", *inside]))
     frames = [("<annotation>", "</annotation>")] * 6 + [
         ("<annotation><size><width>9</width><height>9</height></size>", "<filename>x.jpg</filename></annotation>"),
         ('<?xml version="1.0" encoding="utf-8"?>\n<annotation>', "</annotation>\n"),
@@ -907,6 +910,13 @@ def test_files_that_are_alike_are_read_as_each_is_read_alone(tmp_path_factory, f
         }
         results.append((read.tasks.to_pylist(), read.classes.to_pylist(), notes))
     assert repr(results[0]) == repr(results[1])
+
+
+def test_elements_nobody_reads_are_no_reason_to_read_object_by_object():
+    data = xml(box(extra="<id.of-it>7</id.of-it>"), box("cat", extra="<id.of-it>8</id.of-it>")).encode()
+    objects = ObjectForm(ElementTree.fromstring(data).find("object")).objects_of(data)
+    assert objects is not None
+    assert (objects.columns["name"], objects.columns["id.of-it"]) == (["dog", "cat"], ["7", "8"])
 
 
 def test_marked_objects_of_files_that_are_alike(voc):

@@ -15,12 +15,11 @@ from xml.etree.ElementTree import Element as _Element
 from xml.etree.ElementTree import SubElement
 
 from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, NO_POSE, POSE
+from fastlabel_dagster.formats.pascal_voc.said import BOX, NAME, READ, SIDES
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-NAME, BOX = "name", "bndbox"
-SIDES = ("xmin", "ymin", "xmax", "ymax")
 _WANTED = frozenset({NAME, POSE, *FLAGS})
 _BLANKS = r"[ \t\r\n]*"
 #: No markup, no reference, and nothing a parser would refuse or change (it makes a line feed of a carriage return).
@@ -34,7 +33,7 @@ class Objects(NamedTuple):
     rest: bytes
     """The file with one empty ``<object/>`` in the place of all of them."""
     columns: dict[str, list[str]]
-    """What they say, by tag (``bndbox`` itself is not one): n texts each. Only what is read, not all they say."""
+    """What they say, by tag (``bndbox`` itself is not one): n texts each."""
 
     def __len__(self) -> int:
         return len(self.columns[NAME])
@@ -64,10 +63,12 @@ class ObjectForm:
         return f"<{element.tag}>{_BLANKS}{''.join(one + _BLANKS for one in inside)}</{element.tag}>"
 
     def _leaf(self, element: Element, wanted: frozenset[str]) -> str:
-        if element.attrib or len(element) or element.tag not in wanted:
-            raise ValueError(f"<{element.tag}> is not simple")
-        self._tags.append(element.tag)
-        return f"<{element.tag}>({_TEXT})</{element.tag}>"
+        """A text: one of those ``wanted`` in this place, or one that is read nowhere."""
+        tag = element.tag
+        if element.attrib or len(element) or tag in self._tags or (tag in READ and tag not in wanted):
+            raise ValueError(f"<{tag}> is not simple")
+        self._tags.append(tag)
+        return f"<{re.escape(tag)}>({_TEXT})</{re.escape(tag)}>"
 
     def objects_of(self, data: bytes) -> Objects | None:
         """The objects of a file with this content; None when it has none, or is not made of objects of this form."""
@@ -101,7 +102,7 @@ def is_unmarked(columns: dict[str, list[str]]) -> bool:
 
 
 def as_elements(columns: dict[str, list[str]]) -> list[Element]:
-    """An ``<object>`` for each row, with what is read of it."""
+    """An ``<object>`` for each row; what nobody reads stands beside its box, wherever it stood."""
     found = []
     for row in range(len(columns[NAME])):
         element = _Element("object")

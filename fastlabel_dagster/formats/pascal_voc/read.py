@@ -23,18 +23,9 @@ from fastlabel_dagster.formats.assembly import (
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import read_small, stem_of
-from fastlabel_dagster.formats.pascal_voc.alike import (
-    BOX,
-    NAME,
-    SIDES,
-    ObjectForm,
-    as_elements,
-    is_unmarked,
-    joined_objects,
-)
-from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, POSE
+from fastlabel_dagster.formats.pascal_voc.alike import ObjectForm, as_elements, is_unmarked, joined_objects
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files, stated_first_pixel
-from fastlabel_dagster.formats.pascal_voc.said import attributes_of, odd_flags
+from fastlabel_dagster.formats.pascal_voc.said import BOX, NAME, READ, SIDES, UNREAD, attributes_of, odd_flags
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import parse_xml
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -55,15 +46,6 @@ _MOST_FORMS = 16
 _SLACK = 1e-6
 _NO_SIZE = "its stated width or height is no number of pixels from 1 on, and was not taken"
 _NO_PLACE = "its other elements have no place in FastLabel, and were not read"
-#: Children that hold more than the boxes and attributes FastLabel's image annotations have.
-_UNREAD = {
-    "part": "its parts (head, hand, foot, …) were not read",
-    "actions": "its actions were not read",
-    "point": "its point was not read",
-    "mask": "its mask was not read",
-}
-#: What is read of an object, or told of by its own name.
-_READ = frozenset({NAME, BOX, POSE, "polygon", "attributes", *FLAGS, *SIDES, *_UNREAD})
 
 
 def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int | None = None) -> Labels:
@@ -155,6 +137,7 @@ class _Reader:
                         self._read_object(row, number, element, file)
                 elif boxes is not None:
                     count = len(one.columns[NAME])
+                    self._tell_unread(one.columns, file)
                     self._meet(boxes.values[len(owner) : len(owner) + count])  # classes come in the order of the files
                     owner += [row] * count
                     order += range(1, count + 1)
@@ -168,11 +151,19 @@ class _Reader:
         boxes = _plain_boxes(columns)
         if boxes is not None:
             count = len(boxes.values)
+            self._tell_unread(columns, file)
             self._meet(boxes.values)
             self._add_boxes([row] * count, range(1, count + 1), boxes)
             return
         for number, element in enumerate(as_elements(columns), start=1):
             self._read_object(row, number, element, file)
+
+    def _tell_unread(self, columns: dict[str, list[str]], file: VocFile) -> None:
+        unread = sorted(columns.keys() - READ)
+        if unread:
+            count = len(columns[NAME])
+            where = [_no_place(file, number, unread) for number in range(1, min(count, EXAMPLES) + 1)]
+            self._told.notice(_NO_PLACE, where=where, count=count)
 
     def _add_boxes(self, owner: Sequence[int], order: Sequence[int], boxes: _Boxes) -> None:
         """Add boxes of classes that were met."""
@@ -264,9 +255,9 @@ class _Reader:
         box = self._box(child.get("bndbox"), file, number)
         if box is None:
             return
-        if not _UNREAD.keys().isdisjoint(child):
-            for tag in sorted(_UNREAD.keys() & child.keys()):
-                self._told.notice(_UNREAD[tag], where=_where(file, number))
+        if not UNREAD.keys().isdisjoint(child):
+            for tag in sorted(UNREAD.keys() & child.keys()):
+                self._told.notice(UNREAD[tag], where=_where(file, number))
         if value != stated:
             self._told.alter("blanks around the name of the class were left out", where=_where(file, number))
         self._meet([value])
@@ -278,9 +269,9 @@ class _Reader:
             )
         for flag in odd_flags(child):
             self._told.alter(f"a {flag} that is neither 0 nor 1 was left out", where=_where(file, number))
-        unread = sorted({one.tag for one in (*element, *child[BOX])} - _READ)
+        unread = sorted({one.tag for one in (*element, *child[BOX])} - READ)
         if unread:
-            self._told.notice(_NO_PLACE, where=f"{_where(file, number)}: {', '.join(unread)}")
+            self._told.notice(_NO_PLACE, where=_no_place(file, number, unread))
         attributes = attributes_of(child)
         if attributes:
             self._annotations.add(row, kind, value, points=points, attributes=attributes, order=number)
@@ -355,6 +346,10 @@ def _is_off(box: Sequence[float], outline: Sequence[float], first_pixel: float) 
 
 def _where(file: VocFile, number: int) -> str:
     return f"{file.place}, object {number}"
+
+
+def _no_place(file: VocFile, number: int, tags: Sequence[str]) -> str:
+    return f"{_where(file, number)}: {', '.join(tags)}"
 
 
 def _text(element: Element | None) -> str:

@@ -12,6 +12,18 @@ from fastlabel_dagster.formats.pascal_voc.elements import FLAGS, NO_POSE, POSE
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+NAME, BOX = "name", "bndbox"
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+#: Children that hold more than the boxes and attributes FastLabel's image annotations have.
+UNREAD = {
+    "part": "its parts (head, hand, foot, …) were not read",
+    "actions": "its actions were not read",
+    "point": "its point was not read",
+    "mask": "its mask was not read",
+}
+#: What is read of an object, or told of by its own name.
+READ = frozenset({NAME, BOX, POSE, "polygon", "attributes", *FLAGS, *SIDES, *UNREAD})
+
 _TRUE = ("1", "true", "yes")
 _FALSE = ("0", "false", "no", "")
 
