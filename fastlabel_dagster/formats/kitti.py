@@ -33,12 +33,12 @@ from fastlabel_dagster.formats.line_files import Layout, Lines, Words, read_line
 from fastlabel_dagster.formats.outlines import FARTHEST, TOO_FAR, is_too_far, is_turned
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
-from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
+from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, confidences
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import joined, number_text
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, every_column, floats, offsets_of
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, every_column, offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -114,8 +114,8 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords, *, s
     other[attributes.owner[~attributes.is_key(CROWD, *_KEYS)]] = True
     told.alter("attributes KITTI has no column for were left out", other)
     tell_of_keys(batch.column("attributes"), told, among=_KEYS)
-    confidence = floats(batch.column("confidence_score"))
-    known = np.isfinite(confidence) & (confidence >= 0)  # FastLabel answers -1 where a person drew the box
+    confidence = confidences(batch.column("confidence_score"))
+    known = np.isfinite(confidence)
     if not score:
         told.alter("its confidence was left out (the option score writes it)", known)
 

@@ -19,7 +19,7 @@ from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels import json_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, one_array
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, floats, one_array
 from fastlabel_dagster.labels.tables import Labels
 
 Made = TypeVar("Made")
@@ -42,6 +42,13 @@ def has_class(values: pa.Array) -> Bools:
     when it is read."""
     named: Bools = pc.fill_null(pc.not_equal(values, ""), False).to_numpy(zero_copy_only=False)
     return named
+
+
+def confidences(scores: pa.Array) -> Floats:
+    """float64[n]: the ``confidence_score`` of annotations, NaN where a person drew them, which FastLabel answers as
+    -1."""
+    numbers = floats(scores)
+    return np.where(np.isfinite(numbers) & (numbers >= 0), numbers, np.nan)
 
 
 @dataclass

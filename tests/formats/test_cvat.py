@@ -248,6 +248,17 @@ def test_what_cvat_has_no_place_for_is_dropped_with_a_reason(bench, cvat):
         cvat(bench.task("a.png", bench.shape("text", None)), strict=True, replace=True)
 
 
+def test_a_skeleton_without_a_point_is_not_written(bench, cvat, again):
+    poses = [
+        bench.shape("pose_estimation", value="ape", keypoints=[{"key": key, "value": [1, 2, 1]}], id=key)
+        for key in ("nose", "tail")
+    ]
+    report, root = cvat(bench.task("a.png", *poses), classes=[bench.klass("ape", kind="pose_estimation")])
+    assert len(list(root.iter("skeleton"))) == report.written == 1
+    assert [(note.reason, note.count) for note in report.dropped] == [("none of its keypoints is one of its class", 1)]
+    assert [row["id"] for row in annotations_of(again())] == ["nose"]
+
+
 def test_reversed_corners_and_turns_are_the_same_box(bench, cvat):
     _, root = cvat(bench.task("a.png", bench.shape("bbox", [30, 40, 10, 20], rotation=-90)))
     (box,) = root.iter("box")

@@ -65,6 +65,12 @@ def test_a_box_is_its_four_corners_clockwise_from_its_own_top_left(bench, dota):
     }
 
 
+def test_a_confidence_has_no_place_and_is_told(bench, dota):
+    scores = [0.5, 0, -1, None]
+    report, _ = dota(bench.task("a.png", *(bench.shape("bbox", [1, 2, 3, 4], confidenceScore=one) for one in scores)))
+    assert [(note.reason, note.count) for note in report.altered] == [("its confidence was left out", 2)]
+
+
 def test_other_shapes_become_the_smallest_rectangle_and_the_rest_is_dropped(bench, dota):
     l_shape = [[[10, 10, 30, 10, 30, 15, 15, 15, 15, 40, 10, 40, 10, 10]]]
     report, files = dota(

@@ -92,6 +92,8 @@ def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Ele
     told.alter(CUT_MASK, segmented & batch.outside())
     told.alter("an outline across pixels became the pixels whose centres it holds", segmented & ~follow_pixels(flat))
     met = batch.meet(categories)
+    points = _skeletons(batch, met)
+    told.drop("none of its keypoints is one of its class", flat.is_type(POSE) & ~points.placed)
     values = attribute_values(batch.column("attributes"))
     values = values.take(told.kept[values.owner])
     _learn(batch, met, values, used)
@@ -107,7 +109,7 @@ def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Ele
     rows = np.concatenate([rows for rows, _ in kinds])
     geometry = pa.concat_arrays([text for _, text in kinds]).take(pa.array(np.argsort(rows, kind="stable")))
     rows = np.sort(rows)
-    return Elements(rows, _framed(batch, rows, geometry, values, _skeletons(batch, met)))
+    return Elements(rows, _framed(batch, rows, geometry, values, points.text))
 
 
 def _sift(batch: ShapeBatch) -> None:
@@ -214,10 +216,18 @@ def _number(values: Floats) -> pa.Array:
     return number_text(np.ascontiguousarray(values) + 0.0)  # -0 becomes 0
 
 
-def _skeletons(batch: ShapeBatch, met: Met) -> pa.Array:
-    """string[n]: the points in each skeleton, all those of its class in their order; empty for everything else."""
+class _Skeletons(NamedTuple):
+    """What stands in the skeletons of a batch."""
+
+    text: pa.Array
+    """string[n]: their points, all those of the class in their order; empty for everything else."""
+    placed: Bools
+    """bool[n]: at least one of them is in the image."""
+
+
+def _skeletons(batch: ShapeBatch, met: Met) -> _Skeletons:
     flat = batch.flat
-    values, offsets, _ = keypoint_rows(flat, batch.column("keypoints"), met, met.column("point_slot"), batch.told)
+    values, offsets, count = keypoint_rows(flat, batch.column("keypoints"), met, met.column("point_slot"), batch.told)
     pose = batch.told.kept & flat.is_type(POSE)
     begin, counts = offsets[:-1] // 3, np.diff(offsets) // 3
     counts = np.where(pose, counts, 0)
@@ -239,7 +249,7 @@ def _skeletons(batch: ShapeBatch, met: Met) -> pa.Array:
         point,
         '"/>\n',
     )
-    return joined(offsets_of(counts), text, "")
+    return _Skeletons(joined(offsets_of(counts), text, ""), count > 0)
 
 
 def _framed(batch: ShapeBatch, rows: Ints, geometry: pa.Array, values: AttributeValues, points: pa.Array) -> pa.Array:

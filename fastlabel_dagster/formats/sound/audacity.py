@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.formats.attributes import tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import ClassWords, merged_by_value
 from fastlabel_dagster.formats.label_files import label_name, stem_of
@@ -76,6 +77,8 @@ def _texts(batch: SegmentBatch) -> list[bytes]:
     changed = pc.fill_null(pc.not_equal(label, batch.value), False).to_numpy(zero_copy_only=False)
     told.alter("tabs and line breaks in the class name became blanks", changed)
     told.alter("its attributes have no place in a line", batch.has_attributes_besides(LOW, HIGH))
+    told.alter("its confidence was left out", np.isfinite(batch.confidence))
+    tell_of_keys(batch.attributes, told, among=[LOW, HIGH])
     kept = np.flatnonzero(told.kept)
     rows = pa.array(kept)
     start, end = (np.rint(side[kept] * 10**PLACES) for side in (batch.start, batch.end))
@@ -87,14 +90,20 @@ def _texts(batch: SegmentBatch) -> list[bytes]:
 
 
 def _frequencies(batch: SegmentBatch) -> list[str]:
-    """The line of frequencies behind each label; empty for one without."""
-    pairs = zip(batch.attribute(LOW), batch.attribute(HIGH), strict=True)
-    return ["" if low is None and high is None else f"\\\t{_hertz(low)}\t{_hertz(high)}\n" for low, high in pairs]
+    """The line of frequencies behind each label; empty for one without. Tells of attributes that are none."""
+    odd = np.zeros(len(batch.owner), np.bool_)
 
+    def hertz(key: str) -> list[str | None]:
+        found: list[str | None] = []
+        for row, text in enumerate(batch.attribute(key)):
+            value = None if text is None else seconds(text)
+            odd[row] |= text is not None and (value is None or value < 0)
+            found.append(None if value is None or value < 0 else f"{value:.6f}")
+        return found
 
-def _hertz(text: str | None) -> str:
-    value = None if text is None else seconds(text)
-    return _UNDEFINED if value is None else f"{value:.6f}"
+    pairs = list(zip(hertz(LOW), hertz(HIGH), strict=True))
+    batch.told.alter("a frequency that is no number of hertz was left out", odd)
+    return [f"\\\t{low or _UNDEFINED}\t{high or _UNDEFINED}\n" if low or high else "" for low, high in pairs]
 
 
 def read_audacity(source: Path, told: ReadTally) -> Labels:

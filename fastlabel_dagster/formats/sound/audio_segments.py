@@ -27,7 +27,7 @@ from fastlabel_dagster.formats.file_kinds import AUDIO_ENDINGS
 from fastlabel_dagster.formats.label_files import files_below, stem_of
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
-from fastlabel_dagster.formats.shapes import CLASSLESS, has_class
+from fastlabel_dagster.formats.shapes import CLASSLESS, confidences, has_class
 from fastlabel_dagster.formats.task_list import ListedTask
 from fastlabel_dagster.formats.text import number_text
 from fastlabel_dagster.labels import fastlabel
@@ -58,6 +58,8 @@ class SegmentBatch:
     """Seconds, in whole microseconds."""
     end: Floats
     value: pa.Array
+    confidence: Floats
+    """NaN where a person set them."""
     attributes: pa.Array
     told: BatchTally
     """What became of them. Call ``told.finish()`` when the batch is written."""
@@ -107,7 +109,8 @@ def segment_batches(labels: Labels, recordings: Pictures, tally: Tally) -> Itera
         with np.errstate(invalid="ignore"):
             told.notice("it reaches beyond the end of the recording", end > duration + _ROUNDING)
         start, end = (np.where(told.kept, np.round(np.maximum(side, 0), PLACES), 0) for side in (start, end))
-        yield SegmentBatch(recordings.rows_of(tasks["task_id"]), owner, start, end, value, attributes, told)
+        confidence = confidences(pc.struct_field(rows, "confidence_score"))
+        yield SegmentBatch(recordings.rows_of(tasks["task_id"]), owner, start, end, value, confidence, attributes, told)
 
 
 @dataclass
@@ -145,10 +148,21 @@ class SegmentTasks:
             key, name, listed, audio.resolve().as_uri() if audio else None, listed.tags if listed else []
         )
 
-    def add(self, key: str, value: str, start: float, end: float, attributes: Mapping[str, str]) -> None:
+    def add(
+        self,
+        key: str,
+        value: str,
+        start: float,
+        end: float,
+        attributes: Mapping[str, str],
+        *,
+        confidence: float | None = None,
+    ) -> None:
         """A segment of a recording that has begun, checked by the reader."""
+        sure = {} if confidence is None else {"confidenceScore": confidence}
         self._recordings[key].segments.append(
             {
+                **sure,
                 "type": SEGMENT,
                 "value": value,
                 "start": start,

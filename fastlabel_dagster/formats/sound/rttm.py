@@ -1,8 +1,9 @@
 """RTTM (rich transcription time marked): who speaks when, a line per turn.
 
-``SPEAKER <recording> <channel> <onset> <duration> <NA> <NA> <name> <NA> <NA>``, times in seconds with six decimals.
-Fields are words without blanks: recordings are called after the file of their task, classes as ``classes.json`` says.
-The channel is 1 unless an attribute ``channel`` says otherwise.
+``SPEAKER <recording> <channel> <onset> <duration> <NA> <NA> <name> <confidence> <NA>``, times in seconds with six
+decimals. Fields are words without blanks: recordings are called after the file of their task, classes as
+``classes.json`` says. The channel is 1 unless an attribute ``channel`` says otherwise, the confidence ``<NA>`` where a
+person set the turn.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.assembly import FoundClass
+from fastlabel_dagster.formats.attributes import tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import RENAMED, ClassWords, class_of_word, merged_by_value
 from fastlabel_dagster.formats.label_files import label_name, stem_of
@@ -35,7 +37,7 @@ from fastlabel_dagster.formats.sound.beside import LABELS, TASK_LIST, find_besid
 from fastlabel_dagster.formats.sound.words import words_of
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.task_list import read_class_list
-from fastlabel_dagster.formats.text import glued, joined
+from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.text_files import read_lines
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import Bools, offsets_of
@@ -111,7 +113,12 @@ def _texts(
         told.alter("its attributes have no place in a line", batch.has_attributes_besides(CHANNEL))
         kept = np.flatnonzero(told.kept)
         rows = pa.array(kept)
-        channel = [text if text and _CHANNEL.fullmatch(text) else "1" for text in batch.attribute(CHANNEL)]
+        said = batch.attribute(CHANNEL)
+        odd = np.array([text is not None and not _CHANNEL.fullmatch(text) for text in said], np.bool_)
+        told.alter("an attribute channel that is no number of a channel was left out", odd)
+        tell_of_keys(batch.attributes, told, among=[CHANNEL])
+        channel = ["1" if text is None or is_odd else text for text, is_odd in zip(said, odd, strict=True)]
+        sure = pc.if_else(pa.array(np.isfinite(batch.confidence)), number_text(batch.confidence), _NONE)
         start, end = np.rint(batch.start[kept] * 10**PLACES), np.rint(batch.end[kept] * 10**PLACES)
         lines = glued(
             "SPEAKER ",
@@ -124,7 +131,9 @@ def _texts(
             microseconds_text(end - start),
             " <NA> <NA> ",
             word.take(rows),
-            " <NA> <NA>\n",
+            " ",
+            sure.take(rows),
+            " <NA>\n",
         )
         told.finish()
         texts = joined(offsets_of(np.bincount(batch.owner[kept], minlength=len(batch.picture))), lines, "")
@@ -175,16 +184,24 @@ def _read_line(line: str, where: str, tasks: SegmentTasks, classes: dict[str, Fo
     elif name == _NONE:
         told.drop("it has no name", SEGMENT, where=where)
     else:
-        if any(field not in _NOTHING for field in (*fields[5:7], *fields[_FIELDS:])):
-            told.alter("its orthography, subtype, confidence or lookahead time was not read", SEGMENT, where=where)
+        if any(field not in _NOTHING for field in (*fields[5:7], *fields[_FIELDS + 1 :])):
+            told.alter("its orthography, subtype or lookahead time was not read", SEGMENT, where=where)
+        said = fields[_FIELDS] if len(fields) > _FIELDS else _NONE
+        sure = seconds(said)
+        if said not in _NOTHING and (sure is None or sure < 0):
+            told.alter("its confidence is no number from 0 on, and was not read", SEGMENT, where=where)
+            sure = None
         attributes = {} if channel in ("1", _NONE) else {CHANNEL: channel}
-        tasks.add(word, class_of_word(classes, name).value, start, round(start + length, PLACES), attributes)
+        tasks.add(
+            word, class_of_word(classes, name).value, start, round(start + length, PLACES), attributes, confidence=sure
+        )
 
 
 FORMAT = Format(
     name="rttm",
     summary="who speaks when, a line per turn (RTTM)",
     index=TASK_LIST,
+    rules=2,
     write=write_rttm,
     read=read_rttm,
     options={"one_file": False},

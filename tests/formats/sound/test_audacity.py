@@ -60,6 +60,20 @@ def test_a_track_by_hand(bench) -> None:
     ]
 
 
+def test_frequencies_and_confidences_that_are_not_written_are_told(bench) -> None:
+    low = [[{"key": "low_frequency", "value": value}] for value in ("deep", -5, 40)]
+    low.append([{"key": "low_frequency", "value": 1}, {"key": "low_frequency", "value": 2}])
+    segments = [segment(n, n + 1, attributes=one) for n, one in enumerate(low)]
+    report = bench.write(audio_task(*segments, segment(9, 10, confidenceScore=0.5)), format="audacity", classes=[])
+    lines = (bench.folder / "audacity/labels/talk.txt").read_text().splitlines()
+    assert [line for line in lines if line[0] == "\\"] == ["\\\t40.000000\t-1.000000", "\\\t2.000000\t-1.000000"]
+    assert {note.reason: note.count for note in report.altered} == {
+        "a frequency that is no number of hertz was left out": 2,
+        "several attributes have the same key, one of them counts": 1,
+        "its confidence was left out": 1,
+    }
+
+
 def test_what_cannot_be_said_is_told(bench) -> None:
     task = audio_task(
         segment(0, 1, "a\tb\nc"),

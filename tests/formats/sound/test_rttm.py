@@ -45,6 +45,32 @@ def test_a_line_by_hand(bench) -> None:
     assert (report.written, report.dropped, report.altered, report.images) == (2, (), (), 1)
 
 
+def test_a_confidence_comes_and_goes(bench, source) -> None:
+    sure = [segment(number, number + 1, confidenceScore=score) for number, score in enumerate((0.75, -1, 0, None))]
+    report = bench.write(audio_task(*sure), format="rttm", classes=[])
+    lines = (bench.folder / "rttm/labels/talk.rttm").read_text().splitlines()
+    assert [line.split()[8] for line in lines] == ["0.75", "<NA>", "0", "<NA>"]
+    assert report.altered == ()
+    back = formats.read(bench.folder / "rttm", format="rttm")
+    assert back.annotations["confidence_score"].to_pylist() == [0.75, None, 0, None]
+    assert back.report is not None and back.report.altered == ()
+    odd = source("".join(f"SPEAKER talk 1 {n} 1 <NA> <NA> a {said}\n" for n, said in enumerate(("high", "-2", "nan"))))
+    assert [note.count for note in odd.report.altered] == [3]
+    assert odd.annotations["confidence_score"].null_count == 3
+
+
+def test_a_channel_that_is_none_is_told(bench) -> None:
+    said = [[{"key": "channel", "value": value}] for value in ("left", "2", "", -1)]
+    said.append([{"key": "channel", "value": 2}, {"key": "channel", "value": 3}])
+    report = bench.write(audio_task(*(segment(0, 1, attributes=one) for one in said)), format="rttm", classes=[])
+    lines = (bench.folder / "rttm/labels/talk.rttm").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == ["1", "2", "1", "1", "3"]
+    assert {note.reason: note.count for note in report.altered} == {
+        "an attribute channel that is no number of a channel was left out": 3,
+        "several attributes have the same key, one of them counts": 1,
+    }
+
+
 def test_fields_are_words(bench) -> None:
     tasks = [
         audio_task(segment(0, 1, "Ms. A"), name="a b.wav"),
