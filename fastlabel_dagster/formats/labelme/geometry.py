@@ -10,7 +10,7 @@ import numpy as np
 
 from fastlabel_dagster.formats.labelme.masks import read_mask
 from fastlabel_dagster.formats.labelme.said import READ, unread_of
-from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION
+from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, SCORE
 from fastlabel_dagster.formats.rectangles import boxes_of_corners
 
 #: x, y, x, y, … in pixels.
@@ -67,6 +67,8 @@ def plain_box(shape: dict[str, Any]) -> Numbers | None:
     if shape.get("shape_type") != "rectangle" or shape.get("group_id") is not None:
         return None
     if shape.get("flags") or shape.get(DESCRIPTION) or shape.get("attributes") or shape.get("rotation"):
+        return None
+    if shape.get(SCORE) is not None:
         return None
     if not READ.issuperset(shape) and unread_of(shape):
         return None

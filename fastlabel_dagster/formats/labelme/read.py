@@ -8,42 +8,27 @@ and shape by shape.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from fastlabel_dagster.formats.assembly import (
-    AnnotationColumns,
-    FoundClass,
-    labels_of,
-    stable_id,
-)
-from fastlabel_dagster.formats.categories import POSE
+from fastlabel_dagster.formats.assembly import FoundClass, labels_of, stable_id
 from fastlabel_dagster.formats.class_list import listed_classes
 from fastlabel_dagster.formats.class_words import CLASS_FILE, merged_by_value, read_class_words
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
 from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file, read_small, stem_of
-from fastlabel_dagster.formats.labelme.geometry import (
-    Shape,
-    UnreadShapeError,
-    closed,
-    plain_box,
-    shape_geometry,
-)
+from fastlabel_dagster.formats.labelme.annotations import NO_PLACE, FoundAnnotations, ShapeReader
 from fastlabel_dagster.formats.labelme.masks import embedded_size
-from fastlabel_dagster.formats.labelme.said import attributes_of, is_told_whole, unread_of
-from fastlabel_dagster.formats.point_rows import PointRows
+from fastlabel_dagster.formats.labelme.said import names_of, own_text, unread_of
 from fastlabel_dagster.formats.report import REPORT_FILE
 from fastlabel_dagster.formats.splits import PART_OF_TAG
 from fastlabel_dagster.formats.text_files import text_of_names
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.pauses import without_collecting
-from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, ReadTally
+from fastlabel_dagster.labels.report import EXAMPLES, FILE, IMAGE, TASK, ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
 _CLASS_LISTS = ("labels.txt", "classes.txt")
@@ -52,8 +37,16 @@ _TASK = ("task_id", "name", "width", "height", "tags", "url")
 _LONGEST_SIDE = 2**31
 #: Files read without collecting garbage in between.
 _AT_ONCE = 128
-_NO_PLACE = "its other fields have no place in FastLabel, and were not read"
-_LONGEST = 100
+#: What is read of a file, and what it says of the program that wrote it: version, and the colours that one draws in.
+_READ = frozenset(
+    (
+        *("version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"),
+        *("task_id", "task_name", "tags", "flag_attributes", "lineColor", "fillColor"),
+    )
+)
+_UNFIT = "fields that are not what they should be were left out"
+_PICTURE_WITHIN = "the picture within the file was not taken out, and no other is there"
+_SAME_ID = "two files have the same task id, the later one got another"
 
 
 def read_labelme(source: Path, told: ReadTally) -> Labels:
@@ -127,10 +120,7 @@ class _Reader:
     ) -> None:
         self._root, self._told, self._whole = root, told, whole
         self._pictures = PictureIndex(root, listing)
-        self._classes = _listed(root)
-        self._last_order = max((one.order for one in self._classes.values()), default=0)
-        self._annotations = AnnotationColumns()
-        self._plain = PointRows(self._annotations)
+        self._found = FoundAnnotations(_listed(root))
         self._tasks: list[tuple[Any, ...]] = []  # rows of _TASK
         self._known_ids: set[str] = set()
         self._used: set[str] = set()
@@ -143,9 +133,8 @@ class _Reader:
         if self._damage is not None and not self._tasks:
             raise self._damage
         self._notice_unlabeled()
-        self._plain.hand_over()
         columns = {name: [row[place] for row in self._tasks] for place, name in enumerate(_TASK)}
-        return labels_of("labelme", columns, self._annotations, self._classes, self._told)
+        return labels_of("labelme", columns, self._found.columns(), self._found.classes, self._told)
 
     def _read_files(self, files: list[str]) -> None:
         root = str(self._root)
@@ -174,10 +163,17 @@ class _Reader:
         if picture is not None:
             self._used.add(picture)
         width, height = (_side(document.get(key)) for key in ("imageWidth", "imageHeight"))
+        unfit = [
+            key
+            for key, side in (("imageWidth", width), ("imageHeight", height))
+            if document.get(key) not in (None, side)
+        ]
         if width is None or height is None:
             size = None if picture is None else self._pictures.size_of(self._pictures.root / picture)
             width, height = size or embedded_size(document.get("imageData")) or (width, height)
-        task_id = _own_text(document.get("task_id"))
+        task_id = own_text(document.get("task_id"))
+        if task_id in self._known_ids:
+            self._told.alter(_SAME_ID, TASK, where=file)
         if not task_id or task_id in self._known_ids:
             task_id = stable_id("labelme", file)
         self._known_ids.add(task_id)
@@ -185,184 +181,27 @@ class _Reader:
         called = (picture or stated.replace("\\", "/")).rpartition("/")[2] or stem_of(file)
         name = f"{folder}{slash}{called}"
         if "task_name" in document:  # one of our own exports, where the task of this picture may have had no name
-            name = _own_text(document["task_name"]) or name.removeprefix("images/")
+            name = own_text(document["task_name"]) or name.removeprefix("images/")
         url = None if picture is None else self._pictures.uri_of(picture)
         self._tasks.append((task_id, name, width, height, _tags(document, folder), url))
-        _Shapes(self, len(self._tasks) - 1, file, document["shapes"]).read(document)
+        shapes = ShapeReader(self._found, self._told, len(self._tasks) - 1, file, document["shapes"])
+        unfit += shapes.read(document)
+        self._tell_of_rest(file, document, unfit, has_picture=picture is not None)
 
-    def meet(self, value: str) -> None:
-        """A class is used; a new one stands behind the others."""
-        if value not in self._classes:
-            self._last_order += 1
-            self._classes[value] = FoundClass(value, self._last_order)
-
-    def add(self, row: int, order: int, kind: str, value: str, **fields: Any) -> None:
-        """Add an annotation, at the place ``order`` within its task."""
-        self.meet(value)
-        self._annotations.add(row, kind, value, order=order, **fields)
-
-    def add_points(self, row: int, order: int, kind: str, value: str, points: list[float]) -> None:
-        """Add an annotation that has nothing but its points."""
-        self.meet(value)
-        self._plain.add(row, order, kind, value, points)
-
-    def add_boxes(self, row: int, orders: list[int], values: list[str], numbers: list[float]) -> None:
-        """:meth:`add_points` for many boxes of classes that were met."""
-        self._plain.extend([row] * len(orders), orders, "bbox", values, numbers)
-
-    @property
-    def told(self) -> ReadTally:
-        return self._told
-
-
-class _Shapes:
-    """The shapes of one file, on their way to annotations."""
-
-    def __init__(self, reader: _Reader, row: int, file: str, shapes: list[Any]) -> None:
-        self._reader, self._row, self._file, self._shapes = reader, row, file, shapes
-        #: (group id, label) -> regions of a segmentation that further shapes may add to; likewise keypoints of a pose.
-        self._regions: dict[tuple[Any, str], list[list[list[float]]]] = {}
-        self._poses: dict[tuple[Any, str], list[dict[str, Any]]] = {}
-        self._order = 0
-
-    @cached_property
-    def _groups(self) -> Counter[tuple[Any, str] | None]:
-        """How many polygons each group has."""
-        return Counter(
-            _group(shape)
-            for shape in self._shapes
-            if isinstance(shape, dict) and shape.get("shape_type", "polygon") == "polygon"
-        )
-
-    def read(self, document: dict[str, Any]) -> None:
-        orders: list[int] = []
-        values: list[str] = []
-        numbers: list[float] = []
-        for number, shape in enumerate(self._shapes, start=1):
-            box = plain_box(shape) if type(shape) is dict else None
-            if box is not None and type(label := shape.get("label")) is str and label and encodable(label):
-                self._order += 1
-                orders.append(self._order)
-                values.append(label)
-                numbers += box
-                self._reader.meet(label)
-                continue
-            where = f"{self._file}, shape {number}"
-            if not isinstance(shape, dict):
-                self._reader.told.drop("a shape that is no JSON object", where=where)
-                continue
-            label = shape.get("label")
-            if type(label) is int:
-                label = str(label)
-            if not isinstance(label, str) or not label or not encodable(label):
-                self._reader.told.drop("a shape without a label", where=where)
-                continue
-            try:
-                for geometry in shape_geometry(shape):
-                    self._order += 1
-                    self._read_shape(shape, label, geometry, where)
-            except UnreadShapeError as error:
-                self._reader.told.drop(str(error), where=where)
-        self._reader.add_boxes(self._row, orders, values, numbers)
-        self._read_flags(document)
-
-    def _read_shape(self, shape: dict[str, Any], label: str, geometry: Shape, where: str) -> None:
-        told = self._reader.told
-        if geometry.altered:
-            told.alter(geometry.altered, geometry.type, where=where)
-        pose = _own_text(shape.get("pose")) if geometry.type == "keypoint" else ""
-        if pose:
-            self._read_keypoint(shape, label, pose, geometry)
-            return
-        group = _group(shape)
-        attributes = attributes_of(shape)
-        if not is_told_whole(shape, attributes):
-            told.alter("flags that are neither on nor off, or attributes without a text", geometry.type, where=where)
-        if group is None and shape.get("group_id") not in (None, ""):
-            told.alter("a group that is neither a whole number nor text was left out", geometry.type, where=where)
-        if geometry.rotation is None and shape.get("rotation"):
-            told.alter("a rotation that its corners do not show was left out", geometry.type, where=where)
-        unread = unread_of(shape)
+    def _tell_of_rest(self, file: str, document: dict[str, Any], unfit: list[str], *, has_picture: bool) -> None:
+        """Tell what a file says beside its shapes and flags that is not read."""
+        unfit += [
+            key for key in ("imagePath", "task_id", "task_name") if document.get(key) and not own_text(document[key])
+        ]
+        if document.get("tags") and not _are_tags(document["tags"]):
+            unfit.append("tags")
+        if unfit:
+            self._told.notice(_UNFIT, IMAGE, where=f"{file}: {names_of(unfit)}")
+        if document.get("imageData") and not has_picture:
+            self._told.notice(_PICTURE_WITHIN, IMAGE, where=file)
+        unread = unread_of(document, _READ)
         if unread:
-            told.notice(_NO_PLACE, geometry.type, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
-        if group is not None and self._groups[group] > 1 and geometry.type in ("polygon", "segmentation"):
-            regions = _as_regions(geometry)
-            if group in self._regions:
-                self._regions[group] += regions
-                if shape.get("annotation_type") != "segmentation":
-                    told.notice("polygons of one group became one segmentation", "segmentation", where=where)
-                return
-            self._regions[group] = regions
-            self._reader.add(self._row, self._order, "segmentation", label, regions=regions, attributes=attributes)
-            return
-        if group is not None and shape.get("annotation_type") is None:
-            told.notice("the group a shape belongs to was not kept", geometry.type, where=where)
-        if not attributes and geometry.points is not None and geometry.rotation is None:
-            self._reader.add_points(self._row, self._order, geometry.type, label, geometry.points)
-            return
-        self._reader.add(
-            self._row,
-            self._order,
-            geometry.type,
-            label,
-            points=geometry.points,
-            regions=geometry.regions,
-            rotation=geometry.rotation,
-            attributes=attributes,
-        )
-
-    def _read_keypoint(self, shape: dict[str, Any], key: str, pose: str, geometry: Shape) -> None:
-        """A point of a pose, as our own export writes them."""
-        stated = shape.get("keypoint")
-        about = stated if isinstance(stated, dict) else {}
-        visibility = about.get("visibility", 1.0)
-        seen = float(visibility) if type(visibility) in (int, float) and visibility in (0, 1, 2) else 1.0
-        edges = about.get("edges")
-        name = about.get("name")
-        point = {
-            "key": key,
-            "name": name if isinstance(name, str) else key,
-            "value": [*(geometry.points or ()), *([seen] if "visibility" in about or not about else [])],
-            "edges": [end for end in edges if isinstance(end, str)] if isinstance(edges, list) else None,
-        }
-        group = _group(shape)
-        known = None if group is None else self._poses.get((group[0], pose))
-        if known is not None:
-            known.append(point)
-            return
-        keypoints = [point]
-        if group is not None:
-            self._poses[group[0], pose] = keypoints
-        self._reader.add(self._row, self._order, POSE, pose, keypoints=keypoints, attributes=attributes_of(shape))
-
-    def _read_flags(self, document: dict[str, Any]) -> None:
-        flags = document.get("flags")
-        about = document.get("flag_attributes")
-        if flags and not isinstance(flags, dict):
-            self._reader.told.drop("flags of the picture that are no JSON object", "classification", where=self._file)
-        for value, is_set in flags.items() if isinstance(flags, dict) else ():
-            if is_set is not True and is_set is not False:
-                where = f"{self._file}, {value[:_LONGEST] if encodable(value) else ''}"
-                self._reader.told.drop(
-                    "a flag of the picture that is neither on nor off", "classification", where=where
-                )
-            if is_set is True and value and encodable(value):
-                said = about.get(value) if isinstance(about, dict) else None
-                attributes = attributes_of(said) if isinstance(said, dict) else []
-                self._order += 1
-                self._reader.add(self._row, self._order, "classification", value, attributes=attributes)
-
-
-def _as_regions(geometry: Shape) -> list[list[list[float]]]:
-    return [[closed(geometry.points or [])]] if geometry.regions is None else geometry.regions
-
-
-def _group(shape: dict[str, Any]) -> tuple[Any, str] | None:
-    """What tells the shapes of one group: its id and the label; None without a group."""
-    group, label = shape.get("group_id"), shape.get("label")
-    if isinstance(group, int | str) and group != "" and isinstance(label, int | str):
-        return (group, str(label))
-    return None
+            self._told.notice(NO_PLACE, IMAGE, where=f"{file}: {names_of(unread)}")
 
 
 def _listed(root: Path) -> dict[str, FoundClass]:
@@ -376,15 +215,15 @@ def _listed(root: Path) -> dict[str, FoundClass]:
 
 
 def _tags(document: dict[str, Any], folder: str) -> list[str]:
-    stated = document.get("tags")
-    if isinstance(stated, list) and all(isinstance(tag, str) and encodable(tag) for tag in stated):
-        return stated
+    stated: Any = document.get("tags")
+    if _are_tags(stated):
+        return list(stated)
     part = PART_OF_TAG.get(folder.partition("/")[0].lower())
     return [part] if part else []
 
 
-def _own_text(value: Any) -> str:
-    return value if isinstance(value, str) and encodable(value) else ""
+def _are_tags(stated: Any) -> bool:
+    return isinstance(stated, list) and all(isinstance(tag, str) and encodable(tag) for tag in stated)
 
 
 def _side(value: Any) -> int | None:

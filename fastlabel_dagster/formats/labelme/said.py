@@ -1,15 +1,20 @@
-"""What a shape says of itself, as FastLabel attributes: flags, description and attributes."""
+"""What a shape says of itself, as FastLabel has it: flags, description and attributes as attributes, and its score."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
-from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, guessed_type
+from fastlabel_dagster.formats.labelme.shapes import DESCRIPTION, SCORE, guessed_type
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.labels.json_text import encodable
 
-#: What is read of a shape, and what only says how it is drawn or follows from its corners.
+#: Of names in an example, at most so many characters are shown.
+LONGEST = 100
+#: What is read of a shape, and what follows from its corners.
 READ = frozenset(
     [
         "label",
@@ -25,20 +30,33 @@ READ = frozenset(
         "rotation",
         "pose",
         "keypoint",
-        "line_color",
-        "fill_color",
         "direction",
+        SCORE,
     ]
 ) | {DESCRIPTION}
-_SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
+#: X-AnyLabeling writes its switches with every shape and file, also those that are off.
+_SAYS_NOTHING = (*SAYS_NOTHING, False)
 
 
-def unread_of(shape: dict[str, Any]) -> list[str]:
-    """The fields of a shape that say something and are not read, sorted."""
-    if READ.issuperset(shape):
-        return []
-    unread = (name for name in shape if name not in READ and shape[name] not in _SAYS_NOTHING)
-    return sorted(name for name in unread if encodable(name))
+def unread_of(said: dict[str, Any], read: frozenset[str] = READ) -> list[str]:
+    """The fields of a shape (or a file) that say something and are not among those ``read``, sorted."""
+    return [] if read.issuperset(said) else unread_names(said, read, _SAYS_NOTHING)
+
+
+def names_of(fields: Iterable[str]) -> str:
+    """Fields as the end of an example."""
+    return ", ".join(fields)[:LONGEST]
+
+
+def own_text(value: Any) -> str:
+    """A text that tables can hold; nothing instead of anything else."""
+    return value if isinstance(value, str) and encodable(value) else ""
+
+
+def score_of(said: dict[str, Any]) -> float | None:
+    """The confidence of a shape, as X-AnyLabeling writes that of its models: a number from 0 on. None without one."""
+    score: Any = said.get(SCORE)
+    return float(score) if type(score) in (int, float) and 0 <= score <= sys.float_info.max else None
 
 
 def is_told_whole(shape: dict[str, Any], attributes: list[dict[str, Any]]) -> bool:

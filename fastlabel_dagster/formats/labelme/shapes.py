@@ -13,6 +13,7 @@ pose_estimation    a point per placed keypoint, labeled with its key, of one ``g
 labelme keeps keys of a shape that it does not know, so what it has no place for is written beside what it has:
 ``annotation_type`` and ``rotation``, ``pose`` (the class) and ``keypoint`` of a pose's points, ``attributes`` with
 their values. Attributes that are switches are labelme's ``flags``, a text called ``description`` is its description.
+The confidence is the ``score`` of all its shapes, as X-AnyLabeling writes that of its models.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from fastlabel_dagster.formats.labelme.masks import DrawnMask, draw_mask
 from fastlabel_dagster.formats.outlines import is_turned, regions_of
 from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, json_text
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, floats, offsets_of, valid_mask
 
 TYPES = (*SHAPES, "line", "keypoint", POSE)
 DESCRIPTION = "description"
+SCORE = "score"
 _LINE_POINTS = 2
 
 
@@ -131,6 +133,7 @@ def shapes_of(batch: ShapeBatch, *, oriented: bool) -> ShapeList:
     about = said(batch.column("attributes"), told.kept)
     kinds = flat.type.to_pylist()
     values = flat.value.to_pylist()
+    scores = scores_of(batch)
     rings = _Rings(batch)
     result = ShapeList([], [])
     for row in kept.tolist():
@@ -163,8 +166,18 @@ def shapes_of(batch: ShapeBatch, *, oriented: bool) -> ShapeList:
                 shape["annotation_type"] = kind
                 shape["group_id"] = int(group[row]) if group[row] else None
                 result.shapes.append(shape)
+        if row in scores:
+            for shape in result.shapes[added:]:
+                shape[SCORE] = scores[row]
         result.annotation.extend([row] * (len(result.shapes) - added))
     return result
+
+
+def scores_of(batch: ShapeBatch) -> dict[int, float]:
+    """Row -> the confidence of those that have one. FastLabel answers -1 where a person drew the shape."""
+    score = floats(batch.column("confidence_score"))
+    rows = np.flatnonzero(np.isfinite(score) & (score >= 0))
+    return dict(zip(rows.tolist(), score[rows].tolist(), strict=True))
 
 
 class _Rings:

@@ -17,7 +17,7 @@ from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_list import class_list
 from fastlabel_dagster.formats.class_words import CLASS_FILE
 from fastlabel_dagster.formats.label_files import label_name
-from fastlabel_dagster.formats.labelme.shapes import TYPES, said, shapes_of
+from fastlabel_dagster.formats.labelme.shapes import SCORE, TYPES, said, scores_of, shapes_of
 from fastlabel_dagster.formats.outlines import SLACK
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
@@ -136,6 +136,9 @@ def _image_flags(batch: ShapeBatch, classification: Bools) -> dict[int, dict[str
     if not len(rows):
         return {}
     about = said(batch.column("attributes"), classification & told.kept)
+    for row, score in scores_of(batch).items():
+        if classification[row]:
+            about.setdefault(row, {})[SCORE] = score
     values = flat.value.take(rows).to_pylist()
     found: dict[int, dict[str, dict[str, Any]]] = {}
     again = np.zeros(len(flat), np.bool_)
