@@ -919,6 +919,14 @@ def test_elements_nobody_reads_are_no_reason_to_read_object_by_object():
     assert (objects.columns["name"], objects.columns["id.of-it"]) == (["dog", "cat"], ["7", "8"])
 
 
+@pytest.mark.parametrize("twice", ["truncated", "id"])
+def test_elements_that_stand_in_two_places_are_read_object_by_object(twice):
+    again = f"<{twice}>0</{twice}>"
+    data = xml(box(extra=again).replace("<bndbox>", f"<bndbox>{again}"))
+    with pytest.raises(ValueError, match="not simple"):
+        ObjectForm(ElementTree.fromstring(data).find("object"))
+
+
 def test_marked_objects_of_files_that_are_alike(voc):
     def marked(pose, truncated):
         return box(extra=f"<pose>{pose}</pose><truncated>{truncated}</truncated>")
