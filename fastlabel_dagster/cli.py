@@ -136,7 +136,9 @@ def diff(
 @click.option("--strict", is_flag=True, help="Anything that would be left out is an error; nothing is written.")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Bring the pictures of SOURCE along.")
 @click.option("--archive", type=click.Choice(["zip", "tar"]), help="Files in a few archives rather than one by one.")
-@click.option("--shard-mb", type=int, default=1024, show_default=True, help="How large an archive grows, in MB.")
+@click.option(
+    "--shard-mb", type=click.IntRange(min=1), default=1024, show_default=True, help="How large an archive grows, in MB."
+)
 @click.option("--replace", is_flag=True, help="Replace TARGET even where it holds files that no export has written.")
 @_s3_options
 def convert(

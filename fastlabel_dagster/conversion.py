@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +43,10 @@ def convert_dataset(
     with progress_bar(True, f"reading {source_format}", unit=" images") as progress:
         labels = formats.read(source, format=source_format, strict=strict, progress=progress, **asked)
     assert labels.report is not None
-    click.echo(f"read    {labels.report.annotations:,} annotations of {labels.report.tasks:,} tasks from {source}")
-    _say(labels.report.dropped, "dropped")
-    _say(labels.report.altered, "altered")
-    _say(labels.report.noticed, "noticed")
+    _say(f"read    {labels.report.annotations:,} annotations of {labels.report.tasks:,} tasks from {source}")
+    _say_notes(labels.report.dropped, "dropped")
+    _say_notes(labels.report.altered, "altered")
+    _say_notes(labels.report.noticed, "noticed")
     steps = formats.steps_of(labels, format=target_format)
     with progress_bar(True, f"writing {target_format}", total=steps, unit=" images") as progress:
         report = formats.write(
@@ -57,14 +59,14 @@ def convert_dataset(
             **wanted,
         )
     parts = "".join(f", {name} {count:,}" for name, count in report.splits.items())
-    click.echo(
+    _say(
         f"written {report.written:,} annotations of {report.images:,} images{parts} to {report.target} "
         f"({report.files:,} files, {report.bytes / 1e6:,.1f} MB)"
     )
-    _say(report.dropped, "dropped")
-    _say(report.altered, "altered")
+    _say_notes(report.dropped, "dropped")
+    _say_notes(report.altered, "altered")
     # What the reader told is in the report as well, for who finds the folder later; it was said above.
-    _say((note for note in report.noticed if "when the source was read:" not in note.reason), "noticed")
+    _say_notes((note for note in report.noticed if "when the source was read:" not in note.reason), "noticed")
 
 
 def list_formats() -> None:
@@ -95,7 +97,17 @@ def parse_options(given: Iterable[str]) -> dict[str, Any]:
     return parsed
 
 
-def _say(notes: Iterable[Note], fate: str) -> None:
+def _say(text: str) -> None:
+    """A line on standard output. Whoever reads it may have seen enough (``| head``); the dataset is written all the
+    same."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # Closed is closed: what is said from here on, and what Python still holds back, goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say_notes(notes: Iterable[Note], fate: str) -> None:
     for note in notes:
         examples = f"  e.g. {', '.join(note.examples[:2])}" if note.examples else ""
-        click.echo(f"  {fate:8} {note.count:>9,} {note.type}: {note.reason}{examples}")
+        _say(f"  {fate:8} {note.count:>9,} {note.type}: {note.reason}{examples}")

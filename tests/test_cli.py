@@ -108,6 +108,20 @@ def test_doctor_says_what_is_wrong():
     assert "--  token" in done.stdout and "127.0.0.1" in done.stdout + done.stderr
 
 
+def test_a_dataset_is_written_for_a_reader_who_has_seen_enough(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "tasks.jsonl").write_text('{"id": "a", "name": "a.jpg", "width": 9, "height": 9}\n')
+    arguments = ["convert", "source", "out", "--from", "fastlabel", "--to", "coco"]
+    command = [sys.executable, "-m", "fastlabel_dagster", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == 0
+    assert (tmp_path / "out" / "annotations.json").is_file()
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = [sys.executable, "-m", "fastlabel_dagster", "formats"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
