@@ -19,7 +19,7 @@ from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels import json_text
 from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, floats, one_array
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, floats, kept_only, one_array
 from fastlabel_dagster.labels.tables import Labels
 
 Made = TypeVar("Made")
@@ -121,7 +121,7 @@ class ShapeBatch:
 
     def meet(self, categories: Categories) -> Met:
         """The categories of those that are kept; unknown ones are added and noted."""
-        kept = pc.if_else(pa.array(self.told.kept), self.flat.value, None)
+        kept = kept_only(self.flat.value, self.told.kept)
         met = categories.meet(kept, self.flat.type, self.column("keypoints"))
         self.told.alter(NO_CLASS, ~met.known)
         return met

@@ -91,6 +91,13 @@ def taken(values: pa.Array, wanted: slice | Ints) -> pa.Array:
     return values[wanted] if isinstance(wanted, slice) else values.take(pa.array(wanted))
 
 
+def kept_only(values: pa.Array, kept: Bools | pa.BooleanArray) -> pa.Array:
+    """``values`` where ``kept`` (bool[n]), null elsewhere."""
+    # Not `if_else(kept, values, None)`: with one null for all rows, Arrow before 24 takes the texts of an array that is
+    # part of a longer one from the wrong places (https://github.com/apache/arrow/issues/49410).
+    return pc.if_else(kept, values, pa.nulls(len(values), values.type))
+
+
 def sums(values: Floats, offsets: Ints) -> Floats:
     """Sum of each row's values; 0 for an empty row. A NaN stays within its row."""
     return _reduce(np.add, values, offsets, 0.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fastlabel_dagster.labels.ragged import any_column, every_column, maxima, minima, offsets_of
+from fastlabel_dagster.labels.ragged import any_column, every_column, kept_only, maxima, minima, offsets_of
 
 _NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=32)
 
@@ -36,3 +37,15 @@ def test_extremes_are_those_of_each_row(found, one, lengths, data):
 def test_columns_are_looked_at_together(mask):
     assert any_column(mask).tolist() == [any(row) for row in mask.tolist()]
     assert every_column(mask).tolist() == [all(row) for row in mask.tolist()]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.one_of(st.none(), st.text(max_size=3)), st.booleans())), st.integers(0, 9))
+def test_what_is_not_kept_is_null_wherever_the_texts_lie(rows, before):
+    texts = pa.array(["in front"] * before + [text for text, _ in rows], pa.string())[before:]
+    kept = np.array([keep for _, keep in rows], np.bool_)
+    expected = [text if keep else None for text, keep in rows]
+    for mask in (kept, pa.array(kept)):
+        found = kept_only(texts, mask)
+        found.validate(full=True)
+        assert found.to_pylist() == expected

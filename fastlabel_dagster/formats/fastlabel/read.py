@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.fastlabel.write import is_local
 from fastlabel_dagster.labels import levels, regular
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.labels.pauses import without_collecting
-from fastlabel_dagster.labels.ragged import one_array
+from fastlabel_dagster.labels.ragged import kept_only, one_array
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, TASK, ReadTally
 from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
@@ -231,7 +231,7 @@ class _Reader:
             names = one_array(table["name"]).filter(local).slice(0, EXAMPLES).to_pylist()
             reason = "its url named a file of a machine; it was left out"
             self._told.alter(reason, TASK, where=[str(name) for name in names], count=foreign)
-            urls = pc.if_else(local, pa.scalar(None, pa.string()), urls)
+            urls = kept_only(urls, pc.invert(local))
         if self._pictures:
             names = table["name"].to_pylist()
             found = [self._pictures.of(task_id, name) for task_id, name in zip(ids, names, strict=True)]

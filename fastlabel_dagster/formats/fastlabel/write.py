@@ -19,7 +19,7 @@ from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.fastlabel import classes_to_fastlabel, to_fastlabel
 from fastlabel_dagster.labels.json_text import dumps
 from fastlabel_dagster.labels.pauses import without_collecting
-from fastlabel_dagster.labels.ragged import as_ragged, one_array
+from fastlabel_dagster.labels.ragged import as_ragged, kept_only, one_array
 from fastlabel_dagster.labels.report import EXAMPLES, TASK
 from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
@@ -94,7 +94,7 @@ def _without_local_urls(tasks: pa.Table) -> pa.Table:
     local = is_local(urls)
     if not pc.any(local, min_count=0).as_py():
         return tasks
-    kept = pc.if_else(local, pa.scalar(None, pa.string()), urls)
+    kept = kept_only(urls, pc.invert(local))
     return tasks.set_column(TASKS.get_field_index("url"), "url", kept)
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from fastlabel_dagster.formats.asked_classes import values_of
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.shapes import SHAPES
-from fastlabel_dagster.labels.ragged import Bools, Ints
+from fastlabel_dagster.labels.ragged import Bools, Ints, kept_only
 from fastlabel_dagster.labels.tables import Labels
 
 
@@ -59,7 +59,7 @@ class MaskClasses:
         ``values`` are their class values. Unknown classes of those that are ``kept`` are added, unless the classes were
         given.
         """
-        encoded = pc.dictionary_encode(pc.if_else(pa.array(kept), values, None))
+        encoded = pc.dictionary_encode(kept_only(values, kept))
         words = encoded.dictionary.to_pylist()
         if not self.fixed:
             for word in words:

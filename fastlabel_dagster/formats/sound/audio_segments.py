@@ -31,7 +31,7 @@ from fastlabel_dagster.formats.shapes import CLASSLESS, confidences, has_class
 from fastlabel_dagster.formats.task_list import ListedTask
 from fastlabel_dagster.formats.text import number_text
 from fastlabel_dagster.labels import fastlabel
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, one_array
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, floats, kept_only, one_array
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -66,7 +66,7 @@ class SegmentBatch:
 
     def meet(self, categories: Categories) -> Met:
         """The categories of those that are kept; unknown ones are added."""
-        kept = pc.if_else(pa.array(self.told.kept), self.value, None)
+        kept = kept_only(self.value, self.told.kept)
         return categories.meet(kept, pa.array([SEGMENT] * len(kept), pa.string()), pa.nulls(len(kept)))
 
     def attribute(self, key: str) -> list[str | None]:

@@ -29,7 +29,7 @@ from fastlabel_dagster.formats.shapes import CLASSLESS, has_class
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels import fastlabel
 from fastlabel_dagster.labels.json_text import encodable
-from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, floats, one_array, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, floats, kept_only, one_array, valid_mask
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
@@ -71,7 +71,7 @@ class SpanBatch:
 
     def meet(self, categories: Categories) -> Met:
         """The categories of those that are kept; unknown ones are added."""
-        kept = pc.if_else(pa.array(self.told.kept), self.value, None)
+        kept = kept_only(self.value, self.told.kept)
         types = pa.array(np.full(len(kept), NER, object), pa.string())
         return categories.meet(kept, types, pa.nulls(len(kept)))
 
