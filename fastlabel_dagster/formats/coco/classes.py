@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,23 @@ from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.coco.columns import is_id, looked_up
 from fastlabel_dagster.formats.coco.declared import read_declared
 from fastlabel_dagster.formats.coco.files import CocoFile
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.labels.ragged import Bools, Ints
-from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.labels.report import EXAMPLES, FILE, ReadTally
 
 _LARGEST = 2**63 - 1
+#: What is read of a category, but for its id.
+_READ = frozenset(
+    (
+        *("name", "supercategory", "title", "color", "types", "isthing", "attributes"),
+        *("keypoints", "skeleton", "keypoint_colors"),
+    )
+)
+_UNREAD = "categories with a field that FastLabel has no place for, which was not read"
+_UNFIT = "fields of a category that are not what they should be were left out, or read as texts"
+_NAMELESS = "a category whose name is no text is called by its number, its supercategory or its id"
+_UNLIKE = "categories of one name that say different things: one of them was read"
+_RENUMBERED = "category ids that cannot be the order of classes, so all were numbered anew: whole numbers from 1 on can"
 
 
 class ClassBook:
@@ -27,9 +40,12 @@ class ClassBook:
         self._place: dict[str, int] = {}
         #: By file: category id -> place in ``classes``.
         self._files: dict[str, dict[Any, int]] = {}
-        ids: dict[str, set[Any]] = {}
+        #: By class value: its ids, and what its first category says beside its id.
+        ids: dict[str, dict[Any, str]] = {}
+        first: dict[str, dict[str, Any]] = {}
         for file in files:
             known = self._files[file.name] = {}
+            unread: dict[str, int] = {}
             for category in as_objects(file, "categories", told):
                 identity = category.get("id")
                 where = f"{file.name}, category {identity!s:.40}"
@@ -42,9 +58,17 @@ class ClassBook:
                 value = _value(category)
                 if value in self._place and self._place[value] in known.values():
                     told.notice("categories of one name were read as one class", "class", where=where)
+                said = {name: content for name, content in category.items() if name != "id"}
+                if first.setdefault(value, said) != said:
+                    told.notice(_UNLIKE, "class", where=where)
                 self._tell_of_keypoints(category, where)
-                ids.setdefault(value, set()).add(identity)
+                self._tell_of_unfit(category, where)
+                for name in unread_names(said, _READ):
+                    unread[name] = unread.get(name, 0) + 1
+                ids.setdefault(value, {}).setdefault(identity, where)
                 known[identity] = self._add(value, identity, category)
+            for name, count in unread.items():
+                told.notice(_UNREAD, "class", where=f"{file.name}, {name:.100}", count=count)
         self._number(ids)
 
     def numbers(self, file: CocoFile, ids: list[Any] | pa.Array, wanted: Bools) -> Ints:
@@ -89,12 +113,20 @@ class ClassBook:
             self.classes[place : place + 1] = [found]
         return place
 
-    def _number(self, ids: dict[str, set[Any]]) -> None:
-        """Ids become orders while they are whole numbers and the same in all files."""
+    def _number(self, ids: dict[str, dict[Any, str]]) -> None:
+        """Ids become orders while they are whole numbers and the same in all files; else the classes are numbered as
+        they come, which is told. ``ids``: class value -> id -> where it stands."""
         orders = [one.order for one in self.classes]
         if 0 in orders or len(set(orders)) < len(orders) or any(len(of_value) > 1 for of_value in ids.values()):
             for order, one in enumerate(self.classes, start=1):
                 one.order = order
+            moved = [
+                f"{where} is {one.order}"
+                for one in self.classes
+                for identity, where in ids[one.value].items()
+                if _order(identity) != one.order
+            ]
+            self._told.notice(_RENUMBERED, "class", where=moved[:EXAMPLES], count=len(moved))
         self._orders = {one.order for one in self.classes}
         self._highest = max(self._orders, default=0)
 
@@ -108,6 +140,16 @@ class ClassBook:
             self._told.notice(
                 "edges of a skeleton that are no two of its keypoints were left out", "class", where=where
             )
+
+    def _tell_of_unfit(self, category: dict[str, Any], where: str) -> None:
+        if not _text(category.get("name")):
+            self._told.notice(_NAMELESS, "class", where=where)
+        unfit = [name for name in _FITS if category.get(name) not in SAYS_NOTHING and not _FITS[name](category[name])]
+        colors = category.get("keypoint_colors")
+        if isinstance(colors, list) and len(colors) > len(_list(category.get("keypoints"))):
+            unfit.append("keypoint_colors")
+        if unfit:
+            self._told.notice(_UNFIT, "class", where=f"{where}: {', '.join(dict.fromkeys(unfit))}")
 
     def _unlisted(self, identity: Any) -> int:
         value = f"category_{identity!s:.40}"
@@ -124,7 +166,10 @@ class ClassBook:
 
 def as_objects(file: CocoFile, part: str, told: ReadTally) -> Iterable[dict[str, Any]]:
     """The JSON objects of a list of the file; what is none is told and left out."""
-    for place, item in enumerate(_list(file.content.get(part)), start=1):
+    given = file.content.get(part)
+    if not isinstance(given, list) and given not in SAYS_NOTHING:
+        told.notice(f"{part} that are no list were not read", FILE, where=file.name)
+    for place, item in enumerate(_list(given), start=1):
         if isinstance(item, dict):
             yield item
         else:
@@ -164,3 +209,21 @@ def _edges(skeleton: Any) -> Iterable[tuple[int, int]]:
     for edge in _list(skeleton):
         if isinstance(edge, list) and len(edge) == 2 and all(type(end) is int for end in edge):
             yield edge[0], edge[1]
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+#: Field of a category -> whether a value that says something can be read as it is; keypoints that are no list, and
+#: skeletons, are told by themselves.
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "supercategory": lambda value: isinstance(value, str),
+    "title": lambda value: isinstance(value, str),
+    "color": lambda value: _color(value) is not None,
+    "types": _are_texts,
+    "isthing": lambda value: value in (0, 1),
+    "attributes": lambda value: isinstance(value, list) and len(read_declared(value)) == len(value),
+    "keypoints": lambda value: not isinstance(value, list) or _are_texts(value),
+    "keypoint_colors": lambda value: isinstance(value, list) and all(one is None or _color(one) for one in value),
+}

@@ -15,15 +15,23 @@ import orjson
 from fastlabel_dagster.formats.coco.items import Items, items_of_document
 from fastlabel_dagster.formats.coco.pages import pages_of
 from fastlabel_dagster.formats.errors import FormatError
-from fastlabel_dagster.formats.report import FILE, REPORT_FILE
+from fastlabel_dagster.formats.report import EXAMPLES, FILE, REPORT_FILE
+from fastlabel_dagster.formats.unread import unread_names
 from fastlabel_dagster.labels.report import ReadTally
 
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_LONGEST = 200
 _WORD = re.compile(r"[a-z]+")
 #: One dataset is often published as several files over the same images; the first of these that is there is read.
 _KINDS = ("instances_", "person_keypoints_", "panoptic_", "")
 
 
+#: What is read of a file; and of ``info``, what our own exports write there.
+_READ = frozenset(("info", "images", "annotations", "categories"))
+_READ_OF_INFO = frozenset(("labels_version", "labels_digest"))
+_UNREAD = "what the file says beside images, annotations and categories has no place in FastLabel, and was not read"
+_SAME_PICTURES = "a file of the same pictures as another one, which was read"
+_OTHER_JSON = "a JSON file that is none of these annotation files was left aside"
 #: In ``info``: boxes have their four corners as segmentation.
 RECTANGLES = "bbox_segmentation"
 
@@ -65,7 +73,7 @@ def load_coco_files(
     load = load_coco if accepts is None else load_json
     accepts = accepts or is_coco
     if source.is_dir():
-        files = _one_per_split(_accepted(source, told, load, accepts))
+        files = _one_per_split(_accepted(source, told, load, accepts), told, source)
         if not files:
             raise FileNotFoundError(f"there is no {what} annotation file in {source} (nor one folder below it)")
         root = source
@@ -79,10 +87,31 @@ def load_coco_files(
     result = []
     for path, content in files:
         split, tag = _split_of(path, root)
-        result.append(
-            CocoFile(path, root, split or (path.stem if several else ""), tag or (split if several else ""), content)
-        )
+        file = CocoFile(path, root, split or (path.stem if several else ""), tag or (split if several else ""), content)
+        _tell_of_rest(file, told)
+        result.append(file)
     return result
+
+
+def _tell_of_rest(file: CocoFile, told: ReadTally) -> None:
+    """Tell what a file says of itself: licences, where it is from, lists of other things."""
+    unread = [name for name in unread_names(file.content, _READ) if _says_something(file.content.get(name))]
+    info = file.content.get("info")
+    if isinstance(info, dict):
+        # The description is the project's name where an export of ours says so.
+        known = {RECTANGLES, "description", *_READ_OF_INFO} if not _READ_OF_INFO.isdisjoint(info) else {RECTANGLES}
+        unread += [f"info.{name}" for name in unread_names(info, known) if _says_something(info.get(name))]
+    elif info:
+        unread.append("info")
+    if unread:
+        told.notice(_UNREAD, FILE, where=f"{file.name}: {', '.join(unread)[:_LONGEST]}")
+
+
+def _says_something(value: Any) -> bool:
+    """Whether there is anything in a value but emptiness; programs that do not know a licence list one without."""
+    if isinstance(value, list | dict):
+        return any(_says_something(one) for one in (value.values() if isinstance(value, dict) else value))
+    return value not in (None, "", 0)
 
 
 def _accepted(
@@ -90,6 +119,7 @@ def _accepted(
 ) -> list[tuple[Path, dict[str, Any]]]:
     found: list[tuple[Path, dict[str, Any]]] = []
     damaged: list[FormatError] = []
+    others: list[Path] = []
     for path in _json_files(folder):
         try:
             content = load(path)
@@ -98,10 +128,15 @@ def _accepted(
             continue
         if accepts(content):
             found.append((path, content))
+        else:
+            others.append(path)
     if damaged and not found:
         raise damaged[0]
     for one in damaged:
         told.drop("a file that is not valid JSON", FILE, where=Path(one.path).relative_to(folder).as_posix())
+    if found:
+        where = [path.relative_to(folder).as_posix() for path in others[:EXAMPLES]]
+        told.notice(_OTHER_JSON, FILE, where=where, count=len(others))
     return found
 
 
@@ -160,13 +195,18 @@ def is_coco(content: Any) -> bool:
     return not (isinstance(first, dict) and ("caption" in first or "segments_info" in first))
 
 
-def _one_per_split(files: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:
+def _one_per_split(
+    files: list[tuple[Path, dict[str, Any]]], told: ReadTally, folder: Path
+) -> list[tuple[Path, dict[str, Any]]]:
     best: dict[tuple[Path, str], tuple[int, Path, dict[str, Any]]] = {}
     for path, content in files:
         rank, prefix = next((rank, kind) for rank, kind in enumerate(_KINDS) if path.stem.startswith(kind))
         key = (path.parent, path.stem.removeprefix(prefix))
         if key not in best or rank < best[key][0]:
             best[key] = (rank, path, content)
+    read = {path for _, path, _ in best.values()}
+    unread = [path.relative_to(folder).as_posix() for path, _ in files if path not in read]
+    told.notice(_SAME_PICTURES, FILE, where=unread[:EXAMPLES], count=len(unread))
     return sorted(((path, content) for _, path, content in best.values()), key=lambda item: item[0].as_posix())
 
 

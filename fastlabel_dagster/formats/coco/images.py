@@ -13,13 +13,16 @@ from fastlabel_dagster.formats.coco.files import CocoFile
 from fastlabel_dagster.formats.coco.pictures import PictureFinder
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.formats.report import IMAGE
+from fastlabel_dagster.formats.unread import SAYS_NOTHING
 from fastlabel_dagster.labels.report import ReadTally
 
-#: What is read, and what COCO's own files say of where a picture is from.
-_READ = ("id", "file_name", "width", "height", "task_id", "task_name", "tags")
-_KNOWN = frozenset((*_READ, "license", "coco_url", "flickr_url", "date_captured"))
+_READ = frozenset(("id", "file_name", "width", "height", "task_id", "task_name", "tags"))
+#: Where a picture is from, as COCO's own files say; programs that do not know write 0.
+_ORIGIN = frozenset(("license", "coco_url", "flickr_url", "date_captured"))
 _MOST_UNREAD = 100
-_UNREAD = "images with a field that FastLabel has no place for, which was not read"
+UNREAD_OF_IMAGE = "images with a field that FastLabel has no place for, which was not read"
+_UNFIT = "a task_id, task_name or tags that are not what our exports write were left out"
+_SAME_ID = "images whose task id another image has already: they got one of their own"
 _NO_SIDE = "a width or height that is not a whole number of pixels was left out, or rounded down"
 
 
@@ -77,6 +80,8 @@ class TaskRows:
                 rows[identity] = row_of_name[name]
                 continue
             task_id = image.get("task_id")
+            if isinstance(task_id, str) and task_id in self._ids:
+                told.notice(_SAME_ID, IMAGE, where=f"{file.name}, {name}")
             if not (task_id and isinstance(task_id, str)) or task_id in self._ids:
                 task_id = stable_id("coco", file.split, name)
             self._ids.add(task_id)
@@ -92,7 +97,11 @@ class TaskRows:
                     told.notice(_NO_SIDE, IMAGE, where=f"{file.name}, {name}")
             self._tell_of_unread(file, [image])
             tags = image.get("tags")
-            if not (tags and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+            are_tags = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+            whole = all(isinstance(image.get(key) or "", str) for key in ("task_id", "task_name"))
+            if not whole or (tags and not are_tags):
+                told.notice(_UNFIT, IMAGE, where=f"{file.name}, {name}")
+            if not tags or not are_tags:
                 tags = [file.tag] if file.tag else []
             columns["tags"].append(tags)
             columns["url"].append(pictures.url_of(name))
@@ -138,9 +147,10 @@ class TaskRows:
 
     def _tell_of_unread(self, file: CocoFile, images: list[dict[str, Any]]) -> None:
         """Say which fields of images with the same fields are not read."""
-        for name in [name for name in images[0] if name not in _KNOWN][:_MOST_UNREAD]:
-            said = sum(image[name] not in (None, "", [], {}) for image in images)
-            self._told.notice(_UNREAD, IMAGE, where=f"{file.name}, {name}", count=said)
+        for name in [name for name in images[0] if name not in _READ][:_MOST_UNREAD]:
+            nothing = (*SAYS_NOTHING, 0) if name in _ORIGIN else SAYS_NOTHING
+            said = sum(image[name] not in nothing for image in images)
+            self._told.notice(UNREAD_OF_IMAGE, IMAGE, where=f"{file.name}, {name}", count=said)
 
 
 def _repeated_names(files: Sequence[CocoFile]) -> set[str]:

@@ -27,6 +27,7 @@ import pyarrow as pa
 from fastlabel_dagster.formats.coco.attributes import AttributeRows
 from fastlabel_dagster.formats.coco.columns import NUMBERS, lists_of_numbers
 from fastlabel_dagster.formats.coco.pages import give_back
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.labels.ragged import Ints
 
 _BEGIN = re.compile(rb'"annotations"\s*:\s*\[')
@@ -42,9 +43,10 @@ _LISTS = {"bbox": NUMBERS, "keypoints": NUMBERS, "segmentation": pa.list_(NUMBER
 _NAMES = ("id", "image_id", "category_id", "iscrowd", "score", "rotation", *_LISTS, "area")
 #: What is read elsewhere, or follows from the rest.
 _KNOWN = frozenset((*_NAMES, "attributes", "num_keypoints"))
+#: What is read of an object that stands in ``segmentation``.
+_OF_MASK = frozenset(("counts", "size"))
 #: Names counted, at most: a file may use thousands.
 _MOST_UNREAD = 100
-_SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _OF_TYPE = {int: pa.int64(), float: pa.float64()}
 _NOTHING = pa.null()
 _MOST_NAMES = 16
@@ -99,15 +101,17 @@ class Items:
             entries = [entry for entry in entries if type(entry) is dict]
         columns = _columns_of(entries)
         for name in sorted(columns.keys() - _KNOWN):
-            if name in self.unread or len(self.unread) < _MOST_UNREAD:
-                said = sum(value not in _SAYS_NOTHING for value in columns[name])
-                self.unread[name] = self.unread.get(name, 0) + said
+            self._count_unread(name, sum(value not in SAYS_NOTHING for value in columns[name]))
         self.attributes.add(columns.get("attributes") or [None] * len(entries))
         for name, parts in self._parts.items():
             if name == "area" and not self.runs and "keypoints" not in columns:
                 columns.pop(name, None)  # it matters for masks and poses only
             parts.append(self._compact(name, columns[name]) if name in columns else pa.nulls(len(entries)))
         self._length += len(entries)
+
+    def _count_unread(self, name: str, said: int) -> None:
+        if name in self.unread or len(self.unread) < _MOST_UNREAD:
+            self.unread[name] = self.unread.get(name, 0) + said
 
     def _compact(self, name: str, values: list[Any]) -> list[Any] | pa.Array:
         if name not in _LISTS:
@@ -116,6 +120,10 @@ class Items:
             self.runs.update(
                 (self._length + row, _in_little(value)) for row, value in enumerate(values) if type(value) is dict
             )
+            for mask in values:
+                if type(mask) is dict and not _OF_MASK.issuperset(mask):
+                    for unread in unread_names(mask, _OF_MASK):
+                        self._count_unread(f"segmentation.{unread}", 1)
             values = [None if type(value) is dict else value for value in values]
         column, odd = lists_of_numbers(values, _LISTS[name])
         self.odd[name] += [self._length + row for row in odd]

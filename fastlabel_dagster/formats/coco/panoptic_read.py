@@ -18,10 +18,11 @@ from fastlabel_dagster.formats.coco.batch import UNREAD
 from fastlabel_dagster.formats.coco.classes import ClassBook, as_objects
 from fastlabel_dagster.formats.coco.declared import titles_and_types
 from fastlabel_dagster.formats.coco.files import CocoFile, load_coco_files
-from fastlabel_dagster.formats.coco.images import TaskRows
+from fastlabel_dagster.formats.coco.images import UNREAD_OF_IMAGE, TaskRows
 from fastlabel_dagster.formats.coco.read import labels_of
 from fastlabel_dagster.formats.masks.png import IndexImage, PngError, read_indices
 from fastlabel_dagster.formats.report import FILE, IMAGE
+from fastlabel_dagster.formats.unread import unread_names
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.painting import runs_to_pixels
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -30,8 +31,11 @@ from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
 
 _NO_ATTRIBUTES = "attributes that are not an object of JSON values were left out"
+#: What is read of an entry of ``annotations``; its own id says nothing.
+_OF_IMAGE = frozenset(("id", "image_id", "file_name", "segments_info"))
 #: What is read of a segment, or follows from its pixels.
 _KNOWN = frozenset(("id", "category_id", "iscrowd", "attributes", "area", "bbox"))
+_LONGEST = 100
 _GREY = 1 + 256 + 256**2
 
 
@@ -79,6 +83,9 @@ class _File:
             row = image_rows.get(image, -1) if isinstance(image, int | float | str) else -1
             where = f"{self._file.name}, image {image!s:.40}"
             segments = self._segments(item.get("segments_info"), where)
+            unread = unread_names(item, _OF_IMAGE)
+            if unread:
+                self._told.notice(UNREAD_OF_IMAGE, IMAGE, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
             if row < 0:
                 self._told.drop("annotations of images the file does not list", where=where, count=len(segments))
             elif row in done:

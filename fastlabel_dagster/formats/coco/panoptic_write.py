@@ -92,7 +92,7 @@ def write_panoptic(
 
 def _category(category: Category, extra: dict[str, Any], stuff: set[str]) -> dict[str, Any]:
     row = category_row(category, extra)
-    for name in ("keypoints", "skeleton"):
+    for name in ("keypoints", "skeleton", "keypoint_colors"):
         row.pop(name, None)
     row["isthing"] = 0 if category.value in stuff else 1
     try:

@@ -59,8 +59,9 @@ def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
         rows = parquet_table(path).to_pylist()
         content[name] = [{name: value for name, value in row.items() if value is not None} for row in rows]
     for row in content["annotations"]:
-        if "counts" in row:
-            row["segmentation"] = {"counts": row["counts"], "size": row.get("size")}
+        counts, size = row.pop("counts", None), row.pop("size", None)
+        if counts is not None:
+            row["segmentation"] = {"counts": counts, "size": size}
     for row in (*content["annotations"], *content["categories"]):
         with suppress(orjson.JSONDecodeError):  # the reader tells that it is no object
             row["attributes"] = orjson.loads(row.get("attributes", "{}"))

@@ -59,6 +59,7 @@ def test_outlines_boxes_and_areas_beside_keypoints_survive(bench, coco_of, throu
     if format == "coco_parquet":
         formats.write(content, format="coco_parquet", target=bench.folder / "parquet")
         content = formats.read(bench.folder / "parquet", format="coco_parquet")
+        assert not content.report.noticed
     formats.write(content, format="coco", target=bench.folder / "out")
     coco = coco_of(bench.folder / "out" / "annotations.json")
     by_id = coco.anns
