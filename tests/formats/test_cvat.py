@@ -248,6 +248,31 @@ def test_what_cvat_has_no_place_for_is_dropped_with_a_reason(bench, cvat):
         cvat(bench.task("a.png", bench.shape("text", None)), strict=True, replace=True)
 
 
+def test_flags_tags_and_skeletons_have_no_place_for_are_attributes(bench, cvat, again):
+    said = [
+        {"key": "occluded", "name": "occluded", "type": "switch", "value": True},
+        {"key": "z_order", "name": "z_order", "type": "text", "value": "3"},
+    ]
+    shapes = [
+        bench.shape("bbox", [1, 2, 3, 4], attributes=said),
+        bench.shape("classification", None, "scene", attributes=said),
+        bench.shape("pose_estimation", None, "ape", keypoints=[{"key": "nose", "value": [1, 2, 1]}], attributes=said),
+        bench.shape("polygon", [1, 2, 3, 4, 5, 1], attributes=[{**said[1], "value": "on top"}]),
+    ]
+    _, root = cvat(bench.task("a.png", *shapes))
+    elements = {element.tag: [one.get("name") for one in element.iter("attribute")] for element in root.find("image")}
+    assert elements == {"box": [], "tag": ["occluded", "z_order"], "skeleton": ["occluded"], "polygon": ["z_order"]}
+    for label in root.iter("label"):
+        declared = {one.findtext("name") for one in label.iter("attribute")}
+        assert declared == {"dog": {"z_order"}, "scene": {"occluded", "z_order"}, "ape": {"occluded"}}.get(
+            label.findtext("name"), set()
+        )
+    back = annotations_of(again())
+    assert [{one["key"]: one["value"] for one in row["attributes"]} for row in back] == [
+        {one["key"]: one["value"] for one in shape["attributes"]} for shape in shapes
+    ]
+
+
 def test_a_skeleton_without_a_point_is_not_written(bench, cvat, again):
     poses = [
         bench.shape("pose_estimation", value="ape", keypoints=[{"key": key, "value": [1, 2, 1]}], id=key)

@@ -8,6 +8,7 @@ FORMAT = Format(
     name="cvat",
     summary="CVAT for images 1.1",
     index=XML_FILE,
+    rules=2,
     write=write_cvat,
     read=read_cvat,
     options={"split": None},

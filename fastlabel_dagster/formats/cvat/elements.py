@@ -24,6 +24,7 @@ from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.shapes import CUT_MASK, ShapeBatch
 from fastlabel_dagster.formats.text import glued, joined, number_text
 from fastlabel_dagster.formats.xml import xml_texts
+from fastlabel_dagster.labels.geometry import FlatAnnotations
 from fastlabel_dagster.labels.ragged import (
     Bools,
     Floats,
@@ -96,7 +97,8 @@ def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Ele
     told.drop("none of its keypoints is one of its class", flat.is_type(POSE) & ~points.placed)
     values = attribute_values(batch.column("attributes"))
     values = values.take(told.kept[values.owner])
-    _learn(batch, met, values, used)
+    own, left = _own_attributes(values, flat)
+    _learn(batch, met, left, used)
 
     kinds: list[tuple[Ints, pa.Array]] = [
         (masks.annotation, _mask_geometry(masks.box, masks.rle)),
@@ -109,7 +111,7 @@ def shape_elements(batch: ShapeBatch, categories: Categories, used: Used) -> Ele
     rows = np.concatenate([rows for rows, _ in kinds])
     geometry = pa.concat_arrays([text for _, text in kinds]).take(pa.array(np.argsort(rows, kind="stable")))
     rows = np.sort(rows)
-    return Elements(rows, _framed(batch, rows, geometry, values, points.text))
+    return Elements(rows, _framed(batch, rows, geometry, values, own, left, points.text))
 
 
 def _sift(batch: ShapeBatch) -> None:
@@ -150,7 +152,6 @@ def _learn(batch: ShapeBatch, met: Met, values: AttributeValues, used: Used) -> 
     for pair in pairs.tolist():
         category = met.categories[pair // len(names)]
         used.types.setdefault(category.index, set()).add(names[pair % len(names)])
-    values = values.take(~values.is_key(*OWN_ATTRIBUTES) & ~_is_plain_flag(values))
     keys = pc.dictionary_encode(values.key)
     named = keys.dictionary.to_pylist()
     pairs, first = np.unique(
@@ -252,14 +253,21 @@ def _skeletons(batch: ShapeBatch, met: Met) -> _Skeletons:
     return _Skeletons(joined(offsets_of(counts), text, ""), count > 0)
 
 
-def _framed(batch: ShapeBatch, rows: Ints, geometry: pa.Array, values: AttributeValues, points: pa.Array) -> pa.Array:
+def _framed(  # noqa: PLR0917
+    batch: ShapeBatch,
+    rows: Ints,
+    geometry: pa.Array,
+    values: AttributeValues,
+    own: dict[str, pa.Array],
+    left: AttributeValues,
+    points: pa.Array,
+) -> pa.Array:
     """The whole elements around what is special to each type."""
     flat, n = batch.flat, len(batch.flat)
     picked = pa.array(rows)
     types = flat.type.take(picked)
     names = pa.array([element for element, _ in ELEMENTS.values()])
     name = names.take(pc.index_in(types, value_set=pa.array(list(ELEMENTS))))
-    own, left = _own_attributes(values, n)
     tag, skeleton = (pa.array(flat.is_type(kind)[rows]) for kind in (TAG, POSE))
     occluded = pa.array(_having(n, values.owner[values.is_key(OCCLUDED) & values.is_true])[rows])
     group = own["group_id"].take(picked)
@@ -287,14 +295,16 @@ def _framed(batch: ShapeBatch, rows: Ints, geometry: pa.Array, values: Attribute
     return pc.if_else(pc.equal(inner, ""), closed, glued(open_tag, ">\n", inner, "    </", name, ">\n"))
 
 
-def _own_attributes(values: AttributeValues, n: int) -> tuple[dict[str, pa.Array], AttributeValues]:
+def _own_attributes(values: AttributeValues, flat: FlatAnnotations) -> tuple[dict[str, pa.Array], AttributeValues]:
     """string[n] for each of CVAT's own attributes, and the attributes that are none of them."""
+    n = len(flat)
+    tag = flat.is_type(TAG)[values.owner]
     left = valid_mask(values.value)
-    left &= ~_is_plain_flag(values)
+    left &= ~_is_plain_flag(values) | tag | flat.is_type(POSE)[values.owner]  # which have no flag
     own = {}
     for key, (absent, pattern) in _OWN.items():
         fits = pc.fill_null(pc.match_substring_regex(values.value, pattern), False).to_numpy(zero_copy_only=False)
-        mine = np.flatnonzero(values.is_key(key) & fits)
+        mine = np.flatnonzero(values.is_key(key) & fits & ~(tag & (key == "z_order")))
         left[mine] = False
         place = np.full(n, -1, np.int64)
         place[values.owner[mine]] = mine
