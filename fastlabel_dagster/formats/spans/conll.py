@@ -51,6 +51,7 @@ _DEV = {**PART_OF_TAG, "dev": "val", "testa": "val", "testb": "test"}
 _NAME = re.compile(r"-DOCSTART-\s+\((.+)\)\s*")
 #: What columns say that know nothing of a token.
 _NOTHING = ("", "-X-", "-", "_", "O")
+_UNREAD_HEAD = f"what a line of {DOCUMENT} says of its text has no place in FastLabel, and was not read"
 _COLUMNS = re.compile(r"[ \t]+")
 
 
@@ -231,6 +232,8 @@ def _read_documents(path: Path, found: FoundFiles, told: ReadTally) -> Iterator[
             if document is not None:
                 yield document
             named = _NAME.fullmatch(line)
+            if named is None and any(word not in _NOTHING for word in line.split()[1:]):
+                told.notice(_UNREAD_HEAD, "text", where=where)
             document = _Found(where, named.group(1) if named else "")
             continue
         document = document or _Found(where, "")

@@ -31,6 +31,7 @@ from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import read_class_list, texts_of
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.ragged import Ints, offsets_of
@@ -41,12 +42,20 @@ from fastlabel_dagster.store import FolderWriter
 INDEX = "train.jsonl"
 _ENDING = ".jsonl"
 _DEV = {**PART_OF_TAG, "dev": "val"}
-#: Where doccano lists spans, and others what the whole text is; and where spaCy and Prodigy say that.
+#: What is read of a line, and of its ``meta``.
+_LINE_FIELDS = frozenset(
+    ("text", "spans", "entities", "label", "labels", "cats", "accept", "answer", "meta", "relations")
+)
+_META_FIELDS = frozenset(("task_id", "name", "tags"))
+_ANSWERS = ("accept", "reject", "ignore")
+_UNREAD = "a line has fields FastLabel has no place for, which were not read"
+_UNREAD_OF_SPAN = "a span has fields FastLabel has no place for, which were not read"
+_LONGEST = 200
 #: What is read of a span, or follows from it.
 _SPAN_FIELDS = frozenset(
     ("start", "end", "start_offset", "end_offset", "label", "attributes", "text", "token_start", "token_end")
 )
-_SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
+#: Where doccano lists spans, and others what the whole text is; and where spaCy and Prodigy say that.
 _LABELS, _OF_WHOLE_TEXT = ("label", "labels"), ("cats", "accept")
 
 
@@ -126,26 +135,33 @@ def read_spacy(source: Path, told: ReadTally) -> Labels:
 def _read_file(path: Path, found: FoundFiles, tasks: SpanTasks, told: ReadTally) -> None:
     file = found.below(path)
     part = _DEV.get(path.stem.lower())
+    unread: set[str] = set()
+    lines_unread = 0
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 content = line.removeprefix(b"\xef\xbb\xbf").strip()
                 if content:
-                    _read_line(content, f"{file}, line {number}", part, tasks, told)
+                    names = _read_line(content, f"{file}, line {number}", part, tasks, told)
+                    unread.update(names)
+                    lines_unread += bool(names)
                     told.advance()
     except OSError:
         told.drop("the file cannot be read to its end", FILE, where=file)
+    # Lines mostly have the same fields: one example names them all.
+    told.notice(_UNREAD, "text", where=f"{file}: {', '.join(sorted(unread))[:_LONGEST]}", count=lines_unread)
 
 
-def _read_line(line: bytes, where: str, part: str | None, tasks: SpanTasks, told: ReadTally) -> None:
+def _read_line(line: bytes, where: str, part: str | None, tasks: SpanTasks, told: ReadTally) -> list[str]:
+    """Read a line. Returns the names of the fields that are not read."""
     document = _document(line)
     if document is None:
         told.drop("a line is not a JSON object with a text", "text", where=where)
-        return
+        return []
     answer = document.get("answer")
     if answer in ("reject", "ignore"):
         told.drop(f"the annotator's answer to it was {answer}", "text", where=where)
-        return
+        return []
     text = document["text"]
     meta = document.get("meta")
     meta = meta if isinstance(meta, dict) else {}
@@ -161,6 +177,27 @@ def _read_line(line: bytes, where: str, part: str | None, tasks: SpanTasks, told
         told.drop("relations between spans have no place in FastLabel", "relation", where=where)
     spans = list(_spans(document, where, told))
     tasks.add(task_id or stable_id("spacy", where), name or where.replace(", line ", "-"), text, spans, tags=tags)
+    return _unread_of(document)
+
+
+def _unread_of(document: dict[str, Any]) -> list[str]:
+    """The names of the fields of a line that say something and are not read; those of ``meta`` as ``meta.source``."""
+    unread = unread_names(document, _LINE_FIELDS)
+    meta = document.get("meta")
+    if isinstance(meta, dict):
+        odd = [name for name in ("task_id", "name") if not isinstance(meta.get(name) or "", str)]
+        odd += ["tags"] * (meta.get("tags") not in SAYS_NOTHING and texts_of(meta["tags"]) != meta["tags"])
+        unread += [f"meta.{name}" for name in (*unread_names(meta, _META_FIELDS), *odd)]
+    elif meta:
+        unread.append("meta")
+    answer = document.get("answer")
+    if answer not in SAYS_NOTHING and answer not in _ANSWERS:
+        unread.append("answer")
+    lists = [key for key in ("spans", "entities", *_LABELS) if document.get(key) not in SAYS_NOTHING]
+    lists = [key for key in lists if not _is_of_whole_text(document[key])]
+    unread += [key for key in lists[1:] if document[key] != document[lists[0]]]
+    unread += [key for key in _OF_WHOLE_TEXT if document.get(key) and not _is_of_whole_text(document[key])]
+    return unread
 
 
 def _document(line: bytes) -> dict[str, Any] | None:
@@ -184,8 +221,10 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
     given = document.get("spans")
     if given is None:
         given = document.get("entities")
-    listed = [] if given else [document.get(key) for key in _LABELS]  # beside spans they repeat what these say
-    if any(_is_of_whole_text(one) for one in (*listed, *(document.get(key) for key in _OF_WHOLE_TEXT))):
+    listed = [document.get(key) for key in _LABELS]
+    said = _labels_in(given)  # beside spans a label may repeat what these say
+    whole = [one for one in listed if _is_of_whole_text(one) and not _repeats(one, said)]
+    if whole or any(_is_of_whole_text(document.get(key)) for key in _OF_WHOLE_TEXT):
         told.drop("a label of the whole text is no span", "classification", where=where)
     if given is None:
         given = next((one for one in listed if isinstance(one, list) and not _is_of_whole_text(one)), [])
@@ -195,7 +234,7 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
     for number, one in enumerate(given, start=1):
         place = f"{where}, span {number}"
         is_triple = isinstance(one, list) and len(one) >= 3
-        if is_triple and any(more not in _SAYS_NOTHING for more in one[3:]):
+        if is_triple and any(more not in SAYS_NOTHING for more in one[3:]):
             told.alter("what a span has behind start, end and label was not read", where=place)
         span = {"start": one[0], "end": one[1], "label": one[2]} if is_triple else one
         if not isinstance(span, dict):
@@ -218,8 +257,11 @@ def _spans(document: dict[str, Any], where: str, told: ReadTally) -> Iterator[di
                 told.alter(
                     "attributes of a span that are no texts, numbers or lists of them were left out", where=place
                 )
-            if not _SPAN_FIELDS.issuperset(name for name, value in span.items() if value not in _SAYS_NOTHING):
-                told.notice("a span has fields FastLabel has no place for, which were not read", where=place)
+            unread = unread_names(span, _SPAN_FIELDS)
+            if unread:
+                told.notice(_UNREAD_OF_SPAN, where=f"{place}: {', '.join(unread)[:_LONGEST]}")
+            if span.get("text") not in (None, "", document["text"][start:end]):
+                told.notice("a span says it covers another text than lies at its place", where=place)
             yield {"start": start, "end": end, "label": label, "attributes": attributes}
 
 
@@ -228,6 +270,21 @@ def _is_of_whole_text(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(one, str) for one in value)
     return bool(value) and isinstance(value, str | dict)
+
+
+def _labels_in(given: Any) -> set[str]:
+    """The labels of spans as they stand in a line."""
+    entries = given if isinstance(given, list) else []
+    labels = [
+        one.get("label") if isinstance(one, dict) else one[2]
+        for one in entries
+        if isinstance(one, dict) or (isinstance(one, list) and len(one) >= 3)
+    ]
+    return {label for label in labels if isinstance(label, str)}
+
+
+def _repeats(label: Any, said: set[str]) -> bool:
+    return bool(said) and not isinstance(label, dict) and said.issuperset([label] if isinstance(label, str) else label)
 
 
 def _attributes(given: Any) -> list[dict[str, Any]]:
