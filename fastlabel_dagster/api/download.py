@@ -37,16 +37,7 @@ def download(
     """
     where = place_of(url)
     state = _Progress(write)
-    tries = transport.retry.begin()
-    while True:
-        failure = _receive(transport, url, where, state)
-        if failure is None:
-            break
-        following = tries.after(failure.error, "GET", where, failure.retry_after)
-        if failure.again is Again.NEVER or following is None:
-            raise failure.error
-        tries, wait = following
-        transport.pause(wait, failure.error)
+    transport.persist(lambda: _receive(transport, url, where, state), "GET", where)
     if expected_bytes is not None and state.written != expected_bytes:
         raise TransportError(f"{state.written} bytes came, {expected_bytes} were expected", method="GET", path=where)
     return state.written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -202,6 +202,24 @@ class Transport:
             maybe_done = maybe_done or result.again is Again.IF_HARMLESS
             tries, wait = following
             self.pause(wait, result.error)
+
+    def persist(self, attempt: Callable[[], Failure | None], method: str, where: str) -> None:
+        """Make an ``attempt`` that may be repeated, such as a transfer of a file, until it succeeds (None).
+
+        Args:
+            attempt: what failed, and whether another try can help.
+            method: for the error, like ``where``.
+
+        Raises:
+            FastLabelError: the failure, when no try is left or none can help.
+        """
+        tries = self.retry.begin()
+        while (failure := attempt()) is not None:
+            following = tries.after(failure.error, method, where, failure.retry_after)
+            if failure.again is Again.NEVER or following is None:
+                raise failure.error
+            tries, wait = following
+            self.pause(wait, failure.error)
 
     @staticmethod
     def wall_clock() -> float:

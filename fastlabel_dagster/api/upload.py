@@ -44,16 +44,7 @@ def put_form(transport: Transport, url: str, path: Path) -> None:
         FastLabelError: when it was not, after the tries that the retry policy allows.
     """
     where = place_of(url)
-    tries = transport.retry.begin()
-    while True:
-        failure = _send(transport, url, where, path)
-        if failure is None:
-            return
-        following = tries.after(failure.error, "PUT", where, failure.retry_after)
-        if failure.again is Again.NEVER or following is None:
-            raise failure.error
-        tries, wait = following
-        transport.pause(wait, failure.error)
+    transport.persist(lambda: _send(transport, url, where, path), "PUT", where)
 
 
 def _send(transport: Transport, url: str, where: str, path: Path) -> Failure | None:

@@ -120,13 +120,7 @@ class ClassChanges:
     def result(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
         version = self._before.version(setting)
         if version is None:
-            return outcome(
-                setting,
-                key,
-                passed=True,
-                description="There is no earlier version to compare with.",
-                metadata=self._before.next_with(passed=True, version=None),
-            )
+            return self._before.nothing_to_compare(setting, key)
         changes = class_changes(self._before.classes(version), self._classes)
         bad = [change for change in changes if change.kind in setting["fails_on"]]
         kinds = {change.kind: sum(one.kind == change.kind for one in changes) for change in changes}

@@ -125,13 +125,7 @@ class ClassDrift:
         version = self._before.version(setting)
         before = None if version is None else self._before.class_counts(version, self._counts)
         if version is None:
-            return outcome(
-                setting,
-                key,
-                passed=True,
-                description="There is no earlier version to compare with.",
-                metadata=self._before.next_with(passed=True, version=None),
-            )
+            return self._before.nothing_to_compare(setting, key)
         if before is None:
             return self._not_examined(setting, key, version.version)
         was, is_now = sum(before.values()), sum(self._counts.values())

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from fastlabel_dagster._compat import last_check_evaluation
 from fastlabel_dagster.checks.batch import class_counts
+from fastlabel_dagster.checks.outcome import outcome
 from fastlabel_dagster.checks.plan import CheckSetting
 from fastlabel_dagster.labels import Labels
 from fastlabel_dagster.sync import LabelMirror
@@ -66,6 +67,16 @@ class Before:
         if self.present is None:
             return {}
         return {COMPARE_NEXT_WITH: self.present if passed or version is None else version.version}
+
+    def nothing_to_compare(self, setting: CheckSetting, key: dg.AssetKey) -> dg.AssetCheckResult:
+        """The result of a check that has no :meth:`version` to compare with."""
+        return outcome(
+            setting,
+            key,
+            passed=True,
+            description="There is no earlier version to compare with.",
+            metadata=self.next_with(passed=True, version=None),
+        )
 
     def classes(self, version: MirrorVersion) -> pa.Table:
         """The annotation classes of ``version`` (schema ``CLASSES``)."""

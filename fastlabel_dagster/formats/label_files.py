@@ -63,7 +63,7 @@ def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, li
         with os.scandir(real / folder) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(".") or not (name.isascii() or _is_text(name)):
+                if name.startswith(".") or not (name.isascii() or is_text(name)):
                     continue
                 if entry.is_file(follow_symlinks=False):  # as nearly all are, and looking costs a call each
                     if name[name.rfind(".") :].lower() in suffixes:
@@ -104,8 +104,8 @@ def _leads_within(entry: os.DirEntry[str], root: Path) -> bool:
     return target.is_relative_to(root) and target.is_file()
 
 
-def _is_text(name: str) -> bool:
-    """A name that is no text cannot be told to anybody."""
+def is_text(name: str) -> bool:
+    """Whether the name of a file is text. One that is not cannot be told to anybody."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -17,17 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fastlabel_dagster.labels.report import (
-    EXAMPLES,
-    FATES,
-    FILE,
-    IMAGE,
-    Fate,
-    Note,
-    NoteBook,
-    annotations_in,
-    sentences,
-)
+from fastlabel_dagster.labels.report import EXAMPLES, FATES, FILE, IMAGE, Account, Fate, Note, NoteBook
 
 __all__ = ["EXAMPLES", "FILE", "IMAGE", "REPORT_FILE", "BatchTally", "ExportReport", "Note", "Tally"]
 
@@ -37,7 +27,7 @@ REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)
-class ExportReport:
+class ExportReport(Account):
     """The outcome of one :func:`fastlabel_dagster.formats.write`.
 
     Attributes:
@@ -76,23 +66,6 @@ class ExportReport:
     digest: str = ""
     unchanged: bool = False
 
-    @property
-    def dropped_count(self) -> int:
-        """Annotations that were left out."""
-        return annotations_in(self.dropped)
-
-    @property
-    def altered_count(self) -> int:
-        """Alterations of annotations; one that was altered in two ways counts twice."""
-        return annotations_in(self.altered)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        for fate in FATES:
-            plain[fate] = [note.to_dict() for note in plain[fate]]
-        return plain
-
     def to_json(self) -> ByteString:
         """The content of ``report.json``: :meth:`to_dict` without what depends on the place or the moment."""
         lasting = {name: value for name, value in self.to_dict().items() if name not in ("target", "unchanged")}
@@ -109,10 +82,6 @@ class ExportReport:
             return cls(target=target, **known)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{target}/{REPORT_FILE} is not an export report: {error}") from error
-
-    def sentences(self) -> list[str]:
-        """What was dropped, altered and noticed, a sentence each, with counts."""
-        return sentences({fate: getattr(self, fate) for fate in FATES})
 
     def __str__(self) -> str:
         parts = [f"{self.format}: {self.written:,} annotations of {self.images:,} images written", *self.sentences()]

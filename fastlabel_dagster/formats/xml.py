@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
@@ -51,14 +53,25 @@ def parse_xml(path: Path | str, data: bytes) -> Element:
     Raises:
         FormatError: when it is no XML, or declares entities or a document type (a bomb, or a way to other files).
     """
-    from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
     data = _in_utf8(data) or data
-    try:
+    with xml_errors(path):
         parser = DefusedXMLParser(forbid_dtd=True) if _may_declare(data) else XMLParser()  # noqa: S314 - see above
         parser.feed(data)
         root: Element = parser.close()
+    return root
+
+
+@contextmanager
+def xml_errors(path: Path | str) -> Iterator[None]:
+    """Whatever a parser raises over a file becomes a FormatError that names the file, and the place where it can."""
+    from defusedxml.common import DefusedXmlException
+
+    try:
+        yield
+    except FormatError:
+        raise
     except ParseError as error:
         line, column = error.position
         raise FormatError(path, f"it is not XML: {error}", place=f"line {line}, column {column}") from error
@@ -66,7 +79,6 @@ def parse_xml(path: Path | str, data: bytes) -> Element:
         raise FormatError(path, f"it declares a document type or entities, which is refused: {error}") from error
     except (LookupError, UnicodeError, ValueError) as error:
         raise FormatError(path, f"its encoding cannot be read: {error}") from error
-    return root
 
 
 def east_asian(data: bytes) -> tuple[str, int] | None:

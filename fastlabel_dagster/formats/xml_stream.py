@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from fastlabel_dagster.formats.errors import FormatError
-from fastlabel_dagster.formats.xml import east_asian
+from fastlabel_dagster.formats.xml import east_asian, xml_errors
 
 #: Few: what a piece of the file becomes is used while the processor still has it at hand, and its memory serves the
 #: next piece. Pieces of a quarter of a megabyte take six times as long.
@@ -36,14 +36,13 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
         FormatError: when it is no XML (elements before the damage have been handed out by then), declares a document
             type or entities (a bomb, or a way to other files), has another root element, or nests without end.
     """
-    from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
     prologue = DefusedXMLParser(forbid_dtd=True)
     parser: XMLPullParser[Element] = XMLPullParser(["start", "end"])
     inside: list[Element] = []
     begun = False
-    try:
+    with xml_errors(path):
         with path.open("rb") as file:
             for data in _pieces(file):
                 if not begun:
@@ -64,15 +63,6 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
                             yield element
                             inside[0].clear()
         parser.close()
-    except ParseError as error:
-        line, column = error.position
-        raise FormatError(path, f"it is not XML: {error}", place=f"line {line}, column {column}") from error
-    except DefusedXmlException as error:
-        raise FormatError(path, f"it declares a document type or entities, which is refused: {error}") from error
-    except (LookupError, UnicodeError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(path, f"its encoding cannot be read: {error}") from error
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

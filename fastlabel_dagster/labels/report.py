@@ -113,8 +113,39 @@ class ReadTally(NoteBook):
             self._progress(images)
 
 
+class Account:
+    """What a report of reading and one of writing have in common: notes of what became of annotations, by fate."""
+
+    dropped: tuple[Note, ...]
+    altered: tuple[Note, ...]
+    noticed: tuple[Note, ...]
+
+    @property
+    def dropped_count(self) -> int:
+        """Annotations that were left out."""
+        return _annotations_in(self.dropped)
+
+    @property
+    def altered_count(self) -> int:
+        """Alterations of annotations; one that was altered in two ways counts twice."""
+        return _annotations_in(self.altered)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        plain = vars(self)
+        return {**plain, **{fate: [note.to_dict() for note in plain[fate]] for fate in FATES}}
+
+    def sentences(self) -> list[str]:
+        """What was dropped, altered and noticed, a sentence each, with counts."""
+        return [
+            f"{note.count:,} {_types(note)}{'' if fate == 'noticed' else ' ' + fate}: {note.reason}"
+            for fate in FATES
+            for note in getattr(self, fate)
+        ]
+
+
 @dataclass(frozen=True)
-class ReadReport:
+class ReadReport(Account):
     """The outcome of reading one dataset.
 
     Attributes:
@@ -135,42 +166,13 @@ class ReadReport:
     altered: tuple[Note, ...] = ()
     noticed: tuple[Note, ...] = ()
 
-    @property
-    def dropped_count(self) -> int:
-        """Annotations that were left out."""
-        return annotations_in(self.dropped)
-
-    @property
-    def altered_count(self) -> int:
-        """Alterations of annotations; one that was altered in two ways counts twice."""
-        return annotations_in(self.altered)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**plain, **{fate: [note.to_dict() for note in plain[fate]] for fate in FATES}}
-
-    def sentences(self) -> list[str]:
-        """What was dropped, altered and noticed, a sentence each, with counts."""
-        return sentences({fate: getattr(self, fate) for fate in FATES})
-
     def __str__(self) -> str:
         read = f"{self.format}: {self.annotations:,} annotations of {self.tasks:,} tasks read"
         return " · ".join([read, *self.sentences()])
 
 
-def annotations_in(notes: Iterable[Note]) -> int:
-    """How many annotations these notes count."""
+def _annotations_in(notes: Iterable[Note]) -> int:
     return sum(note.count for note in notes if note.is_of_annotations)
-
-
-def sentences(notes: Mapping[Fate, Iterable[Note]]) -> list[str]:
-    """A sentence for each note, with its count."""
-    return [
-        f"{note.count:,} {_types(note)}{'' if fate == 'noticed' else ' ' + fate}: {note.reason}"
-        for fate, of_fate in notes.items()
-        for note in of_fate
-    ]
 
 
 def _types(note: Note) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
-from fastlabel_dagster.formats.label_files import label_name
+from fastlabel_dagster.formats.label_files import is_text, label_name
 from fastlabel_dagster.formats.yolo.dataset import Dataset, Part, is_within
 from fastlabel_dagster.labels.report import FILE, IMAGE, ReadTally
 
@@ -222,7 +222,7 @@ class DatasetFiles:
         return found
 
     def _sort_in(self, entry: os.DirEntry[str], files: list[str], folders: list[str]) -> None:
-        if not entry.name.isascii() and not _is_text(entry.name):
+        if not entry.name.isascii() and not is_text(entry.name):
             self._told.drop("the name of the file is no text", FILE, where=ascii(self.below(entry.path)))
         elif entry.is_symlink():  # asked by its path, for one that leads to itself is an error for the entry
             if Path(entry.path).is_dir():
@@ -240,14 +240,6 @@ class DatasetFiles:
 def _is_image(name: str) -> bool:
     dot = name.rfind(".")
     return dot >= 0 and name[dot:].lower() in IMAGE_SUFFIXES
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _name_of(path: str) -> str:
