@@ -258,13 +258,20 @@ def test_flags_tags_and_skeletons_have_no_place_for_are_attributes(bench, cvat, 
         bench.shape("classification", None, "scene", attributes=said),
         bench.shape("pose_estimation", None, "ape", keypoints=[{"key": "nose", "value": [1, 2, 1]}], attributes=said),
         bench.shape("polygon", [1, 2, 3, 4, 5, 1], attributes=[{**said[1], "value": "on top"}]),
+        bench.shape("line", [1, 2, 3, 4], attributes=[{"key": "source", "name": "source", "value": "manual"}]),
     ]
     _, root = cvat(bench.task("a.png", *shapes))
     elements = {element.tag: [one.get("name") for one in element.iter("attribute")] for element in root.find("image")}
-    assert elements == {"box": [], "tag": ["occluded", "z_order"], "skeleton": ["occluded"], "polygon": ["z_order"]}
+    assert elements == {
+        "box": [],
+        "tag": ["occluded", "z_order"],
+        "skeleton": ["occluded"],
+        "polygon": ["z_order"],
+        "polyline": ["source"],
+    }
     for label in root.iter("label"):
         declared = {one.findtext("name") for one in label.iter("attribute")}
-        assert declared == {"dog": {"z_order"}, "scene": {"occluded", "z_order"}, "ape": {"occluded"}}.get(
+        assert declared == {"dog": {"z_order", "source"}, "scene": {"occluded", "z_order"}, "ape": {"occluded"}}.get(
             label.findtext("name"), set()
         )
     back = annotations_of(again())

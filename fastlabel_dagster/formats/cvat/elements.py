@@ -303,7 +303,9 @@ def _own_attributes(values: AttributeValues, flat: FlatAnnotations) -> tuple[dic
     left &= ~_is_plain_flag(values) | tag | flat.is_type(POSE)[values.owner]  # which have no flag
     own = {}
     for key, (absent, pattern) in _OWN.items():
-        fits = pc.fill_null(pc.match_substring_regex(values.value, pattern), False).to_numpy(zero_copy_only=False)
+        # What stands there for everybody says nothing of this one: such a value is an attribute, to come back.
+        said = pc.and_(pc.match_substring_regex(values.value, pattern), pc.not_equal(values.value, absent))
+        fits = pc.fill_null(said, False).to_numpy(zero_copy_only=False)
         mine = np.flatnonzero(values.is_key(key) & fits & ~(tag & (key == "z_order")))
         left[mine] = False
         place = np.full(n, -1, np.int64)
