@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 #: The statuses of a task that the API's documents name, in the order a task goes through them.
@@ -11,6 +11,14 @@ TASK_STATUSES = ("registered", "pending", "completed", "skipped", "reviewed", "s
 #: How much alike two words are, from 0 to 1, that are taken for the same with a slip: ``aproved``, ``Sent-back``. A
 #: status of one's own, such as ``workflow_1_completed``, is further away from each of them.
 _ALIKE = 0.8
+
+
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """Tasks by status in the order a task goes through them; behind these what the API does not name, such as statuses
+    of an account's own, the most frequent first."""
+    named = {status: counts[status] for status in TASK_STATUSES if status in counts}
+    others = sorted(counts.keys() - named.keys(), key=lambda status: (-counts[status], status))
+    return named | {status: counts[status] for status in others}
 
 
 def mistyped(status: str) -> str | None:

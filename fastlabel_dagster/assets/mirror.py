@@ -12,7 +12,7 @@ from fastlabel_dagster.assets.observation import project_event, tags_of_sync
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import freshness_policy, mirror_results
 from fastlabel_dagster.job_reports.submissions import newest_model
-from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, quarantine_table
+from fastlabel_dagster.metadata.tables import api_usage, column_schema, quarantine_table, statuses_table
 from fastlabel_dagster.resource import FastLabelResource
 
 
@@ -85,7 +85,7 @@ def build_mirror_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         statuses: dict[str, int] = {}
         with enrichment(context.log, "The count of tasks by status"):
             statuses = status_counts(mirror.read())
-            metadata["statuses"] = counts_table(statuses, "status")
+            metadata["statuses"] = statuses_table(statuses)
         earlier = report.previous_version if report.changed else None
         if earlier is not None:
             with enrichment(context.log, "The list of changes"):

@@ -17,8 +17,9 @@ import dagster as dg
 
 from fastlabel_dagster._compat import input_pointer_tag, input_version_tag, known_version, specs_of_run
 from fastlabel_dagster.api.errors import FastLabelError, NotFound, Unauthorized
+from fastlabel_dagster.api.task_statuses import in_order
 from fastlabel_dagster.assets.gathered import apart
-from fastlabel_dagster.metadata.tables import counts_table
+from fastlabel_dagster.metadata.tables import counts_table, statuses_table
 from fastlabel_dagster.resource import PERMANENT_ERRORS, FastLabelResource, error_kind, failure, resource_named
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, FastLabelAssetProps, safe_name
 
@@ -80,8 +81,8 @@ def project_metadata(state: ProjectState) -> dict[str, Any]:
         "project_id": state.id,
         "project_type": state.type,
         "project_status": state.status,
-        "statuses": counts_table(state.statuses, "status"),
-        **{f"tasks/{status}": count for status, count in state.statuses.items()},
+        "statuses": statuses_table(state.statuses),
+        **{f"tasks/{status}": count for status, count in in_order(state.statuses).items()},
         "labeled_share": round(finished / state.tasks, 4) if state.tasks else 0.0,
         "approved_share": round(state.statuses.get("approved", 0) / state.tasks, 4) if state.tasks else 0.0,
         "every_task_seen": state.every_task,

@@ -11,7 +11,7 @@ from fastlabel_dagster.assets.enrichment import enrichment, label_pictures
 from fastlabel_dagster.assets.plan import ProjectPlan
 from fastlabel_dagster.checks import CheckSetting, LabelFindings
 from fastlabel_dagster.metadata.lineage import column_lineage
-from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin
+from fastlabel_dagster.metadata.tables import api_usage, column_schema, counts_table, labels_origin, statuses_table
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.translator import GATE_TAG
 
@@ -70,7 +70,7 @@ def build_tables_asset(plan: ProjectPlan) -> dg.AssetsDefinition:
         versions = {"classes": version.classes_digest, "tasks": version.digest, "annotations": version.digest}
         details: dict[str, dict[str, Any]] = {
             "classes": {},
-            "tasks": {"statuses": counts_table(summary.status_counts(), "status"), "empty_tasks": summary.empty_tasks},
+            "tasks": {"statuses": statuses_table(summary.statuses), "empty_tasks": summary.empty_tasks},
             "annotations": {**pictures, "types": counts_table(dict(summary.types.most_common()), "type")},
         }
         for name in TABLES:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fastlabel_dagster.api import FastLabelError
+from fastlabel_dagster.api.task_statuses import in_order
 from fastlabel_dagster.checks.names import (
     APPROVAL_SHARE_CHECK,
     COMMENTS_CHECK,
@@ -178,7 +179,7 @@ def approval_share_result(setting: CheckSetting, key: dg.AssetKey, statuses: Map
     share = far / total if total else 1.0
     rows = [
         {"status": status, "tasks": count, "share": round(count / total, 4), "counts": status in setting["statuses"]}
-        for status, count in statuses.items()
+        for status, count in in_order(statuses).items()
     ]
     words = " or ".join(setting["statuses"])
     return outcome(

@@ -168,7 +168,7 @@ def history_svg(models: Sequence[Mapping[str, Any]]) -> str:
                 f"{shortened(name, 18)}</text>"
             )
         if number in valued:
-            marks.append(f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="{anchor}" font-size="11">{value:.3f}</text>')
+            marks.append(f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="{anchor}" font-size="11">{value:.4f}</text>')
     return (
         f"{_head(width, height)}"
         f'<text x="12" y="22" font-size="14" font-weight="600">mAP of the last {len(models)} models</text>'

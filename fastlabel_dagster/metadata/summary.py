@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -116,10 +115,6 @@ class LabelSummary:
         counts = [ClassCount(value, *about, self.values.get(value, 0), True) for value, about in known.items()]
         unknown = sorted(value for value in self.values if value not in known)
         return counts + [ClassCount(value, value, NO_COLOUR, self.values[value], False) for value in unknown]
-
-    def status_counts(self) -> Mapping[str, int]:
-        """Tasks by status, most frequent first."""
-        return dict(self.statuses.most_common())
 
 
 def _mark(task_id: str) -> int:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from fastlabel_dagster.api.task_statuses import in_order
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -100,6 +102,11 @@ def counts_table(counts: Mapping[str, int], what: str) -> dg.TableMetadataValue:
     """``{thing: how many}`` as a table with the columns ``what`` and ``count``."""
     rows = [{what: name or "(none)", "count": count} for name, count in counts.items()]
     return records_table(rows, [(what, "string"), ("count", "int")])
+
+
+def statuses_table(counts: Mapping[str, int]) -> dg.TableMetadataValue:
+    """Tasks by status, in the order a task goes through them: rows keep their places while the counts change."""
+    return counts_table(in_order(counts), "status")
 
 
 def export_notes_table(report: ExportReport) -> dg.TableMetadataValue:

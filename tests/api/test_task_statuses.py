@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastlabel_dagster import build_fastlabel_project, build_fastlabel_project_assets
-from fastlabel_dagster.api.task_statuses import TASK_STATUSES, mistyped
+from fastlabel_dagster.api.task_statuses import TASK_STATUSES, in_order, mistyped
 from fastlabel_dagster.sensors import build_approval_sensor
 
 LOOP = {"retrain_after": {"approved": 3}, "dataset": "d", "base_model": "m", "epoch": 3}
@@ -26,6 +26,13 @@ LOOP = {"retrain_after": {"approved": 3}, "dataset": "d", "base_model": "m", "ep
 )
 def test_a_slip_is_told_from_a_status_of_ones_own(written, meant):
     assert mistyped(written) == meant
+
+
+def test_statuses_stand_in_the_order_a_task_goes_through_them():
+    counts = {"下書き": 1, "approved": 9, "registered": 2, "a": 3, "declined": 1, "b": 3, "completed": 5}
+    expected = ["registered", "completed", "approved", "declined", "a", "b", "下書き"]
+    assert list(in_order(counts).items()) == [(status, counts[status]) for status in expected]
+    assert in_order({}) == {}
 
 
 @pytest.mark.parametrize(

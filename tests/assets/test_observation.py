@@ -55,12 +55,18 @@ def test_a_change_makes_the_mirror_stale_and_a_sync_makes_it_fresh(project, sand
     assert set(project.statuses().values()) <= {"FRESH", "MISSING"}
 
 
-def test_what_an_observation_says(project):
+def test_what_an_observation_says(project, sandbox):
+    ids = sandbox.state.task_ids("street-scenes")
+    sandbox.state.set_status(ids, "registered")
+    for status, some in {"approved": ids[:4], "declined": ids[4:5], "completed": ids[5:8]}.items():
+        sandbox.state.set_status(some, status)
     observe(project)
     about = project.instance.fetch_observations(PROJECT, limit=1).records[0].asset_observation.metadata
     told = {name: value.value for name, value in about.items()}
     assert (told["tasks"], told["classes"], told["project_type"]) == (12, 3, "image_all")
-    assert (told["tasks/approved"], told["tasks/registered"]) == (4, 8)
+    assert (told["tasks/approved"], told["tasks/registered"]) == (4, 4)
+    rows = [(row.data["status"], row.data["count"]) for row in about["statuses"].records]
+    assert rows == [("registered", 4), ("completed", 3), ("approved", 4), ("declined", 1)], "as a task goes"
     assert told["approved_share"] == pytest.approx(1 / 3, abs=1e-4) and told["every_task_seen"] is True
     assert project.sandbox.token not in str(told)
 

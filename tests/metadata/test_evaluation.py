@@ -69,6 +69,14 @@ def test_the_history_has_a_point_for_each_model_that_was_measured():
     assert heights[1] < heights[2] < heights[0], "higher mAP stands higher"
 
 
+def test_the_history_and_the_table_say_the_same_numbers():
+    models = [{"model_name": f"m-{n}", "mAP": value} for n, value in enumerate([0.63449, 0.30157, 0.4])]
+    written = {text.text for text in ElementTree.fromstring(history_svg(models)).iter(f"{SVG}text")}
+    listed = [row.data["mAP"] for row in models_table(models[-1], models[-2::-1]).records]
+    assert listed == [0.4, 0.3016, 0.6345]
+    assert {f"{value:.4f}" for value in listed} <= written
+
+
 @pytest.mark.parametrize("models", [[], [{"mAP": 0.5}], [{"mAP": 1.0}, {"mAP": 0.0}]])
 def test_a_short_history_is_drawn_too(models):
     ElementTree.fromstring(history_svg(models))

@@ -63,7 +63,7 @@ def test_the_summary_counts_what_a_plain_loop_counts():
         assert summary.annotations == len(every)
         assert summary.empty_tasks == sum(not row["annotations"] for row in tasks)
         assert summary.values == {v: sum(one["value"] == v for one in every) for v in values}
-        assert summary.status_counts() == {str(s): sum(r["status"] == str(s) for r in tasks) for s in range(3)}
+        assert summary.statuses == {str(s): sum(r["status"] == str(s) for r in tasks) for s in range(3)}
     # the sample does not depend on how the tasks came in batches
     assert whole.sample()["task_id"].to_pylist() == parts.sample()["task_id"].to_pylist()
     shown = whole.classes(labels.classes)
