@@ -26,8 +26,8 @@ from fastlabel_dagster.labels.schema import CLASSES
 _INPUT_TYPES = {"select": "select", "radio": "radio", "switch": "checkbox"}
 #: CVAT's type of an attribute -> FastLabel's.
 ATTRIBUTE_TYPES = {"select": "select", "radio": "radio", "checkbox": "switch", "number": "text", "text": "text"}
-_TYPE_OF_LABEL = {label: kind for kind, (_, label) in ELEMENTS.items()} | {"bbox": "bbox"}
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+TYPE_OF_LABEL = {label: kind for kind, (_, label) in ELEMENTS.items()} | {"bbox": "bbox"}
+COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _EDGE = re.compile(r"<line\b[^>]*>")
 _NODE = re.compile(r"<circle\b[^>]*>")
 _XML_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
@@ -159,8 +159,8 @@ def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
     points: dict[str, list[str]] = {}
     drawings: dict[str, str] = {}
     for element in meta.iter("label"):
-        name = _text(element, "name")
-        parent = _text(element, "parent")
+        name = text_of(element, "name")
+        parent = text_of(element, "parent")
         if parent:
             if name and name not in points.setdefault(parent, []):
                 points[parent].append(name)
@@ -168,7 +168,7 @@ def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
         if not name or name in labels:
             continue
         labels[name] = _label(element, name, len(labels) + 1)
-        drawings[name] = _text(element, "svg")
+        drawings[name] = text_of(element, "svg")
     for name, keys in points.items():
         if name in drawings:
             labels[name].found.keypoints = keys
@@ -176,25 +176,25 @@ def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
 
 
 def _label(element: Element, name: str, place: int) -> FoundLabel:
-    said = _json(_text(element, "fastlabel"))
+    said = _json(text_of(element, "fastlabel"))
     title, order, types = said.get("title"), said.get("order"), said.get("types")
-    color = _text(element, "color")
-    kind = _TYPE_OF_LABEL.get(_text(element, "type"))
+    color = text_of(element, "color")
+    kind = TYPE_OF_LABEL.get(text_of(element, "type"))
     stated = [one for one in types if isinstance(one, str)] if isinstance(types, list) else [kind] if kind else []
     found = FoundClass(
         name,
         order if type(order) is int and 0 < order < _LARGEST_ORDER else place,
         title if isinstance(title, str) else None,
-        color if _COLOR.fullmatch(color) else None,
+        color if COLOR.fullmatch(color) else None,
         list(dict.fromkeys(stated)),
     )
     known = {one["key"]: one for one in said.get("attributes") or [] if _is_attribute(one)}
     attributes = {}
     for attribute in element.iter("attribute"):
-        key = _text(attribute, "name")
+        key = text_of(attribute, "name")
         if key:
-            options = tuple(option for option in _text(attribute, "values").split("\n") if option)
-            kind = ATTRIBUTE_TYPES.get(_text(attribute, "input_type"), "text")
+            options = tuple(option for option in text_of(attribute, "values").split("\n") if option)
+            kind = ATTRIBUTE_TYPES.get(text_of(attribute, "input_type"), "text")
             one = known.get(key, {"name": key, "type": kind})
             declared = one.get("declared") is not False
             choices = options if kind in ("select", "radio") or key in known else ()
@@ -216,7 +216,8 @@ def _json(text: str) -> dict[str, Any]:
     return said
 
 
-def _text(element: Element, name: str) -> str:
+def text_of(element: Element, name: str) -> str:
+    """What a child of an element says, without blanks around it; empty where there is none."""
     child = element.find(name)
     return "" if child is None or child.text is None else child.text.strip()
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import (
@@ -18,7 +16,17 @@ from fastlabel_dagster.formats.assembly import (
     labels_of,
     stable_id,
 )
-from fastlabel_dagster.formats.cvat.labels import FoundLabel, LabelAttribute, read_labels, with_attributes
+from fastlabel_dagster.formats.cvat.labels import FoundLabel, read_labels, with_attributes
+from fastlabel_dagster.formats.cvat.read_meta import tell_of_meta
+from fastlabel_dagster.formats.cvat.read_said import (
+    attributes_of,
+    confidence_of,
+    finite,
+    tags_of,
+    tell_of_image,
+    tell_of_shape,
+    tell_of_track,
+)
 from fastlabel_dagster.formats.cvat.shapes import Shape, ShapeError, read_shape
 from fastlabel_dagster.formats.cvat.tracks import Track, read_track
 from fastlabel_dagster.formats.cvat.write import XML_FILE
@@ -33,36 +41,6 @@ _LARGEST_SIDE = 2**31
 _TASK_COLUMNS = ("task_id", "name", "width", "height", "tags", "url", "frame_count")
 _IGNORED = frozenset({"version", "meta"})
 _ROWS_AT_ONCE = 4096
-#: The XML attributes of shapes that are read, and those that only say how CVAT came to them.
-_READ = frozenset(
-    [
-        "label",
-        "source",
-        "occluded",
-        "z_order",
-        "group_id",
-        "rotation",
-        "points",
-        "rle",
-        "left",
-        "top",
-        "width",
-        "height",
-        "xtl",
-        "ytl",
-        "xbr",
-        "ybr",
-        "cx",
-        "cy",
-        "rx",
-        "ry",
-        "frame",
-        "keyframe",
-        "outside",
-        "id",
-    ]
-)
-_UNREAD = "its other XML attributes have no place in FastLabel, and were not read"
 _NO_SIDE = "a width or height that is no number of pixels was left out"
 _ROW_COLUMNS = (
     "type",
@@ -135,6 +113,7 @@ class _Reader:
         tracks: list[Track] = []
         for number, element in enumerate(iterate_xml(path, "annotations"), start=1):
             if element.tag == "meta":
+                tell_of_meta(element, self._labels, self._file, self._told)
                 read_labels(element, self._labels)
                 self._last_order = max((label.found.order for label in self._labels.values()), default=0)
                 video = element
@@ -171,6 +150,7 @@ class _Reader:
             row = self._task(element, subset, listed)
         else:
             self._told.notice("an image listed twice under one name, read as one", IMAGE, where=where)
+        tell_of_image(element, where, self._told)
         for place, child in enumerate(element, start=1):
             try:
                 shapes = read_shape(child)
@@ -184,7 +164,7 @@ class _Reader:
         row = len(self._tasks["task_id"])
         self._row_of[subset, listed] = row
         picture = self._index.stated(f"{subset}/{listed}" if subset else listed)
-        tags = _tags(element.get("fastlabel_tags"))
+        tags = tags_of(element)
         self._add_task(
             stable_id("cvat", subset, listed) if self._is_taken(element) else element.get("fastlabel_id"),
             name=element.get("fastlabel_name") or listed,
@@ -219,12 +199,7 @@ class _Reader:
         label = self._label(value, where)
         if shape.altered:
             self._told.alter(shape.altered, shape.kind, where=where)
-        unread = [name for name in element.attrib if name not in _READ and not name.startswith("fastlabel_")]
-        if unread:
-            self._told.notice(_UNREAD, shape.kind, where=f"{where}: {', '.join(sorted(unread))}")
-        if element.get("occluded", "0") not in ("0", "1"):
-            self._told.alter("an occluded that is neither 0 nor 1 was left out", shape.kind, where=where)
-        confidence = _number(element.get("fastlabel_confidence"))
+        tell_of_shape(element, shape.kind, where, self._told)
         self._rows.append(
             (
                 row,
@@ -236,7 +211,7 @@ class _Reader:
                 shape.rotation,
                 attributes_of(element, label),
                 element.get("fastlabel_id"),
-                confidence,
+                confidence_of(element),
             )
         )
         if len(self._rows) >= _ROWS_AT_ONCE:
@@ -286,7 +261,9 @@ class _Reader:
             return
         for reason, count in track.lost.items():
             self._told.alter(reason, track.kind, where=where, count=count)
-        track = track._replace(attributes=attributes_of(track.element, self._label(track.value, where)))
+        tell_of_track(element, track.kind, where, self._told)
+        attributes = attributes_of(track.element, self._label(track.value, where), element)
+        track = track._replace(attributes=attributes)
         tracks.append(track)
 
     def _video(self, meta: Element | None, tracks: list[Track]) -> None:
@@ -295,6 +272,8 @@ class _Reader:
         name = said["source"] or said["name"] or Path(self._file).stem
         last = max(frame["frame"] for track in tracks for frame in track.frames)
         count = _side(said["size"])
+        if any(said[name] and _side(said[name]) is None for name in ("width", "height")):
+            self._told.notice(_NO_SIDE, IMAGE, where=f"{self._file}, {name}")
         self._add_task(
             stable_id("cvat", self._subset, f"video {name}"),
             name=name,
@@ -319,65 +298,9 @@ class _Reader:
                 names[row] = f"{self._subsets[row]}/{name}"
 
 
-def attributes_of(element: Element, label: FoundLabel) -> list[dict[str, Any]]:
-    """The attributes of a shape: its ``<attribute>`` elements, and of CVAT's own those that say something."""
-    found = []
-    keys = set()
-    for child in element:
-        if child.tag == "attribute":
-            key = child.get("name", "")
-            keys.add(key)
-            declared = label.attributes.get(key) or LabelAttribute(key, key, "text")
-            found.append(_attribute(child.text or "", declared, is_json=child.get("fastlabel_json") == "1"))
-    if element.get("occluded") == "1" and "occluded" not in keys:
-        found.append(_attribute("true", LabelAttribute("occluded", "occluded", "switch"), is_json=True))
-    for key, absent in (("z_order", "0"), ("group_id", "0"), ("source", "manual")):
-        said = element.get(key)
-        if said and said != absent and key not in keys:
-            found.append(_attribute(said, LabelAttribute(key, key, "text"), is_json=False))
-    return found
-
-
-def _attribute(text: str, declared: LabelAttribute, *, is_json: bool) -> dict[str, Any]:
-    if is_json and not _is_json(text):
-        is_json = False
-    is_json = is_json or (declared.type == "switch" and text in ("true", "false"))
-    return {
-        "key": declared.key,
-        "name": declared.name,
-        "type": declared.type,
-        "value": text,
-        "value_is_json": is_json,
-    }
-
-
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
-
-
-def _tags(text: str | None) -> list[str] | None:
-    try:
-        tags = orjson.loads(text) if text else None
-    except orjson.JSONDecodeError:
-        return None
-    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else None
-
-
 def _side(text: str | None) -> int | None:
-    number = _number(text)
+    number = finite(text)
     return int(number) if number is not None and 0 < number < _LARGEST_SIDE else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _meta_text(meta: Element | None, name: str) -> str:
