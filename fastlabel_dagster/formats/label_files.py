@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.labels.report import FILE, ReadTally
 
 _BYTES_AT_ONCE = 2**16
+NAMELESS = "the name of the file is no text"
 
 
 def label_name(file: str, suffix: str) -> str:
@@ -47,12 +49,15 @@ def read_small(path: str) -> bytes:
     return b"".join(pieces)
 
 
-def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+def files_below(
+    root: Path, suffixes: Collection[str], told: ReadTally | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """The folders below ``root`` (POSIX paths, "" for itself), sorted, with the names of their files that end in one of
     ``suffixes`` (in lower case); folders without any are left out.
 
     Hidden files and folders, links to folders, links that lead out of ``root``, devices and pipes are none of them, nor
-    is what has a name that is no text.
+    is what has a name that is no text (as folders have that were packed where names are Shift_JIS): ``told`` is told of
+    it.
     """
     real = Path(os.path.realpath(root))
     waiting = [""]
@@ -63,7 +68,12 @@ def files_below(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, li
         with os.scandir(real / folder) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(".") or not (name.isascii() or is_text(name)):
+                if name.startswith("."):
+                    continue
+                if not (name.isascii() or is_text(name)):
+                    if told is not None and (suffix_of(name) in suffixes or entry.is_dir(follow_symlinks=False)):
+                        place = f"{folder}/{name}" if folder else name
+                        told.drop(NAMELESS, FILE, where=ascii(place))
                     continue
                 if entry.is_file(follow_symlinks=False):  # as nearly all are, and looking costs a call each
                     if name[name.rfind(".") :].lower() in suffixes:

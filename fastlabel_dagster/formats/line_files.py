@@ -24,8 +24,8 @@ from fastlabel_dagster.formats.assembly import (
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value, read_class_words
 from fastlabel_dagster.formats.found_pictures import PictureIndex
-from fastlabel_dagster.formats.image_size import image_size
-from fastlabel_dagster.formats.label_files import files_below, folder_of, label_name
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES, image_size
+from fastlabel_dagster.formats.label_files import files_below, folder_of, label_name, suffix_of
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
@@ -214,13 +214,14 @@ def read_line_files(
     root = folder_of(source, [CLASS_FILE, ".txt"])
     if root.name == layout.labels:
         root = root.parent
-    label_files = _label_files(root, layout)
+    listing = list(files_below(root, {".txt", *IMAGE_SUFFIXES}, told))
+    label_files = _label_files(listing, layout)
     words = read_class_words(root)
     if not label_files and not (root / CLASS_FILE).is_file():
         raise FileNotFoundError(
             f"{root} has no folder {layout.labels} of label files, so it is no {layout.format} dataset"
         )
-    tasks = _named_apart(_tasks(root, label_files, PictureIndex(root), layout))
+    tasks = _named_apart(_tasks(root, label_files, PictureIndex(root, listing), layout))
     stated = set(words)
     annotations = AnnotationColumns()
     heads: dict[int, dict[str, str]] = {}
@@ -261,9 +262,9 @@ class _LabelFile(NamedTuple):
     """POSIX path below the dataset's folder."""
 
 
-def _label_files(root: Path, layout: Layout) -> list[_LabelFile]:
+def _label_files(listing: list[tuple[str, list[str]]], layout: Layout) -> list[_LabelFile]:
     """The label files, in a fixed order."""
-    listed = list(files_below(root, {".txt"}))
+    listed = [(folder, [name for name in names if suffix_of(name) == ".txt"]) for folder, names in listing]
     for known in (layout.labels, *layout.also):
         found = []
         for folder, names in listed:

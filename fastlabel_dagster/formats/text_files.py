@@ -26,7 +26,7 @@ class FoundFiles(NamedTuple):
         return path.relative_to(self.root).as_posix()
 
 
-def find_files(source: Path, endings: Collection[str], *, index: str = "") -> FoundFiles:
+def find_files(source: Path, endings: Collection[str], told: ReadTally, *, index: str = "") -> FoundFiles:
     """The files to read: ``source`` itself, or those below the folder that end in one of ``endings`` (lower case).
 
     Hidden files and folders, and links that lead out of the folder, are none of them. A ``source`` named ``index``
@@ -40,7 +40,7 @@ def find_files(source: Path, endings: Collection[str], *, index: str = "") -> Fo
     root = source.parent if source.is_file() else source
     if not root.is_dir():
         raise FileNotFoundError(f"{source} is not there")
-    files = [root / folder / name for folder, names in files_below(root, endings) for name in names]
+    files = [root / folder / name for folder, names in files_below(root, endings, told) for name in names]
     files.sort(key=lambda path: path.as_posix())
     if not files:
         raise FileNotFoundError(f"there is no {' or '.join(sorted(endings))} file in {source}")

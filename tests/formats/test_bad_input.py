@@ -285,6 +285,34 @@ def test_damaged_datasets(dataset_of, outside, tmp_path, made):
     assert outcomes.get("Labels", 0) >= int(STILL_READ.get(made, 0.55) * COUNT), outcomes
 
 
+#: Where a label file of a format lies in a dataset of ours.
+LABEL_FILES = {
+    "yolo": "labels/train/{}.txt",
+    "pascal_voc": "Annotations/{}.xml",
+    "labelme": "images/{}.json",
+    "kitti": "label_2/{}.txt",
+    "dota": "labelTxt/{}.txt",
+    "spacy": "{}.jsonl",
+    "conll": "{}.conll",
+    "rttm": "labels/{}.rttm",
+    "audacity": "labels/{}.txt",
+    "fastlabel": "{}.jsonl",
+}
+
+
+@pytest.mark.parametrize("format", LABEL_FILES)
+def test_a_file_whose_name_is_no_text_is_told(dataset_of, tmp_path, format):
+    source = tmp_path / "source"
+    shutil.copytree(dataset_of(format), source)
+    path = LABEL_FILES[format].format(os.fsdecode("写真".encode("cp932")))
+    (source / path).parent.mkdir(parents=True, exist_ok=True)
+    (source / path).write_bytes(b"")
+    content = formats.read(source, format=format)
+    (note,) = [note for note in content.report.dropped if note.reason == "the name of the file is no text"]
+    assert (note.type, note.count, note.examples) == ("file", 1, (ascii(path),))
+    formats.write(content, format="coco", target=tmp_path / "out")
+
+
 @pytest.mark.parametrize("format", READ)
 def test_damaged_archives(dataset_of, outside, tmp_path, format):
     good = dataset_of(format)

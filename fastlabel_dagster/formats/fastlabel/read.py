@@ -22,6 +22,7 @@ from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, pie
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
 from fastlabel_dagster.formats.fastlabel.spool import Spool
 from fastlabel_dagster.formats.fastlabel.write import is_local
+from fastlabel_dagster.formats.label_files import NAMELESS, is_text
 from fastlabel_dagster.labels import levels, regular
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -55,17 +56,17 @@ def read_fastlabel(source: Path, told: ReadTally) -> Labels:
         FileNotFoundError: when there is no such file, or none in the folder.
         FormatError: when there is something in the files, but no task could be read.
     """
-    root, files = _files(source)
+    root, files = _files(source, told)
     return _Reader(root, told).labels(files)
 
 
-def _files(source: Path) -> tuple[Path, list[Path]]:
+def _files(source: Path, told: ReadTally) -> tuple[Path, list[Path]]:
     if not source.exists():
         raise FileNotFoundError(f"there is no FastLabel JSON at {source}")
     if source.is_file() and source.name not in NOT_TASKS:
         return source.parent, [source]
     root = source if source.is_dir() else source.parent
-    files = sorted(
+    listed = sorted(
         path
         for path in root.iterdir()
         if path.suffix.lower() in TASK_SUFFIXES
@@ -73,6 +74,9 @@ def _files(source: Path) -> tuple[Path, list[Path]]:
         and not path.name.startswith(".")
         and path.is_file()
     )
+    files = [path for path in listed if is_text(path.name)]
+    nameless = [ascii(path.name) for path in listed if not is_text(path.name)]
+    told.drop(NAMELESS, FILE, where=nameless[:EXAMPLES], count=len(nameless))
     if not files:
         raise FileNotFoundError(f"{root} has no tasks.jsonl, tasks.json or other .json or .jsonl file of tasks")
     return root, files

@@ -60,18 +60,18 @@ def read_labelme(source: Path, told: ReadTally) -> Labels:
         FileNotFoundError: when there is no JSON file.
         FormatError: when none of them can be read, or ``classes.json`` is damaged.
     """
-    root, files, listing = _label_files(source)
+    root, files, listing = _label_files(source, told)
     return _Reader(root, told, listing, whole=source.is_dir() or source.name == CLASS_FILE).labels(files)
 
 
-def _label_files(source: Path) -> tuple[Path, list[str], list[tuple[str, list[str]]] | None]:
+def _label_files(source: Path, told: ReadTally) -> tuple[Path, list[str], list[tuple[str, list[str]]] | None]:
     """The dataset's folder, its JSON files below it, and what lies in it, where that was looked at."""
     if not source.exists():
         raise FileNotFoundError(f"there is no labelme dataset at {source}")
     if source.is_file() and source.suffix.lower() == ".json" and source.name != CLASS_FILE:
         return source.parent, [source.name], None
     root = folder_of(source, [".json"])
-    listing = list(files_below(root, {".json", *IMAGE_SUFFIXES}))
+    listing = list(files_below(root, {".json", *IMAGE_SUFFIXES}, told))
     files = [
         f"{folder}/{name}" if folder else name
         for folder, names in listing

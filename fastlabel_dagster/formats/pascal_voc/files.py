@@ -62,7 +62,9 @@ def find_voc_files(source: Path, told: ReadTally) -> tuple[Path, list[VocFile]]:
     root = folder_of(source, [".xml", CLASS_FILE, ".txt"])
     if source.is_file() and root.parent.name == "ImageSets":
         root = root.parent.parent
-    files = [_voc_file(str(root), folder, name) for folder, names in files_below(root, {".xml"}) for name in names]
+    files = [
+        _voc_file(str(root), folder, name) for folder, names in files_below(root, {".xml"}, told) for name in names
+    ]
     if not files and not (root / CLASS_FILE).is_file():  # with it, it is the export of a project without tasks
         raise FileNotFoundError(f"there is no XML file in {root}")
     for home in sorted({file.home for file in files}):

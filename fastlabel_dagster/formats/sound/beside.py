@@ -62,7 +62,7 @@ def find_beside(source: Path, ending: str, told: ReadTally) -> tuple[dict[str, L
     root = source if source.is_dir() else source.parent
     listed = read_list(root / TASK_LIST, told)
     try:
-        return listed, find_files(source, {ending}, index=TASK_LIST)
+        return listed, find_files(source, {ending}, told, index=TASK_LIST)
     except FileNotFoundError:
         if not (root / TASK_LIST).is_file():
             raise

@@ -199,9 +199,9 @@ def read_conll(source: Path, told: ReadTally) -> Labels:
         FileNotFoundError: when there is no such file.
     """
     try:
-        found = find_files(source, _ENDINGS, index=TASK_LIST)
+        found = find_files(source, _ENDINGS, told, index=TASK_LIST)
     except FileNotFoundError:
-        found = find_files(source, _PLAIN_ENDINGS, index=TASK_LIST)
+        found = find_files(source, _PLAIN_ENDINGS, told, index=TASK_LIST)
     listed = read_list(found.root / TASK_LIST, told)
     classes = read_class_list(found.root, told)
     tasks = SpanTasks("conll")

@@ -124,7 +124,7 @@ def read_spacy(source: Path, told: ReadTally) -> Labels:
     Raises:
         FileNotFoundError: when there is no such file.
     """
-    found = find_files(source, {_ENDING})
+    found = find_files(source, {_ENDING}, told)
     classes = merged_by_value(read_class_list(found.root, told))
     tasks = SpanTasks("spacy")
     for path in found.files:
