@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from fastlabel_dagster.formats.errors import FormatError
@@ -112,6 +112,18 @@ def is_own_file(path: Path, root: Path) -> bool:
 def _leads_within(entry: os.DirEntry[str], root: Path) -> bool:
     target = Path(os.path.realpath(entry.path))
     return target.is_relative_to(root) and target.is_file()
+
+
+def only_named(paths: Iterable[Path], root: Path, told: ReadTally) -> list[Path]:
+    """Those of ``paths`` (below ``root``) whose names are text; ``told`` is told of the others."""
+    named = []
+    for path in paths:
+        place = path.relative_to(root).as_posix()
+        if is_text(place):
+            named.append(path)
+        else:
+            told.drop(NAMELESS, FILE, where=ascii(place))
+    return named
 
 
 def is_text(name: str) -> bool:

@@ -297,6 +297,9 @@ LABEL_FILES = {
     "rttm": "labels/{}.rttm",
     "audacity": "labels/{}.txt",
     "fastlabel": "{}.jsonl",
+    "coco": "{}.json",
+    "coco_panoptic": "{}.json",
+    "cvat": "{}.xml",
 }
 
 
@@ -307,6 +310,8 @@ def test_a_file_whose_name_is_no_text_is_told(dataset_of, tmp_path, format):
     path = LABEL_FILES[format].format(os.fsdecode("写真".encode("cp932")))
     (source / path).parent.mkdir(parents=True, exist_ok=True)
     (source / path).write_bytes(b"")
+    if format == "cvat":  # is looked through for others only without
+        (source / "annotations.xml").rename(source / "others.xml")
     content = formats.read(source, format=format)
     (note,) = [note for note in content.report.dropped if note.reason == "the name of the file is no text"]
     assert (note.type, note.count, note.examples) == ("file", 1, (ascii(path),))

@@ -15,6 +15,7 @@ import orjson
 from fastlabel_dagster.formats.coco.items import Items, items_of_document
 from fastlabel_dagster.formats.coco.pages import pages_of
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.label_files import only_named
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, REPORT_FILE
 from fastlabel_dagster.formats.unread import unread_names
 from fastlabel_dagster.labels.report import ReadTally
@@ -120,7 +121,7 @@ def _accepted(
     found: list[tuple[Path, dict[str, Any]]] = []
     damaged: list[FormatError] = []
     others: list[Path] = []
-    for path in _json_files(folder):
+    for path in only_named(_json_files(folder), folder, told):
         try:
             content = load(path)
         except FormatError as error:

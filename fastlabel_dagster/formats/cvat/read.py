@@ -32,6 +32,7 @@ from fastlabel_dagster.formats.cvat.tracks import Track, read_track
 from fastlabel_dagster.formats.cvat.write import XML_FILE
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
+from fastlabel_dagster.formats.label_files import only_named
 from fastlabel_dagster.formats.report import FILE, IMAGE
 from fastlabel_dagster.formats.xml_stream import iterate_xml
 from fastlabel_dagster.labels.report import ReadTally
@@ -69,7 +70,7 @@ def read_cvat(source: Path, told: ReadTally) -> Labels:
     if not source.exists():
         raise FileNotFoundError(f"there is no CVAT dataset at {source}")
     root = source if source.is_dir() else source.parent
-    files = [source] if source.is_file() else _files(root)
+    files = [source] if source.is_file() else _files(root, told)
     reader = _Reader(root, told)
     for path in files:
         try:
@@ -81,11 +82,11 @@ def read_cvat(source: Path, told: ReadTally) -> Labels:
     return reader.labels()
 
 
-def _files(root: Path) -> list[Path]:
+def _files(root: Path, told: ReadTally) -> list[Path]:
     for folder in (root, root / "annotations"):
         if (folder / XML_FILE).is_file():
             return [folder / XML_FILE]
-        found = sorted(path for path in folder.glob("*.xml") if path.is_file())
+        found = only_named(sorted(path for path in folder.glob("*.xml") if path.is_file()), root, told)
         if found:
             return found
     raise FileNotFoundError(f"{root} has no {XML_FILE}, so it is no CVAT dataset")

@@ -22,7 +22,7 @@ from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, pie
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
 from fastlabel_dagster.formats.fastlabel.spool import Spool
 from fastlabel_dagster.formats.fastlabel.write import is_local
-from fastlabel_dagster.formats.label_files import NAMELESS, is_text
+from fastlabel_dagster.formats.label_files import only_named
 from fastlabel_dagster.labels import levels, regular
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -74,9 +74,7 @@ def _files(source: Path, told: ReadTally) -> tuple[Path, list[Path]]:
         and not path.name.startswith(".")
         and path.is_file()
     )
-    files = [path for path in listed if is_text(path.name)]
-    nameless = [ascii(path.name) for path in listed if not is_text(path.name)]
-    told.drop(NAMELESS, FILE, where=nameless[:EXAMPLES], count=len(nameless))
+    files = only_named(listed, root, told)
     if not files:
         raise FileNotFoundError(f"{root} has no tasks.jsonl, tasks.json or other .json or .jsonl file of tasks")
     return root, files
