@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
 from fastlabel_dagster.formats.line_files import Layout, Lines, read_line_files, write_line_files
-from fastlabel_dagster.formats.outlines import FARTHEST, TOO_FAR
+from fastlabel_dagster.formats.outlines import FARTHEST, TOO_FAR, outline_vertices
 from fastlabel_dagster.formats.rectangles import boxes_of_corners, clockwise, smallest_rectangle
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
@@ -123,7 +123,7 @@ def _around(batch: ShapeBatch, row: int) -> Floats:
     if not np.isnan(flat.radius[row]):
         x1, y1, x2, y2 = batch.box[row]
         return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    return smallest_rectangle(flat.coords[flat.annotation_vertices[row] : flat.annotation_vertices[row + 1]])
+    return smallest_rectangle(outline_vertices(flat, row))
 
 
 def _difficult(batch: ShapeBatch, attributes: AttributeValues) -> Ints:

@@ -15,7 +15,7 @@ from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
 FileKind: TypeAlias = Literal["picture", "sound", "text", "any"]
 AUDIO_ENDINGS = (".wav", ".mp3", ".flac", ".m4a", ".ogg", ".opus", ".aac", ".wma", ".aif", ".aiff")
 _VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
-_TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".md", ".html", ".htm", ".json", ".jsonl", ".xml", ".yaml", ".yml")
+_TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".md", ".html", ".htm")
 _CLOUD_ENDINGS = (".pcd", ".ply", ".las", ".laz", ".xyz")
 _KINDS = {
     **dict.fromkeys(IMAGE_SUFFIXES, "picture"),
@@ -36,10 +36,8 @@ STRANGE = {
 def fits(file: str, wanted: FileKind) -> bool:
     """Whether a file of this name (or path) may be what is ``wanted``.
 
-    >>> fits("talk.WAV", "picture"), fits("labels.json", "picture")
-    (False, False)
-    >>> fits("photo.jpg", "picture"), fits("no ending", "picture")
-    (True, True)
+    >>> fits("talk.WAV", "picture"), fits("photo.jpg", "picture"), fits("no ending", "picture")
+    (False, True, True)
     """
     kind = _KINDS.get(PurePosixPath(file).suffix.lower())
     return wanted == "any" or kind is None or kind in _FITTING[wanted]

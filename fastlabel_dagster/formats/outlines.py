@@ -60,6 +60,15 @@ def regions_of(flat: FlatAnnotations, row: int) -> list[list[Floats]]:
     return list(regions.values())
 
 
+def outline_vertices(flat: FlatAnnotations, row: int) -> Floats:
+    """float64[k, 2]: the vertices of one annotation without those of its holes, which add nothing to its extent."""
+    first, last = flat.annotation_rings[row : row + 2]
+    offsets = flat.ring_offsets[first : last + 1]
+    drawn = np.repeat(~flat.ring_is_hole[first:last], np.diff(offsets))
+    vertices: Floats = flat.coords[offsets[0] : offsets[-1]][drawn]
+    return vertices
+
+
 def is_too_far(box: Floats) -> Bools:
     """bool[n]: a side of the box (float64[n, 4]) is beyond ``FARTHEST``, also where it is infinite, as that of a circle
     is whose centre and radius are not but add up to more than there are numbers. Unknown sides (NaN) do not count."""

@@ -18,7 +18,7 @@ from fastlabel_dagster.formats.outlines import SLACK, TOO_FAR, is_too_far
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import BatchTally, Tally
 from fastlabel_dagster.labels import json_text
-from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite
+from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes, flatten, is_finite, reaches
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, floats, kept_only, one_array
 from fastlabel_dagster.labels.tables import Labels
 
@@ -99,7 +99,7 @@ class ShapeBatch:
         shapeless = ~flat.well_formed | ~drawn
         told.drop("the geometry is missing or ill-formed", shapeless & ~flat.is_type(bare) if bare else shapeless)
         told.drop("a coordinate is not a finite number", ~is_finite(flat))
-        told.drop(TOO_FAR, is_too_far(self.box))
+        told.drop(TOO_FAR, is_too_far(reaches(flat) if flat.ring_is_hole.any() else self.box))
         told.drop("a circle without a positive radius", flat.is_type("circle") & ~(flat.radius > 0))
         if classed:
             told.drop(CLASSLESS, ~has_class(flat.value))

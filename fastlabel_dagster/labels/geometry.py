@@ -204,12 +204,25 @@ def flatten(tasks: pa.Table) -> FlatAnnotations:
 def boxes(flat: FlatAnnotations) -> Floats:
     """float64[n, 4]: the smallest upright box around each annotation, x1, y1, x2, y2 in pixels.
 
-    A circle's box encloses the circle. NaN where there is no ring, or where a coordinate is NaN.
+    A circle's box encloses the circle. A hole takes away and adds nothing, also where it leaves its outline. NaN where
+    there is no ring, or where a coordinate is NaN.
     """
-    offsets = flat.annotation_vertices
+    offsets, coords = flat.annotation_vertices, flat.coords
+    if flat.ring_is_hole.any():
+        drawn = ~np.repeat(flat.ring_is_hole, np.diff(flat.ring_offsets))
+        offsets, coords = offsets_of(drawn)[offsets], coords[drawn]
+    return _extents(flat, coords, offsets)
+
+
+def reaches(flat: FlatAnnotations) -> Floats:
+    """float64[n, 4]: :func:`boxes` around all vertices, those of holes too: how far whoever follows the edges goes."""
+    return _extents(flat, flat.coords, flat.annotation_vertices)
+
+
+def _extents(flat: FlatAnnotations, coords: Floats, offsets: Ints) -> Floats:
     result = np.empty((len(flat), 4), dtype=np.float64)
     for axis in (0, 1):
-        values = np.ascontiguousarray(flat.coords[:, axis])
+        values = np.ascontiguousarray(coords[:, axis])
         result[:, axis] = minima(values, offsets)
         result[:, axis + 2] = maxima(values, offsets)
     circle = np.flatnonzero(_drawn_circles(flat))

@@ -340,6 +340,9 @@ def test_segmentations_keep_their_rings(segmentations: list[list[list[list[tuple
     cut = np.split(flat.coords, flat.ring_offsets[1:-1])
     assert [[tuple(vertex) for vertex in ring.tolist()] for ring in cut] == expected
     assert list(zip(flat.ring_annotation, flat.ring_region, flat.ring_is_hole, strict=True)) == places
+    for box, regions in zip(boxes(flat), segmentations, strict=True):  # whatever its holes do
+        xs, ys = zip(*(vertex for outline, *_ in regions for vertex in outline), strict=True)
+        assert box.tolist() == [min(xs), min(ys), max(xs), max(ys)]
 
 
 @settings(max_examples=100, deadline=None)

@@ -64,7 +64,8 @@ class PictureFinder:
                 names = {
                     entry.name
                     for entry in entries
-                    if entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self._is_picture(entry))
+                    if not entry.name.endswith(".json")  # labels, though an image may be called like them
+                    and (entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self._is_picture(entry)))
                 }
         except OSError:  # no such folder: nothing lies in it
             return set(), ""

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-import yaml
 
 from fastlabel_dagster.formats.huggingface.rows import Shape
+from fastlabel_dagster.formats.yaml_text import yaml_text
 
 CARD = "README.md"
 #: Column -> type, in the order of the columns.
@@ -43,8 +43,7 @@ def card(shape: Shape, splits: Sequence[str], paths: str, *, image: bool, file_n
     if splits:
         files = [{"split": split, "path": paths.format(split)} for split in splits]
         head["configs"] = [{"config_name": "default", "data_files": files}]
-    text = yaml.safe_dump(head, allow_unicode=True, sort_keys=False)
-    return f"---\n{text}---\n".encode()
+    return f"---\n{yaml_text(head)}---\n".encode()
 
 
 def schema_metadata(shape: Shape, *, image: bool) -> Mapping[bytes, bytes]:

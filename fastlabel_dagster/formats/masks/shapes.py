@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastlabel_dagster.formats.outlines import is_turned
-from fastlabel_dagster.labels.geometry import FlatAnnotations, boxes
+from fastlabel_dagster.labels.geometry import FlatAnnotations, reaches
 from fastlabel_dagster.labels.painting import Spans, disc_spans, joined_spans, placed, region_spans
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, every_column, offsets_of, ranges, sums
 from fastlabel_dagster.labels.stairs import Shapes, stair_spans
@@ -87,7 +87,7 @@ def _exact_spans(flat: FlatAnnotations, rows: Ints, width: Ints, height: Ints) -
 
 def _is_stepped(flat: FlatAnnotations, rows: Ints) -> Bools:
     """Which of ``rows`` the SDK's rule is for."""
-    near: Bools = every_column(np.abs(boxes(flat)) <= _FARTHEST_STAIR)
+    near: Bools = every_column(np.abs(reaches(flat)) <= _FARTHEST_STAIR)
     stepped: Bools = (near & np.isnan(flat.radius) & ~is_turned(flat))[rows]
     return stepped
 

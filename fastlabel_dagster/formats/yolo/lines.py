@@ -24,6 +24,7 @@ from fastlabel_dagster.formats.outlines import (
     cut_to_image,
     is_turned,
     outline_rings,
+    outline_vertices,
 )
 from fastlabel_dagster.formats.rectangles import smallest_rectangle
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
@@ -229,7 +230,7 @@ def _rectangles(batch: ShapeBatch, rows: Ints) -> tuple[Floats, Bools]:
     others = ~is_circle
     others[boxed] = False
     for place in np.flatnonzero(others).tolist():
-        corners[place] = smallest_rectangle(flat.coords[starts[rows[place]] : starts[rows[place] + 1]])
+        corners[place] = smallest_rectangle(outline_vertices(flat, int(rows[place])))
     return corners, ~others & ~is_turned(flat)[rows]
 
 

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
 from fastlabel_dagster.formats.asked_classes import tell_of_unknown
 from fastlabel_dagster.formats.categories import Categories
@@ -28,6 +27,7 @@ from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of, tell_of_lost_tags
 from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.formats.yaml_text import yaml_text
 from fastlabel_dagster.formats.yolo.dataset import DARKNET_FILE
 from fastlabel_dagster.formats.yolo.lines import TASKS, yolo_texts
 from fastlabel_dagster.labels.schema import CLASSES
@@ -170,7 +170,7 @@ def _data_yaml(categories: Categories, parts: list[str], task: str, keypoint_cou
         data["kpt_shape"] = [keypoint_count, 3]
         data["kpt_names"] = {category.index: category.keypoints for category in categories if category.keypoints}
     data["task"] = task
-    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False).encode()
+    return yaml_text(data).encode()
 
 
 def _class_list(categories: Categories, tally: Tally) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as maskUtils
 
 from fastlabel_dagster import formats
 from fastlabel_dagster.formats.coco.united import area_of_union
@@ -45,6 +46,8 @@ def test_regions_are_united_and_holes_cut_out(bench, regions, area, said):
     report, coco = segmentation(bench, *regions)
     (annotation,) = coco.dataset["annotations"]
     assert annotation["area"] == coco.annToMask(annotation).sum() == area
+    around = maskUtils.toBbox(coco.annToRLE(annotation)).tolist()
+    assert annotation["bbox"] == (around if area else [10, 10, 40, 40])
     assert said in noticed(report) if said else not report.noticed
 
 

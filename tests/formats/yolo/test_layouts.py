@@ -295,13 +295,15 @@ def test_both_layouts_come_back_with_their_parts(lay, bench, layout, task, tmp_p
 
 
 def test_class_names_that_a_line_cannot_hold(bench, tmp_path):
-    content = bench.labels(bench.task("a.jpg"), classes=[bench.klass("two\nlines", 1), bench.klass(" blank ", 2)])
+    values = ["two\nlines", " blank ", "next\x85line"]
+    classes = [bench.klass(value, order) for order, value in enumerate(values, start=1)]
+    content = bench.labels(bench.task("a.jpg"), classes=classes)
     report = formats.write(content, format="yolo", target=tmp_path / "d", layout="darknet")
-    assert (tmp_path / "d/classes.txt").read_text() == "two lines\nblank\n"
-    assert [(note.type, note.count) for note in report.altered] == [("file", 2)]
+    assert (tmp_path / "d/classes.txt").read_text() == "two lines\nblank\nnext line\n"
+    assert [(note.type, note.count) for note in report.altered] == [("file", 3)]
     formats.write(content, format="yolo", target=tmp_path / "u")
     back = formats.read(tmp_path / "u", format="yolo")
-    assert back.classes["value"].to_pylist() == ["two\nlines", " blank "]
+    assert back.classes["value"].to_pylist() == values
 
 
 def test_more_classes_than_there_are_colours_to_tell_apart(lay):

@@ -86,6 +86,7 @@ def test_shapes_become_the_smallest_rectangle_as_opencv_finds_it(bench):
     outlines = [rng.uniform(20, 60, (number, 2)).round(2) for number in (3, 4, 5, 8, 20, 40)]
     shapes = [bench.shape("polygon", outline.reshape(-1).tolist()) for outline in outlines]
     regions = [[[*outlines[0].reshape(-1), *outlines[0][0]]], [[*outlines[1].reshape(-1), *outlines[1][0]]]]
+    regions[0].append([0, 0, 90, 0, 90, 70, 0, 70, 0, 0])  # a hole far beyond its outline adds nothing
     both = bench.shape("segmentation", [[[float(n) for n in ring] for ring in region] for region in regions])
     report, files = bench.yolo(
         bench.task("a.jpg", *shapes, both, bench.shape("circle", [50, 40, 10]), bench.shape("line", [1, 1, 2, 2])),
