@@ -89,6 +89,8 @@ def spacy(span=None, **document):
 
 
 NAME = {"start": 0, "end": 4, "label": "PER"}
+UNKNOWN = "<source><database>Unknown</database></source><segmented>0</segmented><folder>f</folder>"
+CORNERS = "<x1>1</x1><y1>2</y1><x2>30</x2><y2>2</y2><x3>30</x3><y3>40</y3>"
 BOX = '<box label="dog" xtl="1" ytl="2" xbr="30" ybr="40" {}/>'
 SIZE = "<meta><original_size><width>wide</width></original_size></meta>"
 POINT = '<skeleton label="dog"><points label="nose" points="1,2">{}</points></skeleton>'
@@ -112,6 +114,10 @@ TOLD = [
         voc("<polygon><x1>50</x1><y1>50</y1><x2>60</x2><y2>50</y2><x3>60</x3><y3>60</y3></polygon>"),
         "a box more than a pixel off",
     ),
+    ("pascal_voc", voc("<difficult>1</difficult><difficult>0</difficult>"), "an element that stands twice"),
+    ("pascal_voc", voc(f"<polygon>{CORNERS}<x5>1</x5><y5>1</y5></polygon>"), "points of a polygon behind a gap"),
+    ("pascal_voc", voc("", size="<weather>rain</weather>"), "what the file says of its picture"),
+    ("pascal_voc", voc("", size="<source><database>PASCAL</database></source>"), "what the file says of its picture"),
     ("pascal_voc", voc("", size="<size><width>wide</width><height>80</height></size>"), "its stated width or height"),
     ("coco", coco({"id": 0}), "category ids that cannot be"),
     ("coco", coco({"id": -3}), "category ids that cannot be"),
@@ -285,6 +291,7 @@ def test_what_is_not_read_is_told(tmp_path, format, files, reason):
         ("coco", coco({"id": 7, "isthing": 1, "color": [1, 2, 3]}, {"license": 0, "coco_url": "", "date_captured": 0})),
         ("coco", coco(info={"year": "", "contributor": ""}, licenses=[{"id": 0, "name": "", "url": ""}])),
         ("coco_panoptic", panoptic()),
+        ("pascal_voc", {"Annotations/a.xml": voc("", size=UNKNOWN)["Annotations/a.xml"]}),
         ("labelme", labelme(flags={"night": False}, difficult=False, score=None, group_id=None, flag=None)),
         ("labelme", labelme(score=0.93, document={"version": "5", "lineColor": [0, 255, 0, 128], "checked": False})),
         ("cvat", cvat(BOX.format(""), label=ATTRIBUTE.format("select", "", "False") + "<type>any</type>")),

@@ -25,7 +25,16 @@ from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.label_files import read_small, stem_of
 from fastlabel_dagster.formats.pascal_voc.alike import ObjectForm, as_elements, is_unmarked, joined_objects
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files, stated_first_pixel
-from fastlabel_dagster.formats.pascal_voc.said import BOX, NAME, READ, SIDES, UNREAD, attributes_of, odd_flags
+from fastlabel_dagster.formats.pascal_voc.said import (
+    BOX,
+    NAME,
+    READ,
+    SIDES,
+    UNREAD,
+    attributes_of,
+    odd_flags,
+    unread_of_file,
+)
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import parse_xml
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -45,6 +54,10 @@ _MOST_FORMS = 16
 #: Of a pixel: what decimals in files may be off.
 _SLACK = 1e-6
 _NO_SIZE = "its stated width or height is no number of pixels from 1 on, and was not taken"
+_UNREAD_OF_FILE = "what the file says of its picture has no place in FastLabel, and was not read"
+_TWICE = "an element that stands twice in an object: the last one was read"
+_BEHIND_A_GAP = "points of a polygon behind a gap in their numbers were left out"
+_LONGEST = 200
 _NO_PLACE = "its other elements have no place in FastLabel, and were not read"
 
 
@@ -240,6 +253,9 @@ class _Reader:
             self._told.notice(_NO_SIZE, IMAGE, where=file.place)
         if (width is None or height is None) and picture is not None:
             width, height = self._pictures.size_of(self._pictures.root / picture) or (width, height)
+        unread = unread_of_file(root)
+        if unread:
+            self._told.notice(_UNREAD_OF_FILE, IMAGE, where=f"{file.place}: {', '.join(unread)[:_LONGEST]}")
         url = None if picture is None else self._pictures.uri_of(picture)
         # Only our own files have the task's name, in which blanks are no layout.
         self._tasks.append((task_id, root.findtext("task_name") or name, width, height, file.tags, url))
@@ -269,6 +285,11 @@ class _Reader:
             )
         for flag in odd_flags(child):
             self._told.alter(f"a {flag} that is neither 0 nor 1 was left out", where=_where(file, number))
+        if len(child) < len(element):
+            tags = [one.tag for one in element if one.tag not in UNREAD]
+            twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+            if twice:
+                self._told.alter(_TWICE, where=f"{_where(file, number)}: {', '.join(twice)}")
         unread = sorted({one.tag for one in (*element, *child[BOX])} - READ)
         if unread:
             self._told.notice(_NO_PLACE, where=_no_place(file, number, unread))
@@ -319,6 +340,8 @@ class _Reader:
         if len(numbers) < 6 or not all(map(math.isfinite, numbers)):
             self._told.alter("a polygon that cannot be read, its box was read", "bbox", where=_where(file, number))
             return None
+        if len(stated) > len(numbers):
+            self._told.alter(_BEHIND_A_GAP, "polygon", where=_where(file, number))
         return numbers
 
 

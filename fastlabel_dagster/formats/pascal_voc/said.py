@@ -27,6 +27,25 @@ READ = frozenset({NAME, BOX, POSE, "polygon", "attributes", *FLAGS, *SIDES, *UNR
 _TRUE = ("1", "true", "yes")
 _FALSE = ("0", "false", "no", "")
 
+#: What is read of a file, follows from its picture, or says where that lay.
+_READ_OF_FILE = frozenset(
+    ("folder", "filename", "path", "size", "segmented", "object", "task_id", "task_name", "source", "owner")
+)
+#: Who made a picture, and what stands there where nobody knows, or in exports of ours.
+_ORIGIN = ("source", "owner")
+_NO_ORIGIN = ("", "unknown", "fastlabel")
+
+
+def unread_of_file(root: Element) -> list[str]:
+    """The elements of a file that say something of its picture and are not read, sorted."""
+    unread = {one.tag for one in root} - _READ_OF_FILE
+    for tag in _ORIGIN:
+        origin = root.find(tag)
+        said = () if origin is None else ((one.text or "").strip().lower() for one in origin.iter())
+        if any(text not in _NO_ORIGIN for text in said):
+            unread.add(tag)
+    return sorted(unread)
+
 
 def attributes_of(child: Mapping[str, Element]) -> list[dict[str, Any]]:
     """The attributes of an object, given its children by tag: its flags that are on, its pose, and ``<attributes>``.
