@@ -2,8 +2,8 @@
 
 Run lengths go down the columns of a picture, spans along its rows. Outlines along pixel edges, which is what
 FastLabel's segmentation tool draws, are turned themselves: their spans are then the runs. Where an edge slants, turning
-it would decide otherwise about pixels whose centres lie on it; such a shape is painted into its own small window, and
-that is turned.
+it would decide otherwise about pixels whose centres lie on it; such a shape is painted into its own small window, some
+columns at a time, and that is turned.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ _NOTHING = np.zeros(0, np.int64)
 #: its spans may need as much memory as its picture.
 _AT_ONCE = 2**15
 _VERTICES_OF_SHAPE = 64
+#: Pixels of a shape with slanting edges that are painted at once: no more than fit into the caches, for they are turned,
+#: and into memory, however large the picture is.
+_WINDOW = 2**20
 
 
 @dataclass
@@ -152,6 +155,30 @@ def _column_runs(spans: Spans, which: slice, width: int, height: int) -> tuple[I
     row, start, stop = spans.row[which], spans.start[which], spans.stop[which]
     if not len(row):
         return np.array([height * width]), False
+    left, right = int(start.min()), int(stop.max())
+    wide = max(1, _WINDOW // (int(row.max()) + 2 - int(row.min())))
+    found, overlaps = [], False
+    for first in range(left, right, wide):
+        last = min(first + wide, right)
+        inside = np.flatnonzero((start < last) & (stop > first))
+        begin, end = np.maximum(start[inside], first), np.minimum(stop[inside], last)
+        edges, shared = _edges(Spans(np.array([0, len(inside)]), row[inside], begin, end), height)
+        found.append(edges)
+        overlaps |= shared
+    edges = np.concatenate(found)
+    # Where the shape is as high as the picture, a run does go over: its end is the next one's beginning.
+    same = np.flatnonzero(edges[1:] == edges[:-1])
+    edges = np.delete(edges, np.concatenate([same, same + 1]))
+    runs = np.diff(np.concatenate([[0], edges, [height * width]]))
+    return (runs[:-1] if edges[-1] == height * width else runs), overlaps
+
+
+def _edges(spans: Spans, height: int) -> tuple[Ints, bool]:
+    """Where the runs of one shape begin and end, counting the pixels of the picture column by column, and whether its
+    spans share pixels."""
+    row, start, stop = spans.row, spans.start, spans.stop
+    if not len(row):
+        return _NOTHING, False
     top, left = int(row.min()), int(start.min())
     # A row more than the shape has: so no run goes over from the foot of one column to the head of the next.
     high, wide = int(row.max()) + 2 - top, int(stop.max()) - left
@@ -161,14 +188,9 @@ def _column_runs(spans: Spans, which: slice, width: int, height: int) -> tuple[I
     overlaps = bool((end[:-1] > begin[1:]).any())
     if overlaps:
         window = np.zeros((high, wide), np.bool_)
-        fill(window, spans, which, top=top, left=left)
+        fill(window, spans, slice(None), top=top, left=left)
     else:
         window = runs_to_pixels(begin, end, np.ones(len(begin), np.bool_), high * wide).reshape(high, wide)
     bits = np.concatenate([[False], window.T.reshape(-1)])
     column, inner = np.divmod(np.flatnonzero(bits[1:] != bits[:-1]), high)
-    edges = (left + column) * height + top + inner
-    # Where the shape is as high as the picture, a run does go over: its end is the next one's beginning.
-    same = np.flatnonzero(edges[1:] == edges[:-1])
-    edges = np.delete(edges, np.concatenate([same, same + 1]))
-    runs = np.diff(np.concatenate([[0], edges, [height * width]]))
-    return (runs[:-1] if edges[-1] == height * width else runs), overlaps
+    return (left + column) * height + top + inner, overlaps
