@@ -133,10 +133,6 @@ class DagsterServices:
         """The webserver's address."""
         return f"http://127.0.0.1:{self._port}"
 
-    def asset_url(self, *path: str) -> str:
-        """The page of an asset in the UI."""
-        return f"{self.url}/assets/{'/'.join(path)}"
-
     # -- starting and ending -----------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -190,10 +186,6 @@ class DagsterServices:
     def kill_daemon(self) -> None:
         """Kill the daemon as a power cut would; runs under way go on."""
         self._children.pop("daemon").end(grace_seconds=0)
-
-    def kill_code_server(self) -> None:
-        """Kill the code server and with it every run under way."""
-        self._children.pop("code-server").end(grace_seconds=0)
 
     def stop(self) -> None:
         """End what was started, the last first. Safe to call at any time and more than once."""

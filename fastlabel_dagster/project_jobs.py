@@ -21,21 +21,6 @@ def sync_job_name(project: str) -> str:
     return f"{safe_name(project)}_sync"
 
 
-def retrain_job_name(project: str) -> str:
-    """Name of the job that syncs, publishes what is approved and submits a training."""
-    return f"{safe_name(project)}_retrain"
-
-
-def evaluate_job_name(project: str) -> str:
-    """Name of the job that evaluates the newest model and, past the gate, has it annotate what is untouched."""
-    return f"{safe_name(project)}_evaluate"
-
-
-def annotate_job_name(project: str) -> str:
-    """Name of the job that has an evaluated model annotate, where the evaluation is left to the jobs sensor."""
-    return f"{safe_name(project)}_annotate"
-
-
 @dataclass(frozen=True)
 class ProjectJobs:
     """The jobs of one project; None where it has nothing to do.

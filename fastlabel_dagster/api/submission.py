@@ -94,14 +94,6 @@ class JobSearch:
         """The ids of all jobs there are."""
         return {job_id(job) for job in self.list_jobs()}
 
-    def new_since(self, known: Collection[str]) -> Json | None:
-        """The job that fits and whose id is not among the known ones, or None.
-
-        Raises:
-            UnclearSubmission: when several fit equally well.
-        """
-        return self.choose(self.listed_since(known))
-
     def listed_since(self, known: Collection[str]) -> list[Json]:
         """All jobs whose id is not among the known ones, whether they fit or not."""
         return [job for job in self.list_jobs() if job_id(job) and job_id(job) not in known]

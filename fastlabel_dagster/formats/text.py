@@ -105,18 +105,13 @@ def json_text(values: pa.Array) -> pa.Array:
     return words.take(encoded.indices)
 
 
-def list_text(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
-    """Row ``i`` is ``[a,b,c]``, the JSON of ``values[offsets[i]:offsets[i + 1]]``, all of them finite.
+def list_tails(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
+    """Row ``i`` is ``a,b,c]``, the JSON of ``values[offsets[i]:offsets[i + 1]]``, all finite. Whoever glues it to other
+    text puts the opening bracket there: each copy of a long text is felt.
 
     The offsets begin with 0 and end with the number of values. Whole numbers have no decimal point when all values are
     whole.
     """
-    return glued("[", list_tails(values, offsets))
-
-
-def list_tails(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> pa.Array:
-    """The same without the opening bracket, which whoever glues this to other text can have there: each copy of a long
-    text is felt."""
     n = len(offsets) - 1
     if not len(values):
         return pa.repeat(pa.scalar("]"), n)

@@ -37,11 +37,6 @@ def _may_declare(data: bytes) -> bool:
     return b"<!DOCTYPE" in data or b"\0" in data
 
 
-def load_xml(path: Path) -> Element:
-    """The root element of a file; see :func:`parse_xml`."""
-    return parse_xml(path, path.read_bytes())
-
-
 def parse_xml(path: Path | str, data: bytes) -> Element:
     """The root element of a file with this content.
 

@@ -33,7 +33,6 @@ class JobKind:
         submit: ``(client, arguments, known_ids, policy) -> job``: starts one. When the answer is lost, the job is
             looked up among the listed ones that are not among ``known_ids``, before anything is sent again.
         find: ``(client, id, subject) -> job``; raises ``NotFound``.
-        can_cancel: whether the API can stop one.
         outlived: whether what a job has made is there without it; the measures of an evaluation are the job itself.
     """
 
@@ -45,7 +44,6 @@ class JobKind:
         repr=False
     )
     find: Callable[[FastLabelClient, str, str], Job] = field(repr=False)
-    can_cancel: bool = False
     outlived: bool = True
 
     def look(

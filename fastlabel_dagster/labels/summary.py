@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.labels.geometry import FlatAnnotations, flatten, inside_image, is_finite
+from fastlabel_dagster.labels.geometry import FlatAnnotations, inside_image, is_finite
 from fastlabel_dagster.labels.ragged import Bools, one_array
 from fastlabel_dagster.labels.tables import Labels
 
@@ -23,10 +23,6 @@ CLASS_COUNTS = pa.schema(
     ]
 )
 
-#: What :func:`geometry_problems` looks for. ``ill_formed``: the points do not fit the type; ``not_finite``: NaN or
-#: infinite coordinates; ``outside_image``: some part lies outside the picture (only where its size is known).
-GEOMETRY_PROBLEMS = ("ill_formed", "not_finite", "outside_image")
-
 
 @dataclass(frozen=True)
 class Totals:
@@ -35,11 +31,6 @@ class Totals:
     tasks: int
     annotations: int
     empty_tasks: int
-
-    @property
-    def empty_share(self) -> float:
-        """Share of tasks without any annotation, 0 to 1; 0 when there are no tasks."""
-        return self.empty_tasks / self.tasks if self.tasks else 0.0
 
 
 def totals(labels: Labels) -> Totals:
@@ -90,35 +81,11 @@ def class_counts(labels: Labels) -> pa.Table:
     )
 
 
-def undeclared_classes(labels: Labels) -> dict[str, int]:
-    """Annotations whose class value no annotation class of ``labels`` has, counted by that value, most frequent first.
-
-    Such a class was deleted or renamed meanwhile. An annotation without a value counts as ``""``.
-    """
-    declared = set(labels.classes["value"].to_pylist())
-    counts: Counter[str] = Counter()
-    for table in labels.batches(["annotations"]):
-        values = pc.struct_field(pc.list_flatten(one_array(table["annotations"])), "value")
-        for value, count in _value_counts(pc.fill_null(values, "")):
-            if value not in declared:
-                counts[value] += count
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def geometry_problems(labels: Labels) -> dict[str, int]:
-    """Annotations by what is wrong with their geometry: each of ``GEOMETRY_PROBLEMS``, 0 included.
-
-    An annotation counts once, for the first that applies.
-    """
-    counts = dict.fromkeys(GEOMETRY_PROBLEMS, 0)
-    for table in labels.batches(["annotations", "width", "height"]):
-        for problem, mask in geometry_masks(flatten(table)).items():
-            counts[problem] += int(mask.sum())
-    return counts
-
-
 def geometry_masks(flat: FlatAnnotations, *, tolerance: float = 0.0) -> dict[str, Bools]:
-    """bool[n] for each of ``GEOMETRY_PROBLEMS``: which annotations have it; each at most one, the first that applies.
+    """bool[n] for each of three problems: which annotations have it; each at most one, the first that applies.
+
+    ``ill_formed``: the points do not fit the type; ``not_finite``: NaN or infinite coordinates; ``outside_image``: some
+    part lies outside the picture (only where its size is known).
 
     Args:
         tolerance: this many pixels outside the picture do not count.

@@ -141,17 +141,6 @@ def _sheet(
     return document(width, top + said_height, "".join(cells) + said)
 
 
-def thumbnail(data: bytes) -> tuple[bytes, tuple[int, int]]:
-    """A small JPEG of the picture in ``data`` and the picture's own (width, height) in pixels.
-
-    Raises:
-        TooLarge: the picture has too many bytes or pixels.
-        ValueError: ``data`` is no picture OpenCV can read.
-    """
-    small, size = _small(data)
-    return encode(small, ".jpg", _DETAILS[0].quality), size
-
-
 def _small(data: bytes) -> tuple[Pixels, tuple[int, int]]:
     """The picture in ``data`` as small as it is shown, and its own (width, height)."""
     import cv2

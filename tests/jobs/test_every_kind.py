@@ -134,10 +134,6 @@ def test_two_lost_imports_are_a_question_for_people(requests_of, client, store, 
     assert len(caught.value.candidates) == 2 and not ids & set(caught.value.candidates)
 
 
-def test_the_api_cancels_nothing():
-    assert not any(kind.can_cancel for kind in KINDS.values())
-
-
 def test_a_ledger_nobody_can_read_is_named(requests_of, client, store):
     store.at("evaluation").write_bytes("ledger.json", b"{")
     with pytest.raises(ValueError, match=r"evaluation/ledger\.json"):

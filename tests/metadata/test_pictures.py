@@ -13,7 +13,7 @@ import pytest
 
 from fastlabel_dagster.labels.fastlabel import from_fastlabel
 from fastlabel_dagster.metadata.pictures import picture_markdown
-from fastlabel_dagster.metadata.sheet import contact_sheet, thumbnail
+from fastlabel_dagster.metadata.sheet import contact_sheet
 from fastlabel_dagster.metadata.spread import class_histogram
 from fastlabel_dagster.metadata.summary import ClassCount, LabelSummary
 
@@ -156,9 +156,13 @@ def test_a_sheet_of_large_pictures_stays_small():
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"GIF89a"])
-def test_what_is_no_picture_is_a_value_error(data):
-    with pytest.raises(ValueError):
-        thumbnail(data)
+def test_what_is_no_picture_is_told_and_its_cell_stays_grey(data):
+    labels = from_fastlabel([task(1, [box()], name="a.jpg")], CLASSES)
+    problems = []
+    summary = LabelSummary.of(labels)
+    svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda _id, _name: data, problems.append)
+    assert problems == ["a.jpg: ValueError: not a picture that can be read"]
+    assert not list(ET.fromstring(svg).iter(f"{SVG}image"))
 
 
 def of_size(kind, width, height):
@@ -189,7 +193,12 @@ def test_a_large_photograph_is_opened_in_little_and_stays_the_same(turned):
     if turned:
         data[2:2] = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
         across = cv2.rotate(across, cv2.ROTATE_90_CLOCKWISE)
-    small, size = thumbnail(bytes(data))
+    labels = from_fastlabel([task(1, [box()], width=None, height=None)], CLASSES)
+    summary = LabelSummary.of(labels)
+    svg = contact_sheet(summary.sample(), summary.classes(labels.classes), lambda _id, _name: bytes(data))
+    (shown,) = ET.fromstring(svg).iter(f"{SVG}image")
+    size = int(shown.get("width")), int(shown.get("height"))
+    small = base64.b64decode(shown.get("href").removeprefix("data:image/jpeg;base64,"))
     picture = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
     assert size == ((3000, 4000) if turned else (4000, 3000))
     assert max(picture.shape[1] / (236 * 1.4), picture.shape[0] / (178 * 1.4)) == pytest.approx(1, abs=0.01)
