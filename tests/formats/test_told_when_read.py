@@ -18,10 +18,10 @@ def kitti(score):
     return {"label_2/a.txt": f"car 0 0 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10 {score}\n"}
 
 
-def yolo(*numbers):
+def yolo(*numbers, more="nc: 1\n"):
     box = "0 0.5 0.5 0.5 0.5"
     return {
-        "data.yaml": "path: .\ntrain: images\nnames: [dog]\nkpt_shape: [2, 3]\n",
+        "data.yaml": f"path: .\ntrain: images\nnames: [dog]\nkpt_shape: [2, 3]\n{more}",
         "images/a.png": cv2.imencode(".png", np.zeros((100, 100), np.uint8))[1].tobytes(),
         "labels/a.txt": " ".join([box, *map(str, numbers)]),
     }
@@ -104,6 +104,11 @@ TOLD = [
     ("kitti", kitti("nan"), "a score that is no finite number"),
     ("yolo", yolo(0.5, 0.5, 0.93, 0.4, 0.4, 2), "a visibility other than"),
     ("yolo", yolo(0.5, 0.5, 0, 0.4, 0.4, 2), "a keypoint of visibility 0"),
+    ("yolo", yolo(more="roboflow: {license: CC BY 4.0}\n"), "what the data file says"),
+    ("yolo", yolo(more="flip_idx: [1, 0]\n"), "what the data file says"),
+    ("yolo", yolo(more="nc: 7\n"), "what the data file says"),
+    ("yolo", yolo(more="task: banana\n"), "what the data file says"),
+    ("yolo", yolo(more="kpt_names: {0: [nose, nose]}\n"), "what the data file says"),
     ("pascal_voc", voc("<truncated>unknown</truncated>"), "a truncated that is neither"),
     ("pascal_voc", voc("<difficult>0.3</difficult>"), "a difficult that is neither"),
     ("pascal_voc", voc("<confidence>0.93</confidence>"), "its other elements have no place"),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import yaml
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.label_files import files_below, folder_of, is_own_file
 from fastlabel_dagster.formats.text_files import text_of_names
+from fastlabel_dagster.formats.unread import unread_names
 from fastlabel_dagster.formats.yolo.lines import TASKS
 
 _YAML = (".yaml", ".yml")
@@ -29,6 +30,8 @@ _NOT_PARTS = frozenset(
 )
 #: What the lines of darknet's data file say that is not which file lists the images of a part.
 _NOT_LISTS = frozenset({"classes", "names", "backup", "eval", "results", "task", "kpt_shape"})
+#: Of these, what is read, or says nothing of the labels.
+_READ = frozenset({"path", "names", "nc", "task", "kpt_shape", "kpt_names", "yaml_file"})
 _LARGEST_YAML = 4 * 2**20  # bytes; a thousand times the largest people have
 _MOST_KEYPOINTS = 10_000
 
@@ -57,6 +60,8 @@ class Dataset:
     """Numbers per keypoint, 2 or 3."""
     keypoint_names: dict[int, list[str]] = field(default_factory=dict)
     """By class number, where the dataset names them."""
+    unread: list[str] = field(default_factory=list)
+    """The names in its data file that say something and were not read, or that contradict the others."""
     described: bool = False
     """It has a data file that names its folders."""
     class_list: str | None = None
@@ -163,6 +168,7 @@ def _described(path: Path) -> Dataset:
         stated = os.path.join(root, data["path"])
         base = os.path.realpath(stated) if os.path.isdir(stated) and is_within(stated, root) else root
     parts = []
+    met = set()
     keys = [*_PARTS, *(key for key in data if isinstance(key, str) and key not in _PARTS and key not in _NOT_PARTS)]
     for key in keys:
         places = data.get(key) or []
@@ -173,12 +179,13 @@ def _described(path: Path) -> Dataset:
                 raise FormatError(path, f"{key} names no folder: {place!r:.60}")
             found = _place(path, root, base, place, known=key in _PARTS)
             if found is not None:
+                met.add(key)
                 parts.append(Part("val" if key == "valid" else key, found))
     if not parts:
         raise FormatError(path, "it names no images (train, val or test)")
     count, numbers = _keypoint_shape(path, data.get("kpt_shape"))
     task = data.get("task")
-    return Dataset(
+    dataset = Dataset(
         root,
         _names(path, data),
         parts,
@@ -188,6 +195,20 @@ def _described(path: Path) -> Dataset:
         keypoint_names=_keypoint_names(data.get("kpt_names")),
         described=True,
     )
+    dataset.unread = sorted(_unread(data, dataset, met))
+    return dataset
+
+
+def _unread(data: Mapping[Any, Any], dataset: Dataset, met: Collection[str]) -> Iterator[str]:
+    """The names in a data file that say something and are not read; ``met`` are those of its parts."""
+    yield from unread_names({str(key): value for key, value in data.items()}, {*_READ, *_PARTS, *met})
+    if data.get("task") and dataset.task is None:
+        yield "task"
+    if data.get("names") and "nc" in data and data["nc"] != str(len(data["names"])):
+        yield "nc"
+    named = data.get("kpt_names")
+    if named and not (isinstance(named, dict) and len(dataset.keypoint_names) == len(named)):
+        yield "kpt_names"
 
 
 def _loaded(path: Path) -> dict[Any, Any]:

@@ -33,6 +33,8 @@ _NO_IMAGE = (
     "its label file has no image in images/ (or where data.yaml or a list says) or beside it, so its size is not "
     "known; size='1280x720' gives it"
 )
+_UNREAD = "what the data file says that FastLabel has no place for, or that contradicts itself, was not read"
+_LONGEST = 200
 _UNREAD_IMAGE = "the image cannot be read, so its size is not known; size='1280x720' gives it"
 
 
@@ -76,6 +78,8 @@ def read_yolo(
         raise ValueError(f"polygons are read as {' or '.join(AREAS)}, not {polygons!r}")
     assumed = _sides(size)
     dataset = find_dataset(source, classes)
+    if dataset.unread:
+        told.notice(_UNREAD, FILE, where=", ".join(dataset.unread)[:_LONGEST])
     if task != "auto":
         dataset.task = task
     return _Reader(dataset, assumed, told, polygons).labels()
