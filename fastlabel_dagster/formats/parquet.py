@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.errors import FormatError
+from fastlabel_dagster.formats.local_urls import NAMED, without_local_urls
 from fastlabel_dagster.formats.parquet_file import parquet_table
 from fastlabel_dagster.formats.registry import Format
-from fastlabel_dagster.formats.report import Tally
+from fastlabel_dagster.formats.report import EXAMPLES, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import offsets_of, one_array
-from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.labels.report import TASK, ReadTally
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
 from fastlabel_dagster.labels.tables import Labels, annotations_of
 from fastlabel_dagster.store import FolderWriter
@@ -58,7 +59,8 @@ def write_parquet(labels: Labels, folder: FolderWriter, images: PictureSource | 
             parts.append((file, pq.ParquetWriter(pa.PythonFile(file, mode="w"), schema, compression="zstd")))
 
     begin(0)
-    for batch in task_batches(labels):
+    for whole in task_batches(labels):
+        batch, _ = without_local_urls(whole)
         if tasks and tasks // TASKS_PER_PART != (tasks + batch.num_rows) // TASKS_PER_PART:
             close()
             files += 2
@@ -98,7 +100,10 @@ def read_parquet(source: Path, told: ReadTally) -> Labels:
             raise FileNotFoundError(f"{source} has no {name}/*.parquet")
         return pa.concat_tables([parquet_table(path, schema) for path in paths])
 
-    tasks = rows("tasks", TASK_ROWS)
+    tasks, named = without_local_urls(rows("tasks", TASK_ROWS))
+    if named.any():
+        names = tasks["name"].filter(pa.array(named)).slice(0, EXAMPLES).to_pylist()
+        told.alter(NAMED, TASK, where=[str(name) for name in names], count=int(named.sum()))
     annotations = rows("annotations", ANNOTATION_ROWS)
     ids = one_array(tasks["task_id"])
     if ids.null_count or len(pc.unique(ids)) < len(ids):

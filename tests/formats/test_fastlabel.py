@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -217,6 +221,39 @@ def without_huge(value: Any) -> Any:
     return value
 
 
+@pytest.mark.parametrize("format", ["fastlabel", "parquet"])
+def test_nor_do_the_contents_of_its_tasks(tmp_path: Path, bench: Any, format: str) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(cv2.imencode(".png", np.zeros((80, 100, 3), np.uint8))[1].tobytes())
+    urls = [secret.as_uri(), "https://example.com/2.png", f" FILE://{secret}"]
+    contents = [{"name": f"{number}.png", "url": url, "width": 100} for number, url in enumerate(urls)]
+    tasks = [bench.task("several", contents=contents), bench.task("none", contents=[]), bench.task("single.jpg")]
+    content = bench.labels(*tasks)
+    expected = [
+        {**one, "url": None if "secret" in str(one["url"]) else one["url"], "height": None, "extra": None}
+        for one in contents
+    ]
+    formats.write(content, format=format, target=tmp_path / "ours")
+    back = formats.read(tmp_path / "ours", format=format)
+    assert back.tasks["contents"].to_pylist() == [expected, [], None]
+    assert back.report is not None and not back.report.altered
+
+    if format == "fastlabel":
+        (tmp_path / "theirs").mkdir()
+        (tmp_path / "theirs" / "tasks.json").write_text(json.dumps(tasks))
+    else:
+        shutil.copytree(tmp_path / "ours", tmp_path / "theirs")
+        path = tmp_path / "theirs" / "tasks" / "part-00000.parquet"
+        table = pq.read_table(path)
+        place = table.column_names.index("contents")
+        pq.write_table(table.set_column(place, table.field(place), content.tasks["contents"]), path)
+    theirs = formats.read(tmp_path / "theirs", format=format)
+    assert theirs.tasks["contents"].to_pylist() == [expected, [], None]
+    assert notes(theirs.report, "altered") == [("its url named a file of a machine; it was left out", 1, ("several",))]
+    formats.write(theirs, format="coco", target=tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.png"))
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(rows=st.lists(any_tasks, max_size=4), layout=st.sampled_from(["json", "jsonl"]))
 def test_any_tasks_come_back_from_disk(tmp_path_factory: Any, rows: list[dict[str, Any]], layout: str) -> None:
@@ -344,7 +381,10 @@ def test_odd_files_beside_the_tasks(tmp_path: Path, bench: Any, classes: str, fi
 _MEMORY = """
 import resource, sys
 from pathlib import Path
+import cv2
+import numpy as np
 import orjson
+import pyarrow.parquet as pq
 from fastlabel_dagster import formats
 
 task = orjson.loads(sys.argv[2])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,12 +22,12 @@ from fastlabel_dagster.formats.fastlabel.derived import DerivedClasses
 from fastlabel_dagster.formats.fastlabel.json_pieces import Elements, Piece, piece_bytes_of, read_elements, read_pieces
 from fastlabel_dagster.formats.fastlabel.layout import CLASS_FILES, NOT_TASKS, PICTURES, PICTURES_FILE, TASK_SUFFIXES
 from fastlabel_dagster.formats.fastlabel.spool import Spool
-from fastlabel_dagster.formats.fastlabel.write import is_local
 from fastlabel_dagster.formats.label_files import only_named
+from fastlabel_dagster.formats.local_urls import NAMED, without_local_urls
 from fastlabel_dagster.labels import levels, regular
 from fastlabel_dagster.labels.fastlabel import classes_from_fastlabel, tasks_table
 from fastlabel_dagster.labels.pauses import without_collecting
-from fastlabel_dagster.labels.ragged import kept_only, one_array
+from fastlabel_dagster.labels.ragged import one_array
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, TASK, ReadTally
 from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
@@ -226,21 +227,16 @@ class _Reader:
     def _with_urls(self, table: pa.Table, ids: list[str]) -> pa.Table:
         """The task's picture where the dataset has it. No other file of this machine: labels that were read from a
         dataset are trusted with ``file:`` URLs, so the dataset must not bring any."""
-        urls = one_array(table["url"])
-        local = is_local(urls)
-        foreign = pc.sum(local, min_count=0).as_py()
-        if foreign:
-            names = one_array(table["name"]).filter(local).slice(0, EXAMPLES).to_pylist()
-            reason = "its url named a file of a machine; it was left out"
-            self._told.alter(reason, TASK, where=[str(name) for name in names], count=foreign)
-            urls = kept_only(urls, pc.invert(local))
+        table, foreign = without_local_urls(table)
+        rows = np.flatnonzero(foreign)
+        if len(rows):
+            names = table["name"].take(pa.array(rows[:EXAMPLES])).to_pylist()
+            self._told.alter(NAMED, TASK, where=[str(name) for name in names], count=len(rows))
         if self._pictures:
             names = table["name"].to_pylist()
             found = [self._pictures.of(task_id, name) for task_id, name in zip(ids, names, strict=True)]
-            urls = pc.coalesce(pa.array(found, pa.string()), urls)
-        elif not foreign:
-            return table
-        return _with(table, "url", urls)
+            table = _with(table, "url", pc.coalesce(pa.array(found, pa.string()), one_array(table["url"])))
+        return table
 
     def _classes(self) -> pa.Table | None:
         for name in CLASS_FILES:

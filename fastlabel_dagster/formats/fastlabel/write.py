@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.fastlabel.layout import CLASSES_FILE, LAYOUTS, PICTURES, PICTURES_FILE
+from fastlabel_dagster.formats.local_urls import without_local_urls
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
@@ -19,9 +20,8 @@ from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.fastlabel import classes_to_fastlabel, to_fastlabel
 from fastlabel_dagster.labels.json_text import dumps
 from fastlabel_dagster.labels.pauses import without_collecting
-from fastlabel_dagster.labels.ragged import as_ragged, kept_only, one_array
+from fastlabel_dagster.labels.ragged import as_ragged, one_array
 from fastlabel_dagster.labels.report import EXAMPLES, TASK
-from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -34,7 +34,7 @@ def write_fastlabel(
     """Write ``tasks.jsonl`` (a task a line) or ``tasks.json`` (one list), ``classes.json``, and the pictures in
     ``images/``.
 
-    Tasks and classes equal those the labels were read from, but for the ``url`` of a picture on this machine, which
+    Tasks and classes equal those the labels were read from, but for the ``url`` of a file on this machine, which
     means nothing elsewhere. ``pictures.json`` (task id -> file) is there when a picture could not be called like its
     task.
     """
@@ -58,7 +58,7 @@ def write_fastlabel(
             file.write(b"[\n")
         for batch in task_batches(labels):
             _tell(batch, tally)
-            text = separator.join(_texts(_without_local_urls(batch)))
+            text = separator.join(_texts(without_local_urls(batch)[0]))
             file.write(separator + text if tasks else text)
             tasks += batch.num_rows
         file.write(b"\n]\n" if layout == "json" else b"\n" if tasks else b"")
@@ -86,20 +86,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     return list(map(_finite, value)) if isinstance(value, list) else value
-
-
-def _without_local_urls(tasks: pa.Table) -> pa.Table:
-    """``file:`` URLs are of this machine; they mean nothing elsewhere, and differ from machine to machine."""
-    urls = one_array(tasks["url"])
-    local = is_local(urls)
-    if not pc.any(local, min_count=0).as_py():
-        return tasks
-    kept = kept_only(urls, pc.invert(local))
-    return tasks.set_column(TASKS.get_field_index("url"), "url", kept)
-
-
-def is_local(urls: pa.Array) -> pa.Array:
-    return pc.fill_null(pc.match_substring_regex(urls, r"(?i)^\s*file:"), False)
 
 
 _NOT_FINITE = "a number that is not finite was written as null, for JSON has no word for it"
