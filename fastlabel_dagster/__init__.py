@@ -1,7 +1,7 @@
 """Annotation data in Dagster: FastLabel projects as versioned label tables, training-ready exports and retraining.
 
 Names are handed out on first use (PEP 562), so ``import fastlabel_dagster`` costs next to nothing in the processes
-Dagster starts for every step; pandas, pyarrow, OpenCV and boto3 load where they are used.
+Dagster starts for every step; pyarrow, OpenCV and boto3 load where they are used.
 """
 
 from __future__ import annotations
