@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 POSE = "pose_estimation"
 KEYPOINT = "keypoint"
+#: An order from here on is no id: those of classes that are added behind would be more than 64 bits hold.
+_NO_ID = 2**62
 
 
 @dataclass
@@ -52,8 +54,8 @@ class Category:
 class Categories:
     """All categories of a dataset, in the order of the classes' ``order``, then value.
 
-    Ids: the class's ``order`` when the orders of all values are distinct positive numbers, otherwise 1, 2, 3, … in that
-    order. So ids with gaps survive, and deleting a class moves no other. Classes that only annotations speak of are
+    Ids: the class's ``order`` when the orders of all values are distinct positive numbers (below 2**62), otherwise 1,
+    2, 3, … in that order. So ids with gaps survive, and deleting a class moves no other. Classes that only annotations speak of are
     added behind, when they are first met.
     """
 
@@ -67,7 +69,7 @@ class Categories:
             rows.sort(key=_place)
         ordered = sorted(grouped.items(), key=lambda item: (_place(item[1][0]), item[0]))
         orders = [rows[0]["order"] for _, rows in ordered]
-        given = [order for order in orders if isinstance(order, int) and order > 0]
+        given = [order for order in orders if isinstance(order, int) and 0 < order < _NO_ID]
         ids = given if len(set(given)) == len(orders) else list(range(1, len(orders) + 1))
         self._by_value: dict[str, Category] = {}
         self._last_id = max(ids, default=0)

@@ -212,11 +212,17 @@ def test_attributes_are_a_dictionary(bench):
 
 @pytest.mark.parametrize(
     ("orders", "ids"),
-    [((90, 3, 17), [3, 17, 90]), ((1, 1, 2), [1, 2, 3]), ((0, 1, 2), [1, 2, 3]), ((None, 5, 2), [1, 2, 3])],
+    [
+        ((90, 3, 17), [3, 17, 90, 91]),
+        ((1, 1, 2), [1, 2, 3, 4]),
+        ((0, 1, 2), [1, 2, 3, 4]),
+        ((None, 5, 2), [1, 2, 3, 4]),
+        ((2**63 - 1, 5, 2), [1, 2, 3, 4]),
+    ],
 )
 def test_category_ids_are_the_orders_when_those_are_good_for_it(bench, orders, ids):
     classes = [bench.klass(value, order) for value, order in zip("abc", orders, strict=True)]
-    _, coco = bench.coco(bench.task(), classes=classes)
+    _, coco = bench.coco(bench.task("a.jpg", bench.shape("bbox", [1, 2, 3, 4], "added")), classes=classes)
     assert [category["id"] for category in coco.dataset["categories"]] == ids
 
 
