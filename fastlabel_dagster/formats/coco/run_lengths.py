@@ -24,7 +24,7 @@ _NOTHING = np.zeros(0, np.int64)
 #: its spans may need as much memory as its picture.
 _AT_ONCE = 2**15
 _VERTICES_OF_SHAPE = 64
-#: Pixels of a shape with slanting edges that are painted at once: no more than fit into the caches, for they are turned,
+#: Pixels of a shape with slanting edges that are painted at once: no more than fit into the caches, as they are turned,
 #: and into memory, however large the picture is.
 _WINDOW = 2**20
 
@@ -155,15 +155,19 @@ def _column_runs(spans: Spans, which: slice, width: int, height: int) -> tuple[I
     row, start, stop = spans.row[which], spans.start[which], spans.stop[which]
     if not len(row):
         return np.array([height * width]), False
-    left, right = int(start.min()), int(stop.max())
-    wide = max(1, _WINDOW // (int(row.max()) + 2 - int(row.min())))
+    shape = Spans(np.array([0, len(row)]), row, start, stop)
+    top, left, right = int(row.min()), int(start.min()), int(stop.max())
+    # A row more than the shape has: so no run goes over from the foot of one column to the head of the next.
+    high = int(row.max()) + 2 - top
+    wide = max(1, _WINDOW // high)
     found, overlaps = [], False
     for first in range(left, right, wide):
         last = min(first + wide, right)
-        inside = np.flatnonzero((start < last) & (stop > first))
-        begin, end = np.maximum(start[inside], first), np.minimum(stop[inside], last)
-        edges, shared = _edges(Spans(np.array([0, len(inside)]), row[inside], begin, end), height)
-        found.append(edges)
+        some = shape if last - first == right - left else _between(shape, first, last)
+        pixels, shared = _painted(some, top, first, (high, last - first))
+        bits = np.concatenate([[False], pixels.T.reshape(-1)])
+        column, inner = np.divmod(np.flatnonzero(bits[1:] != bits[:-1]), high)
+        found.append((first + column) * height + top + inner)
         overlaps |= shared
     edges = np.concatenate(found)
     # Where the shape is as high as the picture, a run does go over: its end is the next one's beginning.
@@ -173,24 +177,22 @@ def _column_runs(spans: Spans, which: slice, width: int, height: int) -> tuple[I
     return (runs[:-1] if edges[-1] == height * width else runs), overlaps
 
 
-def _edges(spans: Spans, height: int) -> tuple[Ints, bool]:
-    """Where the runs of one shape begin and end, counting the pixels of the picture column by column, and whether its
-    spans share pixels."""
-    row, start, stop = spans.row, spans.start, spans.stop
-    if not len(row):
-        return _NOTHING, False
-    top, left = int(row.min()), int(start.min())
-    # A row more than the shape has: so no run goes over from the foot of one column to the head of the next.
-    high, wide = int(row.max()) + 2 - top, int(stop.max()) - left
-    line = (row - top) * wide - left
-    order = np.argsort(line + start, kind="stable")
-    begin, end = (line + start)[order], (line + stop)[order]
-    overlaps = bool((end[:-1] > begin[1:]).any())
-    if overlaps:
-        window = np.zeros((high, wide), np.bool_)
-        fill(window, spans, slice(None), top=top, left=left)
-    else:
-        window = runs_to_pixels(begin, end, np.ones(len(begin), np.bool_), high * wide).reshape(high, wide)
-    bits = np.concatenate([[False], window.T.reshape(-1)])
-    column, inner = np.divmod(np.flatnonzero(bits[1:] != bits[:-1]), high)
-    return (left + column) * height + top + inner, overlaps
+def _between(shape: Spans, first: int, last: int) -> Spans:
+    """What of the spans of one shape lies in the columns from ``first`` up to ``last``."""
+    inside = np.flatnonzero((shape.start < last) & (shape.stop > first))
+    start, stop = np.maximum(shape.start[inside], first), np.minimum(shape.stop[inside], last)
+    return Spans(np.array([0, len(inside)]), shape.row[inside], start, stop)
+
+
+def _painted(shape: Spans, top: int, left: int, size: tuple[int, int]) -> tuple[Bools, bool]:
+    """The spans of one shape in a window (bool[h, w], ``size``) that begins at (``top``, ``left``) of the picture, and
+    whether they share pixels."""
+    high, wide = size
+    line = (shape.row - top) * wide - left
+    order = np.argsort(line + shape.start, kind="stable")
+    begin, end = (line + shape.start)[order], (line + shape.stop)[order]
+    if (end[:-1] > begin[1:]).any():
+        window = np.zeros(size, np.bool_)
+        fill(window, shape, slice(None), top=top, left=left)
+        return window, True
+    return runs_to_pixels(begin, end, np.ones(len(begin), np.bool_), high * wide).reshape(size), False
