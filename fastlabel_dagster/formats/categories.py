@@ -55,8 +55,8 @@ class Categories:
     """All categories of a dataset, in the order of the classes' ``order``, then value.
 
     Ids: the class's ``order`` when the orders of all values are distinct positive numbers (below 2**62), otherwise 1,
-    2, 3, … in that order. So ids with gaps survive, and deleting a class moves no other. Classes that only annotations speak of are
-    added behind, when they are first met.
+    2, 3, … in that order. So ids with gaps survive, and deleting a class moves no other. Classes that only annotations
+    speak of are added behind, when they are first met.
     """
 
     def __init__(self, classes: pa.Table) -> None:
