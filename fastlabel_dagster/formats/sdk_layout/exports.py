@@ -156,10 +156,8 @@ def export_drawn(tasks: Sequence[Json], image_dir: str | Path, output_dir: str |
         if target.is_relative_to(pictures):  # an export does not go where its source is
             source = made / "pictures"
             found = [path and _beside(path, source / path.relative_to(pictures)) for path in found]
-        placed = ({**row, "url": path and path.as_uri()} for row, path in zip(rows, found, strict=True))
-        labels = _labels(list(placed), ())
-        labels.origin[SOURCE] = str(source)
-        return _export(labels, "overlays", made, target, lambda path: None if path == INDEX_FILE else path)
+        drawn = _from_here(_labels(rows, ()), [None if path is None else path.as_uri() for path in found], source)
+        return _export(drawn, "overlays", made, target, lambda path: None if path == INDEX_FILE else path)
 
 
 def _beside(path: Path, copy: Path) -> Path:
@@ -285,8 +283,6 @@ def _export(
 
 def _with_videos(labels: Labels, folder: Path, fetch: Fetch | None) -> Labels:
     """The same labels with their videos as local files, for frames are cut out of them."""
-    import pyarrow as pa
-
     folder.mkdir(parents=True)
     tasks = labels.tasks
     urls: list[str | None] = []
@@ -298,7 +294,17 @@ def _with_videos(labels: Labels, folder: Path, fetch: Fetch | None) -> Labels:
         path = folder / f"{number}{Path(safe).suffix}"
         fetch(url, path)
         urls.append(path.resolve().as_uri())
+    return _from_here(labels, urls, folder.resolve())
+
+
+def _from_here(labels: Labels, urls: Sequence[str | None], folder: Path) -> Labels:
+    """The same labels, with the files at ``urls`` (of each task, or None) in ``folder``, and no other of this machine:
+    what their own URLs name, the API has said."""
+    import pyarrow as pa
+
+    from fastlabel_dagster.formats.local_urls import without_local_urls
+
+    tasks, _ = without_local_urls(labels.tasks)
     column = tasks.schema.get_field_index("url")
-    local = Labels(tasks.set_column(column, "url", pa.array(urls, pa.string())), labels.classes, origin=labels.origin)
-    local.origin[SOURCE] = str(folder.resolve())
-    return local
+    placed = tasks.set_column(column, "url", pa.array(urls, pa.string()))
+    return Labels(placed, labels.classes, origin={**labels.origin, SOURCE: str(folder)})

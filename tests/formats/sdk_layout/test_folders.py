@@ -134,9 +134,11 @@ def test_pictures_outside_the_folder_are_not_drawn_on(pair: Any, tmp_path: Path)
     url = (tmp_path / "secret.png").as_uri()
     names = ["a.png", "../secret.png", "link.png", str(tmp_path / "secret.png"), "not-there.png"]
     tasks = [task(name, annotation("bbox", [1, 2, 30, 40]), id=str(n), url=url) for n, name in enumerate(names)]
+    tasks.append(task("several", annotation("bbox", [1, 2, 30, 40], content="1.png"), id="several"))
+    tasks[-1]["contents"] = [{"name": "1.png", "url": url, "width": 120, "height": 90}]
     report = pair.ours.export_image_with_annotations(tasks, tmp_path / "pictures", tmp_path / "out")
     assert list(contents(tmp_path / "out")) == ["a.png"]
-    assert (report.written, report.dropped_count) == (1, 4)
+    assert (report.written, report.dropped_count) == (1, 5)
     with pytest.raises(FileNotFoundError, match="no picture of these tasks"):
         pair.ours.export_image_with_annotations(tasks[1:], tmp_path / "pictures", tmp_path / "out")
 
