@@ -30,9 +30,9 @@ from fastlabel_dagster.formats.attributes import AttributeValues, attribute_valu
 from fastlabel_dagster.formats.categories import POSE
 from fastlabel_dagster.formats.labelme.masks import DrawnMask, draw_mask
 from fastlabel_dagster.formats.outlines import is_turned, regions_of
-from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
+from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch, confidences
 from fastlabel_dagster.formats.text import glued, joined, json_text
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, floats, offsets_of, valid_mask
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, valid_mask
 
 TYPES = (*SHAPES, "line", "keypoint", POSE)
 DESCRIPTION = "description"
@@ -174,9 +174,9 @@ def shapes_of(batch: ShapeBatch, *, oriented: bool) -> ShapeList:
 
 
 def scores_of(batch: ShapeBatch) -> dict[int, float]:
-    """Row -> the confidence of those that have one. FastLabel answers -1 where a person drew the shape."""
-    score = floats(batch.column("confidence_score"))
-    rows = np.flatnonzero(np.isfinite(score) & (score >= 0))
+    """Row -> the confidence of those that have one."""
+    score = confidences(batch.column("confidence_score"))
+    rows = np.flatnonzero(np.isfinite(score))
     return dict(zip(rows.tolist(), score[rows].tolist(), strict=True))
 
 

@@ -30,7 +30,7 @@ from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.spans.text_parts import part_files, text_parts
-from fastlabel_dagster.formats.spans.text_spans import NER, SpanBatch, SpanTasks, span_batches
+from fastlabel_dagster.formats.spans.text_spans import NER, NO_CONFIDENCE, SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.spans.tokens import cut_tokens, joins, sentence_breaks, tokens_of
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import ListedTask, list_lines, read_class_list, read_list
@@ -93,6 +93,7 @@ def _documents(batch: SpanBatch, categories: Categories, words: ClassWords) -> l
     met = batch.meet(categories)
     tags, renamed = words.column(met)
     batch.told.alter(RENAMED, renamed)
+    batch.told.alter(NO_CONFIDENCE, batch.confident)
     batch.told.alter("its attributes have no place in a column", as_ragged(batch.attributes).lengths > 0)
     columns = (batch.start[kept].tolist(), batch.end[kept].tolist(), tags.take(pa.array(kept)).to_pylist())
     spans = list(zip(*columns, strict=True))

@@ -26,7 +26,7 @@ from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import FILE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.spans.text_parts import part_files, text_parts
-from fastlabel_dagster.formats.spans.text_spans import SpanBatch, SpanTasks, span_batches
+from fastlabel_dagster.formats.spans.text_spans import NO_CONFIDENCE, SpanBatch, SpanTasks, span_batches
 from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import read_class_list, texts_of
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
@@ -91,6 +91,7 @@ def _rest_of_lines(batch: SpanBatch) -> pa.Array:
     kept = np.flatnonzero(batch.told.kept)
     rows = pa.array(kept)
     tell_of_keys(batch.attributes, batch.told)
+    batch.told.alter(NO_CONFIDENCE, batch.confident)
     values = attribute_values(batch.attributes)
     offsets = values.offsets(len(batch.owner))
     members = joined(offsets, glued(json_text(values.key), ":", values.json()), ",")

@@ -25,7 +25,7 @@ from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.class_words import with_unlisted
 from fastlabel_dagster.formats.report import FILE, BatchTally, Tally
-from fastlabel_dagster.formats.shapes import CLASSLESS, has_class
+from fastlabel_dagster.formats.shapes import CLASSLESS, confidences, has_class
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels import fastlabel
 from fastlabel_dagster.labels.json_text import encodable
@@ -36,6 +36,8 @@ from fastlabel_dagster.labels.tables import Labels
 NER = "ner"
 #: The columns of the label tables this reads.
 NEEDS = ("task_id", "name", "tags", "annotations", "extra")
+#: And of their annotations.
+_FIELDS = ("annotation_id", "type", "value", "text", "attributes", "confidence_score")
 #: Keys of a task's JSON that hold its text, and the tokens it came in as pairs of offsets.
 TEXT = "text"
 TOKENS = "tokens"
@@ -45,6 +47,8 @@ _TASKS_AT_ONCE = 256  # their texts are held in memory
 _MOST_TEXT = 2**28
 _LAST_OF_ONE_UNIT = "\uffff"  # the signs behind it take two units of UTF-16
 _TOO_MUCH_TEXT = "its own text was left out, for the spans of its task cover too much: they lie over each other"
+#: Of every format of texts.
+NO_CONFIDENCE = "its confidence was left out"
 _NO_TEXT = "the text of its task is not known"
 
 
@@ -66,6 +70,8 @@ class SpanBatch:
     value: pa.Array
     """string[n]: the class."""
     attributes: pa.Array
+    confident: Bools
+    """bool[n]: it has a confidence."""
     told: BatchTally
     """What became of them: ``told.kept`` are sound spans. Call ``told.finish()`` when the batch is written."""
 
@@ -96,7 +102,7 @@ def _span_batch(tasks: pa.Table, source: PictureSource | None, tally: Tally) -> 
     lists = as_ragged(nested)
     owner = np.repeat(np.arange(tasks.num_rows), lists.lengths)
     rows = pc.list_flatten(nested)
-    field = {name: pc.struct_field(rows, name) for name in ("annotation_id", "type", "value", "text", "attributes")}
+    field = {name: pc.struct_field(rows, name) for name in _FIELDS}
     start, end = (floats(pc.struct_field(rows, name)) for name in ("start", "end"))
     told = tally.batch(field["type"], owner, pa.array(names, pa.string()), field["annotation_id"])
 
@@ -119,6 +125,7 @@ def _span_batch(tasks: pa.Table, source: PictureSource | None, tally: Tally) -> 
         ends,
         field["value"],
         field["attributes"],
+        np.isfinite(confidences(field["confidence_score"])),
         told,
     )
     lengths = np.array([-1 if text is None else len(text) for text in texts], np.int64)[owner]

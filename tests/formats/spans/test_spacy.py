@@ -73,6 +73,14 @@ def test_offsets_count_characters(bench) -> None:
     assert [text[span["start"] : span["end"]] for span in line["spans"]] == ["東京タワー", "🏠", "です"]
 
 
+@pytest.mark.parametrize("format", ["spacy", "conll"])
+@pytest.mark.parametrize(("score", "told"), [(0.5, ["its confidence was left out"]), (-1, [])])
+def test_a_confidence_has_no_place_in_texts(bench, format: str, score: float, told: list[str]) -> None:
+    task = text_task("Tokyo", ner(0, 5, confidenceScore=score))
+    report = bench.write(task, format=format)
+    assert [note.reason for note in report.altered if "confidence" in note.reason] == told
+
+
 def test_offsets_in_utf16_units_are_found_out_by_the_annotations_own_text(bench) -> None:
     text = "😀😀 Kyoto 𠮷野家"
     task = text_task(text, ner(5, 10, text="Kyoto"), ner(11, 15, "shop", text="𠮷野家"), ner(0, 2, "mood"))
