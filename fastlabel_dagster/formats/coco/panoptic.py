@@ -8,6 +8,7 @@ FORMAT = Format(
     name="coco_panoptic",
     summary="COCO panoptic segmentation (JSON and a PNG per picture)",
     index="panoptic.json",
+    rules=2,
     write=write_panoptic,
     read=read_panoptic,
     options={"stuff": ()},

@@ -9,6 +9,7 @@ FORMAT = Format(
     name="labelme",
     summary="labelme: a JSON file of shapes per picture",
     index=CLASS_FILE,
+    rules=2,
     write=write_labelme,
     read=read_labelme,
     options={"turned_boxes": "polygon"},
