@@ -24,7 +24,7 @@ from fastlabel_dagster.labels.ragged import Bools
 
 CLASS_FILE = "classes.json"
 RENAMED = f"the class name is no single word, the files have another one ({CLASS_FILE} knows both)"
-_BLANKS = re.compile(r"\s+")
+_BLANKS = re.compile(r"[\s\ufeff]+")  # a file that begins with the latter seems to have a byte order mark
 _LARGEST_ORDER = 2**31
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
