@@ -52,6 +52,9 @@ def runs_of(counts: Sequence[int] | npt.NDArray[np.integer], height: int, width:
         raise ValueError("run lengths are one list of numbers")
     if runs.size and runs.min() < 0:
         raise ValueError("run lengths must not be negative")
+    # One by one first: the sum of huge ones goes over the largest number there is, and comes out right again.
+    if runs.size and runs.max() > height * width:
+        raise ValueError(f"a run of {int(runs.max())} pixels is longer than all {height} x {width} of them")
     if int(runs.sum()) != height * width:
         raise ValueError(f"run lengths add up to {int(runs.sum())}, not to {height} x {width} pixels")
     return runs

@@ -45,7 +45,7 @@ def test_runs_without_a_pixel_do_not_count() -> None:
     assert regions_of([]).to_pylist() == []
 
 
-@pytest.mark.parametrize("counts", [[8], [10, -1], [[4, 5]], None, "0", ["x"], []])
+@pytest.mark.parametrize("counts", [[8], [10, -1], [[4, 5]], None, "0", ["x"], [], [*[2**62] * 4, 9]])
 def test_damaged_ones_are_refused(counts: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         run_mask({"counts": counts, "size": [3, 3]})
