@@ -20,10 +20,18 @@ from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.label_files import is_own_file
+from fastlabel_dagster.formats.report import FILE
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.labels.ragged import Bools
+from fastlabel_dagster.labels.report import ReadTally
 
 CLASS_FILE = "classes.json"
 RENAMED = f"the class name is no single word, the files have another one ({CLASS_FILE} knows both)"
+#: What is read of a class.
+_READ = frozenset(("word", "value", "title", "color", "order", "types"))
+_UNREAD = f"what {CLASS_FILE} says of a class that FastLabel has no place for, or that is not what it should be"
+_NO_CLASS = f"a class of {CLASS_FILE} without a value and a word of its own was left out"
+_LONGEST = 200
 _BLANKS = re.compile(r"[\s\ufeff]+")  # a file that begins with the latter seems to have a byte order mark
 _LARGEST_ORDER = 2**31
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -78,8 +86,9 @@ class ClassWords:
                 self._words[category.index] = word
 
 
-def read_class_words(folder: Path) -> dict[str, FoundClass]:
-    """The classes of a folder's ``classes.json`` by their word, in their order; empty when there is none.
+def read_class_words(folder: Path, told: ReadTally) -> dict[str, FoundClass]:
+    """The classes of a folder's ``classes.json`` by their word, in their order; empty when there is none. What it says
+    that is not read is told.
 
     Raises:
         FormatError: when the file is damaged.
@@ -91,8 +100,15 @@ def read_class_words(folder: Path) -> dict[str, FoundClass]:
         rows = orjson.loads(path.read_bytes())["classes"]
         found: dict[str, FoundClass] = {}
         for place, row in enumerate(rows, start=1):
-            if isinstance(row["word"], str) and row["word"] and isinstance(row["value"], str):
-                found.setdefault(row["word"], _found(row, place))
+            where = f"{CLASS_FILE}, class {place}"
+            word, value = row["word"], row["value"]
+            if not (isinstance(word, str) and word and isinstance(value, str)) or word in found:
+                told.notice(_NO_CLASS, FILE, where=where)
+                continue
+            found[word] = _found(row, place)
+            unread = [*unread_names(row, _READ), *_unfit(row, found[word])]
+            if unread:
+                told.notice(_UNREAD, FILE, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(path, f"it is not a list of classes: {type(error).__name__}: {error}") from error
     return dict(sorted(found.items(), key=lambda item: item[1].order))
@@ -125,6 +141,12 @@ def with_unlisted(known: Mapping[str, FoundClass], values: Iterable[str], kind: 
     for place, value in enumerate(sorted(set(values) - classes.keys()), start=behind + 1):
         classes[value] = FoundClass(value, place, types=[kind])
     return classes
+
+
+def _unfit(row: dict[str, Any], found: FoundClass) -> list[str]:
+    """The fields of a class that are not what they should be."""
+    read = {"title": found.title, "color": found.color, "order": found.order, "types": found.types}
+    return [name for name, content in read.items() if row.get(name) not in SAYS_NOTHING and row[name] != content]
 
 
 def _found(row: dict[str, Any], place: int) -> FoundClass:

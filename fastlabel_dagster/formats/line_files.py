@@ -216,7 +216,7 @@ def read_line_files(
         root = root.parent
     listing = list(files_below(root, {".txt", *IMAGE_SUFFIXES}, told))
     label_files = _label_files(listing, layout)
-    words = read_class_words(root)
+    words = read_class_words(root, told)
     if not label_files and not (root / CLASS_FILE).is_file():
         raise FileNotFoundError(
             f"{root} has no folder {layout.labels} of label files, so it is no {layout.format} dataset"

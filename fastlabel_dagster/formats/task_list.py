@@ -58,7 +58,7 @@ def read_class_list(folder: Path, told: ReadTally) -> dict[str, FoundClass]:
     """The classes of ``classes.json`` by their word; none when there is no such file, or it is one of somebody else's,
     which is told as noticed."""
     try:
-        return read_class_words(folder)
+        return read_class_words(folder, told)
     except FormatError as error:
         told.notice(f"{CLASS_FILE} was left aside: it is no list of classes", FILE, where=Path(error.path).name)
         return {}

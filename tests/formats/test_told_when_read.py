@@ -18,6 +18,15 @@ def kitti(score):
     return {"label_2/a.txt": f"car 0 0 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10 {score}\n"}
 
 
+def words(**said):
+    return {"classes.json": json.dumps({"classes": [{"word": "car", "value": "car", "order": 1, **said}]})}
+
+
+def masks(one=None, image=None):
+    whole = {"classes": [{"index": 1, "value": "dog", **(one or {})}], "images": [{"mask": "a.png", **(image or {})}]}
+    return {"classes.json": json.dumps(whole), "a.png": cv2.imencode(".png", np.ones((4, 4), np.uint8))[1].tobytes()}
+
+
 def yolo(*numbers, more="nc: 1\n"):
     box = "0 0.5 0.5 0.5 0.5"
     return {
@@ -102,6 +111,13 @@ ATTRIBUTE = (
 TOLD = [
     ("kitti", kitti("high"), "a score that is no finite number"),
     ("kitti", kitti("nan"), "a score that is no finite number"),
+    ("kitti", kitti(0.5) | words(note="x"), "what classes.json says of a class"),
+    ("kitti", kitti(0.5) | words(color="red"), "what classes.json says of a class"),
+    ("kitti", kitti(0.5) | words(word=7), "a class of classes.json without"),
+    ("semantic_masks", masks({"note": "x"}), "what an index file says"),
+    ("semantic_masks", masks({"color": 7}), "what an index file says"),
+    ("semantic_masks", masks(image={"weather": "rain"}), "what an index file says"),
+    ("semantic_masks", masks(image={"task_id": 7}), "what an index file says"),
     ("yolo", yolo(0.5, 0.5, 0.93, 0.4, 0.4, 2), "a visibility other than"),
     ("yolo", yolo(0.5, 0.5, 0, 0.4, 0.4, 2), "a keypoint of visibility 0"),
     ("yolo", yolo(more="roboflow: {license: CC BY 4.0}\n"), "what the data file says"),
@@ -294,6 +310,8 @@ def test_what_is_not_read_is_told(tmp_path, format, files, reason):
         ("kitti", kitti(0.93)),
         ("yolo", yolo(0.5, 0.5, 1, 0.4, 0.4, 2)),
         ("coco", coco({"id": 7, "isthing": 1, "color": [1, 2, 3]}, {"license": 0, "coco_url": "", "date_captured": 0})),
+        ("kitti", kitti(0.5) | words(types=["bbox"], title=None, color="#112233")),
+        ("semantic_masks", masks({"types": ["segmentation"]}, {"tags": ["x"]})),
         ("coco", coco(info={"year": "", "contributor": ""}, licenses=[{"id": 0, "name": "", "url": ""}])),
         ("coco_panoptic", panoptic()),
         ("pascal_voc", {"Annotations/a.xml": voc("", size=UNKNOWN)["Annotations/a.xml"]}),

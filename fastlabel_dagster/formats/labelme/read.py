@@ -120,7 +120,7 @@ class _Reader:
     ) -> None:
         self._root, self._told, self._whole = root, told, whole
         self._pictures = PictureIndex(root, listing)
-        self._found = FoundAnnotations(_listed(root))
+        self._found = FoundAnnotations(_listed(root, told))
         self._tasks: list[tuple[Any, ...]] = []  # rows of _TASK
         self._known_ids: set[str] = set()
         self._used: set[str] = set()
@@ -204,9 +204,9 @@ class _Reader:
             self._told.notice(NO_PLACE, IMAGE, where=f"{file}: {names_of(unread)}")
 
 
-def _listed(root: Path) -> dict[str, FoundClass]:
+def _listed(root: Path, told: ReadTally) -> dict[str, FoundClass]:
     if is_own_file(root / CLASS_FILE, root) and not _is_labelme(root / CLASS_FILE):
-        return merged_by_value(read_class_words(root))
+        return merged_by_value(read_class_words(root, told))
     for name in _CLASS_LISTS:
         if is_own_file(root / name, root):
             lines = text_of_names(root / name).splitlines()

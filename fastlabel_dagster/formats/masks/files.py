@@ -17,6 +17,7 @@ from fastlabel_dagster.formats.label_files import is_own_file
 from fastlabel_dagster.formats.masks.palette import rgb_of
 from fastlabel_dagster.formats.masks.write import BACKGROUND, CLASS_LIST
 from fastlabel_dagster.formats.text_files import text_of_names
+from fastlabel_dagster.formats.unread import unread_names
 from fastlabel_dagster.labels.report import FILE, IMAGE, ReadTally
 
 #: Where others keep masks, the likeliest first.
@@ -34,6 +35,11 @@ INSTANCE_FOLDERS = ("masks", "SegmentationObject", "SegmentationObjectPNG", "ins
 #: CVAT's list of classes with their colours.
 COLOR_LIST = "labelmap.txt"
 _NO_CLASS_NAMES = frozenset({BACKGROUND, "_background_", "__background__", "__ignore__", "unlabeled", "void"})
+#: What is read of an entry of an index file, and its types.
+_OF_CLASS = {"index": int, "value": str, "title": str, "color": str, "types": list}
+_OF_IMAGE = {"mask": str, "file": str, "name": str, "task_id": str, "tags": list, "instances": list}
+_UNREAD = "what an index file says that FastLabel has no place for, or that is not what it should be, was not read"
+_LONGEST = 200
 _HIGHEST = 2**16 - 1
 
 
@@ -131,6 +137,7 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
     rows = content.get("classes")
     for number, row in enumerate(rows if isinstance(rows, list) else [], start=1):
         found = _class_row(row, dataset.start)
+        _tell_of_rest(row, _OF_CLASS, f"{index.name}, class {number}", told)
         if found is None or found[0] in dataset.classes:
             told.drop("a class that is not well-formed", FILE, where=f"{index.name}, class {number}")
         else:
@@ -138,6 +145,7 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
     seen: set[str] = set()
     for number, about in enumerate(images, start=1):
         where = f"{index.name}, image {number}"
+        _tell_of_rest(about, _OF_IMAGE, where, told)
         place = about.get("mask") if isinstance(about, dict) else None
         path = _inside(root, place) if isinstance(place, str) else None
         if path is None or not isinstance(place, str) or place in seen:
@@ -148,6 +156,15 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
             seen.add(place)
             dataset.masks.append(MaskFile(path, place, place, about))
     return dataset
+
+
+def _tell_of_rest(said: Any, read: Mapping[str, type], where: str, told: ReadTally) -> None:
+    """Tell what an entry of an index file says that is not read; ``read`` are its fields and their types."""
+    if isinstance(said, dict):
+        odd = (name for name, kind in read.items() if said.get(name) is not None and not isinstance(said[name], kind))
+        unread = [*unread_names(said, read), *odd]
+        if unread:
+            told.notice(_UNREAD, FILE, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
 
 
 def _json(path: Path) -> Any:

@@ -124,14 +124,14 @@ def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
         )
 
 
-def find_classes(root: Path) -> dict[str, FoundClass]:
+def find_classes(root: Path, told: ReadTally) -> dict[str, FoundClass]:
     """The classes the dataset lists, by value: from ``classes.json``, ``labelmap.txt``, or a plain list of names; empty
     when it lists none.
 
     Raises:
         FormatError: for a damaged ``classes.json``.
     """
-    listed = merged_by_value(read_class_words(root))
+    listed = merged_by_value(read_class_words(root, told))
     if listed:
         return listed
     if is_own_file(root / _LABEL_MAP, root):

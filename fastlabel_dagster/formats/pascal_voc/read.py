@@ -83,7 +83,7 @@ def read_pascal_voc(source: Path, told: ReadTally, *, first_pixel: int | None = 
         raise ValueError(f"first_pixel is 0 or 1, not {first_pixel!r}")
     root, files = find_voc_files(source, told)
     whole = source.suffix.lower() != ".xml"
-    classes = find_classes(root)
+    classes = find_classes(root, told)
     first = stated_first_pixel(root) if first_pixel is None else first_pixel
     return _Reader(root, classes, float(first), told, whole=whole).labels(files)
 
