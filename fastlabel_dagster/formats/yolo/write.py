@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from fastlabel_dagster.formats.asked_classes import tell_of_unknown
 from fastlabel_dagster.formats.categories import Categories
-from fastlabel_dagster.formats.label_files import label_name
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
+from fastlabel_dagster.formats.label_files import label_name, suffix_of
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
@@ -38,6 +39,7 @@ DATA_FILE = "data.yaml"
 CLASSES_FILE = "classes.txt"
 LAYOUTS = ("ultralytics", "darknet")
 _NO_SIZE = "the size of the image is not known, it was left out"
+_NO_ENDING = "the name of its picture has no ending of a picture, by which trainers (and our reader) find them"
 _BROKEN_NAME = "the name of the class has line breaks or blanks at its ends, which classes.txt cannot hold"
 
 
@@ -127,6 +129,12 @@ def write_yolo(
             None if part is None else f"images/{file}" if darknet else f"images/{part}/{file}"
             for part, file in zip(parts, pictures.files, strict=True)
         ]
+        unknown = [
+            name
+            for name, file, place in zip(pictures.names, pictures.files, places, strict=True)
+            if place is not None and suffix_of(file) not in IMAGE_SUFFIXES
+        ]
+        tally.note("noticed", _NO_ENDING, IMAGE, len(unknown), unknown[:EXAMPLES])
         linked, linked_bytes = link_pictures(folder, pictures, places, images, tally)
         files, size = files + linked, size + linked_bytes
     return Written(listed, files, size, counts)

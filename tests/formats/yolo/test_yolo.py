@@ -237,6 +237,14 @@ def test_a_dataset_comes_back(bench, pictures, tmp_path):
         assert [row["order"] for row in back.classes.to_pylist()] == [1]
 
 
+def test_a_picture_that_trainers_will_not_find_is_told(bench, pictures, tmp_path):
+    content = bench.labels(bench.task("photo"), bench.task("v1.2"), bench.task("a.png"))
+    images = pictures(content, tmp_path / "pictures")
+    report = formats.write(content, format="yolo", target=tmp_path / "y", images=images, split=None)
+    told = {note.reason: (note.count, note.examples) for note in report.noticed}
+    assert (2, ("photo", "v1.2")) in [found for reason, found in told.items() if "ending of a picture" in reason]
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A YOLO folder with classes.txt and one picture of 100 x 50, and a way to label it."""
