@@ -27,9 +27,10 @@ from fastlabel_dagster.labels.report import ReadTally
 
 CLASS_FILE = "classes.json"
 RENAMED = f"the class name is no single word, the files have another one ({CLASS_FILE} knows both)"
-#: What is read of a class.
+#: What is read of the file (Pascal VOC states there from which pixel it counts), and of a class.
+_OF_FILE = frozenset(("classes", "first_pixel"))
 _READ = frozenset(("word", "value", "title", "color", "order", "types"))
-_UNREAD = f"what {CLASS_FILE} says of a class that FastLabel has no place for, or that is not what it should be"
+_UNREAD = f"what {CLASS_FILE} says that FastLabel has no place for, or that is not what it should be"
 _NO_CLASS = f"a class of {CLASS_FILE} without a value and a word of its own was left out"
 _LONGEST = 200
 _BLANKS = re.compile(r"[\s\ufeff]+")  # a file that begins with the latter seems to have a byte order mark
@@ -97,7 +98,10 @@ def read_class_words(folder: Path, told: ReadTally) -> dict[str, FoundClass]:
     if not is_own_file(path, folder):
         return {}
     try:
-        rows = orjson.loads(path.read_bytes())["classes"]
+        document = orjson.loads(path.read_bytes())
+        rows = document["classes"]
+        if unread := unread_names(document, _OF_FILE):
+            told.notice(_UNREAD, FILE, where=f"{CLASS_FILE}: {', '.join(unread)[:_LONGEST]}")
         found: dict[str, FoundClass] = {}
         for place, row in enumerate(rows, start=1):
             where = f"{CLASS_FILE}, class {place}"

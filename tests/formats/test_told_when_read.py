@@ -22,9 +22,15 @@ def words(**said):
     return {"classes.json": json.dumps({"classes": [{"word": "car", "value": "car", "order": 1, **said}]})}
 
 
-def masks(one=None, image=None):
+def masks(one=None, image=None, **said):
     whole = {"classes": [{"index": 1, "value": "dog", **(one or {})}], "images": [{"mask": "a.png", **(image or {})}]}
+    whole |= said
     return {"classes.json": json.dumps(whole), "a.png": cv2.imencode(".png", np.ones((4, 4), np.uint8))[1].tobytes()}
+
+
+def instances(**said):
+    files = masks(image={"instances": [{"index": 1, "class": "dog", "id": "a1", **said}]})
+    return {"instances.json": files["classes.json"], "a.png": files["a.png"]}
 
 
 def yolo(*numbers, more="nc: 1\n"):
@@ -111,11 +117,15 @@ ATTRIBUTE = (
 TOLD = [
     ("kitti", kitti("high"), "a score that is no finite number"),
     ("kitti", kitti("nan"), "a score that is no finite number"),
-    ("kitti", kitti(0.5) | words(note="x"), "what classes.json says of a class"),
-    ("kitti", kitti(0.5) | words(color="red"), "what classes.json says of a class"),
+    ("kitti", kitti(0.5) | words(note="x"), "what classes.json says that"),
+    ("kitti", kitti(0.5) | words(color="red"), "what classes.json says that"),
+    ("kitti", kitti(0.5) | {"classes.json": '{"classes": [], "note": "x"}'}, "what classes.json says that"),
     ("kitti", kitti(0.5) | words(word=7), "a class of classes.json without"),
     ("semantic_masks", masks({"note": "x"}), "what an index file says"),
     ("semantic_masks", masks({"color": 7}), "what an index file says"),
+    ("semantic_masks", masks(note="x"), "what an index file says"),
+    ("instance_masks", instances(note="x"), "what an index file says"),
+    ("instance_masks", instances(id=7), "what an index file says"),
     ("semantic_masks", masks(image={"weather": "rain"}), "what an index file says"),
     ("semantic_masks", masks(image={"task_id": 7}), "what an index file says"),
     ("yolo", yolo(0.5, 0.5, 0.93, 0.4, 0.4, 2), "a visibility other than"),
@@ -311,6 +321,7 @@ def test_what_is_not_read_is_told(tmp_path, format, files, reason):
         ("yolo", yolo(0.5, 0.5, 1, 0.4, 0.4, 2)),
         ("coco", coco({"id": 7, "isthing": 1, "color": [1, 2, 3]}, {"license": 0, "coco_url": "", "date_captured": 0})),
         ("kitti", kitti(0.5) | words(types=["bbox"], title=None, color="#112233")),
+        ("instance_masks", instances()),
         ("semantic_masks", masks({"types": ["segmentation"]}, {"tags": ["x"]})),
         ("coco", coco(info={"year": "", "contributor": ""}, licenses=[{"id": 0, "name": "", "url": ""}])),
         ("coco_panoptic", panoptic()),

@@ -35,7 +35,8 @@ INSTANCE_FOLDERS = ("masks", "SegmentationObject", "SegmentationObjectPNG", "ins
 #: CVAT's list of classes with their colours.
 COLOR_LIST = "labelmap.txt"
 _NO_CLASS_NAMES = frozenset({BACKGROUND, "_background_", "__background__", "__ignore__", "unlabeled", "void"})
-#: What is read of an entry of an index file, and its types.
+#: What is read of an index file and its entries, and its types.
+_OF_INDEX = {"format": str, "start_index": int, "classes": list, "images": list}
 _OF_CLASS = {"index": int, "value": str, "title": str, "color": str, "types": list}
 _OF_IMAGE = {"mask": str, "file": str, "name": str, "task_id": str, "tags": list, "instances": list}
 _UNREAD = "what an index file says that FastLabel has no place for, or that is not what it should be, was not read"
@@ -129,6 +130,7 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(images, list):
         raise FormatError(index, "it does not list masks")
+    tell_of_rest(content, _OF_INDEX, index.name, told)
     start = content.get("start_index", 1)
     if start not in (0, 1) or isinstance(start, bool):
         raise FormatError(index, f"start_index is 0 or 1, not {start!r}")
@@ -137,7 +139,7 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
     rows = content.get("classes")
     for number, row in enumerate(rows if isinstance(rows, list) else [], start=1):
         found = _class_row(row, dataset.start)
-        _tell_of_rest(row, _OF_CLASS, f"{index.name}, class {number}", told)
+        tell_of_rest(row, _OF_CLASS, f"{index.name}, class {number}", told)
         if found is None or found[0] in dataset.classes:
             told.drop("a class that is not well-formed", FILE, where=f"{index.name}, class {number}")
         else:
@@ -145,7 +147,7 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
     seen: set[str] = set()
     for number, about in enumerate(images, start=1):
         where = f"{index.name}, image {number}"
-        _tell_of_rest(about, _OF_IMAGE, where, told)
+        tell_of_rest(about, _OF_IMAGE, where, told)
         place = about.get("mask") if isinstance(about, dict) else None
         path = _inside(root, place) if isinstance(place, str) else None
         if path is None or not isinstance(place, str) or place in seen:
@@ -158,8 +160,8 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
     return dataset
 
 
-def _tell_of_rest(said: Any, read: Mapping[str, type], where: str, told: ReadTally) -> None:
-    """Tell what an entry of an index file says that is not read; ``read`` are its fields and their types."""
+def tell_of_rest(said: Any, read: Mapping[str, type], where: str, told: ReadTally) -> None:
+    """Tell what an index file, or an entry of it, says that is not read; ``read`` are its fields and their types."""
     if isinstance(said, dict):
         odd = (name for name, kind in read.items() if said.get(name) is not None and not isinstance(said[name], kind))
         unread = [*unread_names(said, read), *odd]

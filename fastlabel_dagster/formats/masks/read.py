@@ -27,6 +27,7 @@ from fastlabel_dagster.formats.masks.files import (
     MaskDataset,
     MaskFile,
     open_dataset,
+    tell_of_rest,
 )
 from fastlabel_dagster.formats.masks.palette import rgb_of
 from fastlabel_dagster.formats.masks.png import IndexImage, PngError, read_indices
@@ -39,6 +40,8 @@ from fastlabel_dagster.labels.tables import Labels
 
 #: What many datasets give to pixels nobody decided about.
 VOID = 255
+#: What is read of an object in an index file, and its types.
+_OF_OBJECT = {"index": int, "class": str, "id": str}
 _MOST_OBJECTS = 2**16 - 1
 
 
@@ -258,6 +261,7 @@ def _instances_of(mask: MaskFile, told: ReadTally) -> dict[int, dict[str, Any]]:
         index = row.get("index") if isinstance(row, dict) else None
         if isinstance(index, int) and index not in found:
             found[index] = row
+            tell_of_rest(row, _OF_OBJECT, f"{mask.place}, object {index}", told)
         else:
             told.notice("an entry of the index file without a pixel value of its own", where=mask.place)
     return found
