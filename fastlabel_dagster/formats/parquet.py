@@ -24,11 +24,12 @@ from fastlabel_dagster.formats.report import EXAMPLES, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.ragged import offsets_of, one_array
-from fastlabel_dagster.labels.report import TASK, ReadTally
+from fastlabel_dagster.labels.report import FILE, TASK, ReadTally
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
 from fastlabel_dagster.labels.tables import Labels, annotations_of
 from fastlabel_dagster.store import FolderWriter
 
+_UNREAD = "a column that the label tables do not have was not read"
 _LEFT_OUT = ("url", "annotations")
 TASK_ROWS = pa.schema([*(column for column in TASKS if column.name not in _LEFT_OUT), ("annotation_count", pa.int64())])
 ANNOTATION_ROWS = pa.schema(
@@ -92,13 +93,18 @@ def read_parquet(source: Path, told: ReadTally) -> Labels:
         FileNotFoundError: when there are no ``tasks`` or ``classes`` in it.
         FormatError: when a file is damaged, annotations belong to no task, or two tasks have one id.
     """
+    import pyarrow.parquet as pq
+
     folder = source.parent.parent if source.is_file() else source
 
     def rows(name: str, schema: pa.Schema) -> pa.Table:
         paths = sorted((folder / name).glob("*.parquet"))
         if not paths:
             raise FileNotFoundError(f"{source} has no {name}/*.parquet")
-        return pa.concat_tables([parquet_table(path, schema) for path in paths])
+        table = pa.concat_tables([parquet_table(path, schema) for path in paths])
+        unread = sorted({column for path in paths for column in pq.read_schema(path).names}.difference(schema.names))
+        told.notice(_UNREAD, FILE, where=[f"{name}, {column}" for column in unread[:EXAMPLES]], count=len(unread))
+        return table
 
     tasks, named = without_local_urls(rows("tasks", TASK_ROWS))
     if named.any():

@@ -6,6 +6,7 @@ import json
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from fastlabel_dagster import formats
@@ -388,3 +389,12 @@ def test_the_track_says_where_it_comes_from(tmp_path):
     files = cvat(track(">", ">", ' source="auto" group_id="3"'))
     (annotation,) = read(tmp_path, "cvat", files).annotations.to_pylist()
     assert {one["key"]: one["value"] for one in annotation["attributes"]} == {"source": "auto", "group_id": "3"}
+
+
+def test_a_column_the_label_tables_do_not_have_is_told(tmp_path):
+    formats.write(read(tmp_path / "source", "labelme", labelme()), format="parquet", target=tmp_path / "out")
+    (path,) = (tmp_path / "out/annotations").glob("*.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("note", table["value"]), path)
+    report = formats.read(tmp_path / "out", format="parquet").report
+    assert [(note.count, note.examples) for note in report.noticed] == [(1, ("annotations, note",))]
