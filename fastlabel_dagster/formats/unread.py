@@ -17,3 +17,11 @@ def unread_names(said: Mapping[str, Any], read: Container[str], nothing: tuple[A
     return sorted(
         name if encodable(name) else "?" for name, value in said.items() if name not in read and value not in nothing
     )
+
+
+def differ(one: Any, other: Any) -> bool:
+    """Whether two JSON values are not the same. Those that are nested too deep to be compared count as different."""
+    try:
+        return bool(one != other)
+    except RecursionError:
+        return True

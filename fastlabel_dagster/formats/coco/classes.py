@@ -12,7 +12,7 @@ from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.coco.columns import is_id, looked_up
 from fastlabel_dagster.formats.coco.declared import read_declared
 from fastlabel_dagster.formats.coco.files import CocoFile
-from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, differ, unread_names
 from fastlabel_dagster.labels.ragged import Bools, Ints
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, ReadTally
 
@@ -59,7 +59,7 @@ class ClassBook:
                 if value in self._place and self._place[value] in known.values():
                     told.notice("categories of one name were read as one class", "class", where=where)
                 said = {name: content for name, content in category.items() if name != "id"}
-                if first.setdefault(value, said) != said:
+                if differ(first.setdefault(value, said), said):
                     told.notice(_UNLIKE, "class", where=where)
                 self._tell_of_keypoints(category, where)
                 self._tell_of_unfit(category, where)

@@ -17,7 +17,7 @@ from fastlabel_dagster.formats.coco.pages import pages_of
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.label_files import only_named
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, REPORT_FILE
-from fastlabel_dagster.formats.unread import unread_names
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.labels.report import ReadTally
 
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -108,11 +108,11 @@ def _tell_of_rest(file: CocoFile, told: ReadTally) -> None:
         told.notice(_UNREAD, FILE, where=f"{file.name}: {', '.join(unread)[:_LONGEST]}")
 
 
-def _says_something(value: Any) -> bool:
+def _says_something(value: Any, depth: int = 2) -> bool:
     """Whether there is anything in a value but emptiness; programs that do not know a licence list one without."""
-    if isinstance(value, list | dict):
-        return any(_says_something(one) for one in (value.values() if isinstance(value, dict) else value))
-    return value not in (None, "", 0)
+    if isinstance(value, list | dict) and depth:
+        return any(_says_something(one, depth - 1) for one in (value.values() if isinstance(value, dict) else value))
+    return value not in (*SAYS_NOTHING, 0)
 
 
 def _accepted(

@@ -31,7 +31,7 @@ from fastlabel_dagster.formats.splits import PART_OF_TAG, Split
 from fastlabel_dagster.formats.task_list import read_class_list, texts_of
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
 from fastlabel_dagster.formats.text_files import FoundFiles, find_files
-from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, differ, unread_names
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.ragged import Ints, offsets_of
@@ -196,7 +196,7 @@ def _unread_of(document: dict[str, Any]) -> list[str]:
         unread.append("answer")
     lists = [key for key in ("spans", "entities", *_LABELS) if document.get(key) not in SAYS_NOTHING]
     lists = [key for key in lists if not _is_of_whole_text(document[key])]
-    unread += [key for key in lists[1:] if document[key] != document[lists[0]]]
+    unread += [key for key in lists[1:] if differ(document[key], document[lists[0]])]
     unread += [key for key in _OF_WHOLE_TEXT if document.get(key) and not _is_of_whole_text(document[key])]
     return unread
 
