@@ -69,7 +69,8 @@ def attributes_of(element: Element, label: FoundLabel, track: Element | None = N
 
 def tell_of_shape(element: Element, kind: str, where: str, told: ReadTally, *, in_track: bool = False) -> None:
     """Tell what a shape says that is not read; ``kind`` is its type."""
-    unread = element.attrib.keys() - _READ.get(element.tag, _OF_SHAPE)
+    read = _READ.get(element.tag, _OF_SHAPE)
+    unread: set[str] = set() if read.issuperset(element.attrib) else element.attrib.keys() - read
     if in_track:
         unread -= _IN_TRACK
     if element.get("occluded", "0") not in ("0", "1"):
