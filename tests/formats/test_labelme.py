@@ -512,7 +512,9 @@ def test_bad_shapes_are_dropped_with_their_place_and_good_ones_stay(labelme, ben
 
 
 def test_numbers_beyond_all_bounds(labelme):
-    text = json.dumps(document(drawn("point", [[5, 6]]), drawn("point", [["BIG", 6]])))
+    text = json.dumps(document(drawn("point", [[5, 6]]), drawn("point", [["BIG", 6]], flags={"seen": True})))
+    read = labelme.read({"a.json": text.replace('"BIG"', str(2**53 + 1))})
+    assert seen(read)[1] == ("keypoint", "dog", [2**53, 6])
     for number in ("9" * 500, "1e400", "-1e400", "NaN"):
         read = labelme.read({"a.json": text.replace('"BIG"', number)})
         assert seen(read) == [("keypoint", "dog", [5, 6])]
@@ -636,11 +638,17 @@ def test_files_that_are_refused(labelme, text):
 
 
 def test_half_characters_and_repeated_ids(labelme):
-    text = json.dumps(document(drawn("point", [[1, 2]], "\ud800"), task_id="\ud800", task_name="\ud800", x=math.nan))
+    joint = drawn("point", [[1, 2]], pose="dog", keypoint={"name": "\ud800", "edges": ["\ud800"]})
+    broken = drawn("point", [[1, 2]], "\ud800")
+    text = json.dumps(document(broken, joint, task_id="\ud800", task_name="\ud800", x=math.nan))
     twice = document(drawn("point", [[1, 2]]), task_id="one")
     read = labelme.read({"a.json": text, "b.json": twice, "c.json": twice})
     ids = read.tasks["task_id"].to_pylist()
-    assert len(set(ids)) == 3 and ids[1] == "one" and read.report.annotations == 2
+    assert len(set(ids)) == 3 and ids[1] == "one" and read.report.annotations == 3
+    assert (
+        reasons(read.report.altered)["what a point says of itself that is not as our own exports write it was left out"]
+        == 1
+    )
 
 
 def test_nothing_to_read(tmp_path):

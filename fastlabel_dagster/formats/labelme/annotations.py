@@ -203,17 +203,17 @@ class ShapeReader:
         said = stated if isinstance(stated, dict) else {}
         visibility, edges, name = said.get("visibility", 1.0), said.get("edges"), said.get("name")
         is_sound = type(visibility) in (int, float) and visibility in _VISIBILITIES
-        ends = [end for end in edges if isinstance(end, str)] if isinstance(edges, list) else None
+        ends = [end for end in edges if isinstance(end, str) and encodable(end)] if isinstance(edges, list) else None
         point = {
             "key": key,
-            "name": name if isinstance(name, str) else key,
+            "name": name if isinstance(name, str) and encodable(name) else key,
             "value": [
                 *(geometry.points or ()),
                 *([float(visibility) if is_sound else 1.0] if "visibility" in said or not said else []),
             ],
             "edges": ends,
         }
-        whole = is_sound and ends == edges and isinstance(name, str | None) and isinstance(stated, dict | None)
+        whole = is_sound and ends == edges and name in (None, point["name"]) and isinstance(stated, dict | None)
         if not whole or not _OF_POINT.issuperset(said):
             self._told.alter(_ODD_POINT, POSE, where=where)
         group = _group(shape)

@@ -97,7 +97,7 @@ def _numbers(points: Any) -> Numbers:
         finite = False
     if not finite:
         raise UnreadShapeError("a coordinate is not a finite number")
-    return numbers
+    return list(map(float, numbers))  # a column of floats takes no whole number that it cannot hold exactly
 
 
 def _polygon(shape: dict[str, Any], numbers: Numbers) -> Shape:

@@ -180,8 +180,9 @@ def _inside(root: Path, place: str) -> Path | None:
     """The file ``place`` below ``root``; None when it would lie elsewhere, or can be no path."""
     try:
         path = Path(os.path.realpath(root / place))
+        path.is_file()
         return path if path.is_relative_to(root) and place.encode() else None
-    except ValueError:  # a null byte, or half a surrogate pair
+    except (OSError, ValueError):  # longer than a name can be; a null byte, or half a surrogate pair
         return None
 
 

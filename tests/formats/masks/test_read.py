@@ -245,7 +245,8 @@ def test_masks_outside_the_dataset_are_not_opened(bench, tmp_path):
     place = tmp_path / "data"
     place.mkdir()
     (place / "link.png").symlink_to(tmp_path / "secret.png")
-    rows = [{"mask": mask} for mask in ("../secret.png", str(tmp_path / "secret.png"), "link.png", "a\0.png", "\ud800")]
+    masks = ("../secret.png", str(tmp_path / "secret.png"), "link.png", "a\0.png", f"{'x' * 300}.png", "\ud800")
+    rows = [{"mask": mask} for mask in masks]
     (place / "classes.json").write_text(json.dumps({"images": rows}))
     try:
         back = formats.read(place, format="semantic_masks")
