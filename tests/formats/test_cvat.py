@@ -24,8 +24,8 @@ HOLED = [
 ]
 POINTS = [
     {"id": "k1", "key": "nose", "name": "nose", "color": "#fff000", "edges": ["k2"]},
-    {"id": "k2", "key": "eye", "name": "eye", "color": "#fff000", "edges": ["k1"]},
-    {"id": "k3", "key": "ear", "name": "ear", "color": "#fff000", "edges": ["k1"]},
+    {"id": "k2", "key": "eye", "name": "eye", "color": None, "edges": ["k1"]},
+    {"id": "k3", "key": "ear", "name": "ear", "color": "#000fff", "edges": ["k1"]},
 ]
 
 
@@ -151,10 +151,10 @@ def test_every_type_comes_back_as_it_went(bench, cvat, again, everything):
     (attribute,) = rows["dog", "bbox"]["attributes"]
     assert [attribute[name] for name in ("key", "name", "type")] == ["colors", "Colours", "checkbox"]
     keypoints = rows["person", "pose_estimation"]["keypoints"]
-    assert [(one["key"], one["edges"]) for one in keypoints] == [
-        ("nose", ["eye", "ear"]),
-        ("eye", ["nose"]),
-        ("ear", ["nose"]),
+    assert [(one["key"], one["edges"], one["color"]) for one in keypoints] == [
+        ("nose", ["eye", "ear"], "#fff000"),
+        ("eye", ["nose"], "#00ff00"),  # the class's
+        ("ear", ["nose"], "#000fff"),
     ]
 
 
@@ -171,6 +171,7 @@ def test_the_file_is_built_as_cvat_builds_it(cvat, everything):
         "eye": "points",
         "ear": "points",
     }
+    assert [labels[name].findtext("color") for name in ("nose", "eye", "ear")] == ["#fff000", None, "#000fff"]
     assert labels["eye"].findtext("parent") == "person" and labels["dog"].findtext("color") == "#00ff00"
     drawing = ElementTree.fromstring(f"<svg>{labels['person'].findtext('svg')}</svg>")
     assert [one.get("data-label-name") for one in drawing.iter("circle")] == ["nose", "eye", "ear"]

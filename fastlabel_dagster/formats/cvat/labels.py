@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -81,11 +82,14 @@ def label_elements(
                 "        </label>\n",
             ]
         )
-        for key in category.keypoints if skeleton else ():
-            yield (
-                f"        <label>\n          <name>{xml_text(key)}</name>\n          <type>points</type>\n"
-                f"          <attributes></attributes>\n          <parent>{xml_text(category.value)}</parent>\n"
-                "        </label>\n"
+        for key, color in zip_longest(category.keypoints, category.keypoint_colors) if skeleton else ():
+            yield "".join(
+                [
+                    f"        <label>\n          <name>{xml_text(key)}</name>\n",
+                    f"          <color>{xml_text(color)}</color>\n" if color else "",
+                    "          <type>points</type>\n          <attributes></attributes>\n",
+                    f"          <parent>{xml_text(category.value)}</parent>\n        </label>\n",
+                ]
             )
 
 
@@ -156,36 +160,36 @@ class FoundLabel(NamedTuple):
 
 def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
     """Add the labels a ``<meta>`` lists to ``labels``; those that are there stay as they are."""
-    points: dict[str, list[str]] = {}
+    points: dict[str, dict[str, str | None]] = {}
     drawings: dict[str, str] = {}
     for element in meta.iter("label"):
         name = text_of(element, "name")
         parent = text_of(element, "parent")
         if parent:
-            if name and name not in points.setdefault(parent, []):
-                points[parent].append(name)
+            if name:
+                points.setdefault(parent, {}).setdefault(name, _color(element))
             continue
         if not name or name in labels:
             continue
         labels[name] = _label(element, name, len(labels) + 1)
         drawings[name] = text_of(element, "svg")
-    for name, keys in points.items():
+    for name, colors in points.items():
         if name in drawings:
-            labels[name].found.keypoints = keys
-            labels[name].found.skeleton = _edges(drawings[name], keys)
+            found, keys = labels[name].found, list(colors)
+            found.keypoints, found.keypoint_colors = keys, list(colors.values())
+            found.skeleton = _edges(drawings[name], keys)
 
 
 def _label(element: Element, name: str, place: int) -> FoundLabel:
     said = _json(text_of(element, "fastlabel"))
     title, order, types = said.get("title"), said.get("order"), said.get("types")
-    color = text_of(element, "color")
     kind = TYPE_OF_LABEL.get(text_of(element, "type"))
     stated = [one for one in types if isinstance(one, str)] if isinstance(types, list) else [kind] if kind else []
     found = FoundClass(
         name,
         order if type(order) is int and 0 < order < _LARGEST_ORDER else place,
         title if isinstance(title, str) else None,
-        color if COLOR.fullmatch(color) else None,
+        _color(element),
         list(dict.fromkeys(stated)),
     )
     known = {one["key"]: one for one in said.get("attributes") or [] if _is_attribute(one)}
@@ -220,6 +224,11 @@ def text_of(element: Element, name: str) -> str:
     """What a child of an element says, without blanks around it; empty where there is none."""
     child = element.find(name)
     return "" if child is None or child.text is None else child.text.strip()
+
+
+def _color(element: Element) -> str | None:
+    color = text_of(element, "color")
+    return color if COLOR.fullmatch(color) else None
 
 
 def _edges(drawing: str, keys: list[str]) -> list[tuple[int, int]]:

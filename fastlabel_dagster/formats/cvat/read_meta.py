@@ -105,9 +105,10 @@ def _unread_of_attribute(attribute: Element, *, ours: bool) -> Iterator[str]:
 
 
 def _unread_of_point(label: Element) -> Iterator[str]:
-    """Of a point of a skeleton its name is read."""
+    """Of a point of a skeleton its name and colour are read."""
     yield from {child.tag for child in label} - _OF_LABEL
-    if text_of(label, "color"):
+    color = text_of(label, "color")
+    if color and not COLOR.fullmatch(color):
         yield "color"
     if label.find(".//attribute") is not None:
         yield "attributes"
