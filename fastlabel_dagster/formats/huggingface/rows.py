@@ -15,17 +15,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
+from fastlabel_dagster.formats.attributes import CROWD, apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.huggingface.label import Labelling, labels_of_batch
 from fastlabel_dagster.formats.outlines import SLACK, is_turned
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
-from fastlabel_dagster.formats.shapes import SHAPES, shape_batches
+from fastlabel_dagster.formats.shapes import SHAPES, confidences, shape_batches
 from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.labels.geometry import areas
-from fastlabel_dagster.labels.ragged import Bools, Ints, any_column, as_ragged, offsets_of, one_array, ranges
+from fastlabel_dagster.labels.ragged import (
+    Bools,
+    Ints,
+    any_column,
+    as_ragged,
+    offsets_of,
+    one_array,
+    ranges,
+    valid_mask,
+)
 from fastlabel_dagster.labels.tables import Labels
 
 TASKS = ("detect", "classify")
@@ -109,6 +118,8 @@ def object_rows(
         attributes = read_attributes(batch.column("attributes"))
         told.alter("a rotated box became the upright box around it", is_turned(flat))
         told.alter("a shape became the box around it", ~flat.is_type("bbox"))
+        told.alter(f"attributes other than {CROWD} were left out", valid_mask(attributes.json))
+        told.alter("its confidence was left out", np.isfinite(confidences(batch.column("confidence_score"))))
         with np.errstate(invalid="ignore"):
             sides = np.hstack([batch.box[:, :2] < -SLACK, batch.box[:, 2:] > batch.size + SLACK])
         outside: Bools = any_column(sides)

@@ -109,6 +109,21 @@ def test_what_has_no_box_is_told(bench, imagefolder) -> None:
     }
 
 
+def test_what_a_box_loses_is_told(bench, imagefolder) -> None:
+    crowd = {"key": "iscrowd", "name": "crowd", "type": "switch", "value": True}
+    shapes = [
+        bench.shape("bbox", [0, 0, 1, 1], attributes=[crowd]),
+        bench.shape("bbox", [0, 0, 1, 1], attributes=[crowd, {**crowd, "key": "wet"}], confidenceScore=-1),
+        bench.shape("bbox", [0, 0, 1, 1], confidenceScore=0.5),
+    ]
+    report, (row,) = imagefolder(bench.task("a.jpg", *shapes))
+    assert row["objects"]["iscrowd"] == [1, 1, 0]
+    assert [(note.reason, note.count) for note in report.altered] == [
+        ("attributes other than iscrowd were left out", 1),
+        ("its confidence was left out", 1),
+    ]
+
+
 def test_pictures_lie_beside_their_rows(bench, pictures, tmp_path) -> None:
     names = ["b/a.png", "metadata.jsonl", "c.png", "gone.png"]
     tags = ["val", "train", "x", "test"]
