@@ -14,6 +14,9 @@ TOLERANCE = 1e-6
 DECIMALS = 9
 #: Directions that are tried for a shape before only those beside the best one are, and what is computed at once.
 _MOST_ANGLES, _MOST_PRODUCTS = 4_096, 2**22
+#: Areas that differ by less (as a share) are the same: those of all rectangles along a side of an acute triangle are,
+#: and which of them is a little smaller in floating point changes from one machine to another.
+_AS_LARGE = 1e-9
 
 
 class TurnedBoxes(NamedTuple):
@@ -88,13 +91,15 @@ def smallest_rectangle(points: Floats) -> Floats:
 
 
 def _least(points: Floats, angles: Floats) -> int:
-    """The place of the angle whose rectangle around ``points`` is the least; in bounded memory."""
+    """The place of the angle whose rectangle around ``points`` is the least, the first of equal ones; in bounded
+    memory."""
     at_once = max(1, _MOST_PRODUCTS // len(points))
     areas = []
     for start in range(0, len(angles), at_once):
         low_x, high_x, low_y, high_y = _sides(points, angles[start : start + at_once])
         areas.append((high_x - low_x) * (high_y - low_y))
-    return int(np.argmin(np.concatenate(areas)))
+    found = np.concatenate(areas)
+    return int(np.argmax(found <= found.min() * (1 + _AS_LARGE)))
 
 
 def _sides(points: Floats, angles: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -114,6 +114,17 @@ def test_the_smallest_rectangle_holds_all_points_and_none_is_smaller(points):
     assert np.hypot(*along) * np.hypot(*down) <= width * height + 1e-2
 
 
+def test_of_rectangles_that_are_as_small_it_is_always_the_same_one():
+    """Those along the sides of an acute triangle are: moved by a little, it must not turn by much."""
+    random = np.random.default_rng(1)
+    for _ in range(200):
+        angles, radius = np.array([90, 210, 330]) + random.uniform(-25, 25, 3), random.uniform(5, 300)
+        triangle = np.round(320 + radius * np.column_stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))]), 1)
+        corners = smallest_rectangle(triangle)
+        for shift in (1e-7, -3e-7, 100):
+            np.testing.assert_allclose(smallest_rectangle(triangle + shift) - shift, corners, atol=1e-5)
+
+
 boxes = st.tuples(
     st.floats(-4000, 4000), st.floats(-4000, 4000), st.floats(1, 4000), st.floats(1, 4000), st.floats(-720, 720)
 )
