@@ -195,6 +195,7 @@ def _class_row(row: Any, start: int) -> tuple[int, FoundClass] | None:
         or isinstance(index, bool)
         or not 0 <= index <= _HIGHEST
         or not isinstance(value, str)
+        or not value
     ):
         return None
     title, color, types = row.get("title"), row.get("color"), row.get("types")

@@ -166,7 +166,7 @@ class _Reader:
         for number, regions in trace(pixels).items():
             about = said.pop(number - (start == 0), {})
             name, identity = about.get("class"), about.get("id")
-            if not isinstance(name, str):
+            if not isinstance(name, str) or not name:
                 if self._dataset.described:
                     self._told.notice("an object whose class is not said", where=mask.place)
                 name = value

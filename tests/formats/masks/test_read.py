@@ -289,6 +289,7 @@ def test_no_index_file_however_odd_is_more_than_an_error(bench, tmp_path):
                 assert index.name in str(error)
             else:
                 assert back.report.tasks == back.tasks.num_rows
+                assert all(back.annotations["value"].to_pylist())
 
 
 def _spots(node):
