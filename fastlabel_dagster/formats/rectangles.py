@@ -68,13 +68,10 @@ def smallest_rectangle(points: Floats) -> Floats:
     One side of it lies along an edge of the convex hull. The hull is only asked for these directions; what is measured
     are the points themselves, in full precision.
     """
-    import cv2
-
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     local = points - centre
-    found = cv2.convexHull(local.astype(np.float32), returnPoints=False)
-    hull = np.arange(len(local)) if found is None else found.reshape(-1)  # no hull of points that are one point
-    edges = np.roll(local[hull], -1, axis=0) - local[hull]
+    hull = convex_hull(local)
+    edges = np.roll(hull, -1, axis=0) - hull
     # Folded into a quarter turn, and with the upright rectangle among them for shapes without an edge.
     angles = np.unique(np.append(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 0.0))
     step = -(-len(angles) // _MOST_ANGLES)
@@ -88,6 +85,16 @@ def smallest_rectangle(points: Floats) -> Floats:
     turn = np.array([[cos, sin], [-sin, cos]])
     corners: Floats = box @ turn + centre
     return corners
+
+
+def convex_hull(points: Floats) -> Floats:
+    """float64[k, 2]: the corners of the convex hull of ``points`` (float64[m, 2], m > 0, finite), in their order."""
+    import cv2
+
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    found = cv2.convexHull((points - centre).astype(np.float32), returnPoints=False)
+    hull: Floats = points if found is None else points[found.reshape(-1)]  # no hull of points that are one point
+    return hull
 
 
 def _least(points: Floats, angles: Floats) -> int:

@@ -44,6 +44,16 @@ def test_other_readers_see_the_same_rows(mirrored, tmp_path, in_the_mirror):
         assert row["created_at"].isoformat(timespec="milliseconds")[:23] == tasks[row["task_id"]]["createdAt"][:23]
 
 
+def test_annotations_as_a_data_frame(mirrored):
+    mirror, ids = mirrored
+    frame = mirror.read().annotations.to_pandas()
+    assert frame.groupby("task_id").size().to_dict() == dict.fromkeys(ids, 2)
+    assert frame["value"].unique().tolist() == ["car"]
+    widths = frame["points"].map(lambda points: points[2] - points[0])
+    # As the tasks are drawn: 10 to 16 pixels by turns, and 36.5 in the second box of each.
+    assert widths.value_counts().to_dict() == {36.5: 60, 10: 9, 11: 9, 12: 9, 13: 9, 14: 8, 15: 8, 16: 8}
+
+
 def test_every_version_is_there_for_other_readers(mirrored, sandbox, client, tmp_path):
     _, ids = mirrored
     sandbox.state.set_status(ids[0], "sent_back")

@@ -26,7 +26,7 @@ from fastlabel_dagster.formats.outlines import (
     outline_rings,
     outline_vertices,
 )
-from fastlabel_dagster.formats.rectangles import smallest_rectangle
+from fastlabel_dagster.formats.rectangles import convex_hull, smallest_rectangle
 from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.text import decimal_lists, glued, joined, number_text
 from fastlabel_dagster.formats.yolo.corners import corners_of, fits_image, side_lengths
@@ -198,18 +198,27 @@ def _oriented(batch: ShapeBatch, met: Met) -> _Lines:
     shortest: Floats = np.minimum.reduce(side_lengths(corners), axis=1)
     solid: Bools = np.greater(shortest, _SMALLEST * np.maximum.reduce(size, axis=1))
     fits = fits_image(corners, size)
+    is_box, outside = flat.is_type("bbox")[rows], batch.outside()[rows]
+    straightened = np.zeros(len(rows), np.bool_)
     for place in np.flatnonzero(out & solid & ~upright).tolist():
         width, height = size[place].tolist()
-        inside = cut_to_image(corners[place], width, height)
+        # What a rectangle has outside the image need not be a part of the shape it was put around.
+        drawn = corners[place] if is_box[place] else convex_hull(outline_vertices(flat, int(rows[place])))
+        inside = cut_to_image(drawn, width, height)
         if len(inside) < 3 or not (np.ptp(inside, axis=0) > _SMALLEST * size[place]).all():
             solid[place] = False
         elif not fits[place]:
             corners[place] = _within(inside, width, height)
-            cut[place] = True
+            cut[place] = is_box[place] or outside[place]
+            straightened[place] = not is_box[place]
     told.drop(_NOTHING_LEFT, _marked(rows[~solid], flat))
     told.alter(_CUT, _marked(rows[cut], flat))
     told.alter("a shape became the smallest rectangle around it", ~flat.is_type("bbox"))
-    told.notice("a corner of the rotated box lies outside the image", _marked(rows[out & ~cut], flat))
+    told.notice(
+        "its smallest rectangle reaches too far outside the image, another one was taken",
+        _marked(rows[straightened], flat),
+    )
+    told.notice("a corner of the rotated box lies outside the image", _marked(rows[out & ~cut & ~straightened], flat))
     shares = (corners / limits)[solid]
     return _Lines(rows[solid], _line_texts(met, rows[solid], shares.reshape(-1), np.full(len(shares), 8)))
 

@@ -130,6 +130,17 @@ def test_what_sticks_out_keeps_its_corners_as_long_as_trainers_take_it(bench):
     assert next(note.reason for note in report.noticed) == "a corner of the rotated box lies outside the image"
 
 
+def test_a_shape_within_the_image_never_has_a_box_larger_than_the_upright_one(bench):
+    squares = [[[10, 10, 30, 10, 30, 30, 10, 30, 10, 10]], [[60, 55, 80, 55, 80, 75, 60, 75, 60, 55]]]
+    report, files = bench.yolo(bench.task("a.jpg", bench.shape("segmentation", squares)), task="obb")
+    (corners,) = quads(files["a.txt"]) * [100, 80]
+    np.testing.assert_allclose(corners, [[10, 10], [80, 10], [80, 75], [10, 75]], atol=1e-6)
+    assert "cut at its edge" not in str(report.altered)
+    assert [note.reason for note in report.noticed][:1] == [
+        "its smallest rectangle reaches too far outside the image, another one was taken"
+    ]
+
+
 def test_nine_numbers_are_what_the_dataset_or_the_reader_says(tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 0.2 0.2 0.6 0.2 0.6 0.4 0.2 0.4\n0 0.5 0.5 0.2 0.2\n")
