@@ -29,9 +29,9 @@ dev: $(VENV)/.run ## sandbox and Dagster UI on loopback, ready to click
 test: $(VENV)/.dev $(VENV)/peers/.done ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-lowest: $(VENV)/lowest/.done ## the tests that touch Dagster, with the lowest Dagster that is declared
+test-lowest: $(VENV)/lowest/.done ## the tests that touch Dagster, tables and stores, with the lowest versions that are declared
 	$(VENV)/lowest/bin/python -c 'import dagster; assert dagster.__version__ == "$(LOWEST)", dagster.__version__'
-	$(VENV)/lowest/bin/python -m pytest -n auto --dist loadfile $(WITH_DAGSTER)
+	$(VENV)/lowest/bin/python -m pytest -n auto --dist loadfile $(WITH_DAGSTER) $(WITH_ARROW)
 
 lint: $(VENV)/.dev ## style, types, floors
 	$(BIN)/ruff check .
@@ -87,23 +87,26 @@ $(VENV)/peers/.done: benchmarks/peers.txt | $(VENV)/bin/python
 	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/peers.txt
 	@touch $@
 
-# The lowest Dagster declared in pyproject.toml, in an environment of its own. What lies below the Dagster floors imports
-# none of it (import-linter holds that), so only the tests above them are repeated. Left out are those that go the same
-# ways once more and cost minutes: tests/fire (kills and restarts), tests/ui (a browser), test_demo, test_load_cost.
+# The lowest Dagster declared in pyproject.toml, and the lowest of the libraries in tests/lowest.txt, in an environment of
+# their own. What lies below the Dagster floors imports no Dagster (import-linter holds that), so of the tests there only
+# those of tables, mirrors and of what all formats promise are repeated. Left out are those that go the same ways once
+# more and cost minutes: tests/fire (kills and restarts), tests/ui (a browser), test_demo, test_load_cost.
 LOWEST := 1.13.0
 WITH_DAGSTER := tests/assets tests/checks tests/components tests/jobs tests/metadata tests/ops tests/sensors \
   tests/test_compat.py tests/test_dagster_project.py tests/test_loop.py tests/test_partitions.py \
   tests/test_public_dagster.py tests/test_resource.py tests/test_secrets_in_dagster.py tests/test_translator.py \
   tests/test_tutorial.py tests/workspace
-$(VENV)/lowest/.done: pyproject.toml | $(VENV)/bin/python
+WITH_ARROW := tests/labels tests/sync tests/formats/test_every_format.py
+$(VENV)/lowest/.done: pyproject.toml tests/lowest.txt | $(VENV)/bin/python
 	@echo "installing the lowest Dagster to test with (a minute or two, once)"
 	@$(PYTHON) -m venv $(VENV)/lowest
 	@$(VENV)/lowest/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[sandbox,ui]' \
+	  --constraint tests/lowest.txt 'pycocotools>=2.0.8' \
 	  dagster==$(LOWEST) dagster-webserver==$(LOWEST) dagster-graphql==$(LOWEST) dagster-dg-cli==$(LOWEST) \
 	  create-dagster==$(LOWEST) 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'moto[server]>=5.1' 'fastlabel==0.26.0'
 	@$(VENV)/lowest/bin/python -c 'import cv2' 2>/dev/null || { \
 	  $(VENV)/lowest/bin/python -m pip --quiet uninstall --yes opencv-python; \
-	  $(VENV)/lowest/bin/python -m pip --quiet install 'opencv-python-headless>=4.10,<5'; }
+	  $(VENV)/lowest/bin/python -m pip --quiet install 'opencv-python-headless==4.10.*'; }
 	@touch $@
 
 # opencv-python needs libGL, which slim machines lack; the headless build is the same module without it.
