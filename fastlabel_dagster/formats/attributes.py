@@ -26,7 +26,7 @@ STATED_SHAPE = "coco_shape"
 KEYLESS = "an attribute without a key was left out"
 SAME_KEY = "several attributes have the same key, one of them counts"
 #: The keys that have a meaning of their own.
-_OWN = (CROWD, STATED_BOX, STATED_SHAPE)
+OWN_KEYS = (CROWD, STATED_BOX, STATED_SHAPE)
 _TRUE = pa.array(["true", "True", "TRUE", "1", "1.0", "yes", "on"])
 
 
@@ -53,7 +53,7 @@ def read_attributes(column: pa.Array) -> Attributes:
     owner = np.repeat(np.arange(n), lists.lengths)
     rows = lists.values.take(pa.array(ranges(lists.starts, lists.lengths)))
     key, value, is_json = (pc.struct_field(rows, name) for name in ("key", "value", "value_is_json"))
-    is_key = {name: _equal(key, name) for name in _OWN}
+    is_key = {name: _equal(key, name) for name in OWN_KEYS}
     truthy = pc.is_in(value, value_set=_TRUE).to_numpy(zero_copy_only=False)
     crowd[owner[is_key[CROWD] & truthy]] = True
     stated = {}
@@ -62,7 +62,7 @@ def read_attributes(column: pa.Array) -> Attributes:
         if box is not None:
             stated[int(owner[row])] = box
     shapes = {int(owner[row]): str(value[row].as_py()) for row in np.flatnonzero(is_key[STATED_SHAPE]).tolist()}
-    free = np.flatnonzero(~np.logical_or.reduce([is_key[name] for name in _OWN]) & valid_mask(key))
+    free = np.flatnonzero(~np.logical_or.reduce([is_key[name] for name in OWN_KEYS]) & valid_mask(key))
     picked = pa.array(free)
     key, value = key.take(picked), value.take(picked)
     plain_json = pc.fill_null(is_json.take(picked), False)
@@ -70,6 +70,18 @@ def read_attributes(column: pa.Array) -> Attributes:
     counts = np.bincount(owner[free], minlength=n)
     members = joined(offsets_of(counts), member, ",")
     return Attributes(crowd, stated, shapes, pc.if_else(pa.array(counts > 0), glued("{", members, "}"), None))
+
+
+def has_attributes(column: pa.Array, *, but: Sequence[str]) -> Bools:
+    """bool[n]: there is an attribute of another key than these."""
+    lists = as_ragged(column)
+    found = np.zeros(len(lists.lengths), np.bool_)
+    if lists.lengths.any():
+        owner = np.repeat(np.arange(len(found)), lists.lengths)
+        keys = pc.struct_field(lists.values.take(pa.array(ranges(lists.starts, lists.lengths))), "key")
+        known = pc.is_in(keys, value_set=pa.array(list(but), pa.string())).to_numpy(zero_copy_only=False)
+        found[owner[~known]] = True
+    return found
 
 
 class AttributeValues(NamedTuple):

@@ -34,7 +34,7 @@ from fastlabel_dagster.formats.outlines import FARTHEST, TOO_FAR, outline_vertic
 from fastlabel_dagster.formats.rectangles import boxes_of_corners, clockwise, smallest_rectangle
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally
-from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch, confidences
+from fastlabel_dagster.formats.shapes import SHAPES, ShapeBatch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import glued, joined, number_text
@@ -88,7 +88,7 @@ def _lines_of(batch: ShapeBatch, categories: Categories, words: ClassWords) -> p
     told.alter(RENAMED, renamed)
     attributes = attribute_values(batch.column("attributes"))
     difficult = _difficult(batch, attributes)
-    told.alter("its confidence was left out", np.isfinite(confidences(batch.column("confidence_score"))))
+    batch.tell_of_losses()
     four = _has_four_corners(batch)
     told.alter("a shape became the smallest rectangle around it", ~four)
     told.notice("it reaches outside the image", batch.outside())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.formats.attributes import has_attributes
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories, Met
 from fastlabel_dagster.formats.one_ahead import one_ahead
@@ -108,6 +109,14 @@ class ShapeBatch:
             told.drop("the size of the image is not known", ~known)
         told.alter(REVERSED, flat.reversed)
         told.alter(UNTURNED, self._odd_rotation())
+
+    def tell_of_losses(self, *, confidence: bool = True, attributes: Sequence[str] | None = None) -> None:
+        """Tell of what the format has no place for: the ``confidence``, and all ``attributes`` but those of these
+        keys (None: it has a place for them)."""
+        if confidence:
+            self.told.alter("its confidence was left out", np.isfinite(confidences(self.column("confidence_score"))))
+        if attributes is not None:
+            self.told.alter("its attributes were left out", has_attributes(self.column("attributes"), but=attributes))
 
     def _odd_rotation(self) -> Bools:
         """bool[n]: a box whose rotation is something else than a number, which is no column but one of its extras."""

@@ -109,6 +109,7 @@ def _annotations(
 ) -> Iterator[bytes]:
     for batch in batches:
         batch.sift(*SHAPES, what="an area")
+        batch.tell_of_losses()
         too_large = batch.size[:, 0] * batch.size[:, 1] > _MOST_PIXELS
         batch.told.drop("the image has more than 2^28 pixels", too_large)
         met = batch.meet(categories)

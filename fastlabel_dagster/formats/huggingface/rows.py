@@ -22,7 +22,7 @@ from fastlabel_dagster.formats.huggingface.label import Labelling, labels_of_bat
 from fastlabel_dagster.formats.outlines import SLACK, is_turned
 from fastlabel_dagster.formats.pictures import Pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
-from fastlabel_dagster.formats.shapes import SHAPES, confidences, shape_batches
+from fastlabel_dagster.formats.shapes import SHAPES, shape_batches
 from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.labels.geometry import areas
 from fastlabel_dagster.labels.ragged import (
@@ -119,7 +119,7 @@ def object_rows(
         told.alter("a rotated box became the upright box around it", is_turned(flat))
         told.alter("a shape became the box around it", ~flat.is_type("bbox"))
         told.alter(f"attributes other than {CROWD} were left out", valid_mask(attributes.json))
-        told.alter("its confidence was left out", np.isfinite(confidences(batch.column("confidence_score"))))
+        batch.tell_of_losses()
         with np.errstate(invalid="ignore"):
             sides = np.hstack([batch.box[:, :2] < -SLACK, batch.box[:, 2:] > batch.size + SLACK])
         outside: Bools = any_column(sides)

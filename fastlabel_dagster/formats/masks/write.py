@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from fastlabel_dagster.formats.asked_classes import tell_of_unknown
+from fastlabel_dagster.formats.attributes import OWN_KEYS
 from fastlabel_dagster.formats.label_files import label_name
 from fastlabel_dagster.formats.masks.classes import MaskClasses
 from fastlabel_dagster.formats.masks.deflate import packed_runs
@@ -151,6 +152,7 @@ def _batch_masks(batch: ShapeBatch, plan: _Plan) -> Iterator[tuple[int, bytes, d
     """Row, PNG and description of each picture of a batch."""
     told, flat = batch.told, batch.flat
     batch.sift(*SHAPES, what="an area")
+    batch.tell_of_losses(attributes=OWN_KEYS)
     told.drop(_TOO_LARGE, ~plan.listed[batch.picture][flat.task])
     place, is_known = plan.classes.meet(flat.value, told.kept)
     told.drop("its class is not one of those asked for", place < 0)

@@ -131,6 +131,7 @@ def _texts(batch: ShapeBatch, pictures: Pictures, categories: Categories, rule: 
     """The XML file of each task of a batch."""
     flat, told, box = batch.flat, batch.told, batch.box
     batch.sift(*rule.types, what="a box", sized=False)
+    batch.tell_of_losses()
     told.drop("the box has no area", ~((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1])))
     met = batch.meet(categories)
     legal = [is_legal_xml(category.value) for category in met.categories]

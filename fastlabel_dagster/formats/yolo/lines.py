@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlabel_dagster.formats.attributes import apply_stated_boxes, read_attributes
+from fastlabel_dagster.formats.attributes import OWN_KEYS, apply_stated_boxes, read_attributes
 from fastlabel_dagster.formats.categories import POSE, Categories, Met
 from fastlabel_dagster.formats.keypoints import keypoint_rows
 from fastlabel_dagster.formats.outlines import (
@@ -88,6 +88,7 @@ def yolo_texts(
         asked = pc.is_in(batch.flat.value, value_set=pa.array(wanted, pa.string()))
         told.drop("its class is not among those asked for", ~asked.to_numpy(zero_copy_only=False))
     met = batch.meet(categories)
+    batch.tell_of_losses(attributes=OWN_KEYS)
     attributes = read_attributes(batch.column("attributes"))
     told.alter("a crowd became one object", attributes.crowd)
     if task != "segment":  # outlines tell by the box around themselves whether they reach outside
