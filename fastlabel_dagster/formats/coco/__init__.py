@@ -12,5 +12,5 @@ FORMAT = Format(
     read=read_coco,
     read_options={"rectangles_are_boxes": False},
     options={"bbox_segmentation": "none", "every_key": False},
-    rules=2,
+    rules=3,
 )

@@ -11,5 +11,5 @@ FORMAT = Format(
     write=write_coco_parquet,
     read=read_coco_parquet,
     options={"bbox_segmentation": "none"},
-    rules=2,
+    rules=3,
 )

@@ -137,7 +137,7 @@ FORMAT = Format(
     name="hf_imagefolder",
     summary="Hugging Face imagefolder: pictures and metadata.jsonl",
     index=CARD,
-    rules=2,
+    rules=3,
     write=write_hf_imagefolder,
     options={"task": "detect", "split": None, "category": "index", "label": None},
 )
