@@ -110,11 +110,10 @@ class ShapeBatch:
         told.alter(REVERSED, flat.reversed)
         told.alter(UNTURNED, self._odd_rotation())
 
-    def tell_of_losses(self, *, confidence: bool = True, attributes: Sequence[str] | None = None) -> None:
-        """Tell of what the format has no place for: the ``confidence``, and all ``attributes`` but those of these
-        keys (None: it has a place for them)."""
-        if confidence:
-            self.told.alter("its confidence was left out", np.isfinite(confidences(self.column("confidence_score"))))
+    def tell_of_losses(self, *, attributes: Sequence[str] | None = None) -> None:
+        """Tell of what the format has no place for: confidences, and all ``attributes`` but those of these keys (None:
+        it has a place for them)."""
+        self.told.alter("its confidence was left out", np.isfinite(confidences(self.column("confidence_score"))))
         if attributes is not None:
             self.told.alter("its attributes were left out", has_attributes(self.column("attributes"), but=attributes))
 
