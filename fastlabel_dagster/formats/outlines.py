@@ -93,7 +93,7 @@ def cut_to_image(polygon: Floats, width: float, height: float) -> Floats:
         before = np.roll(polygon, 1, axis=0)
         depth, depth_before = sign * (polygon[:, axis] - limit), sign * (before[:, axis] - limit)
         crosses = (depth >= 0) != (depth_before >= 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             share = (depth_before / (depth_before - depth))[:, None]  # only looked at where the edge crosses
             crossing = before + share * (polygon - before)
         crossing[:, axis] = limit

@@ -232,7 +232,7 @@ def _cut_lines(path: Floats, reach: tuple[float, float, float, float]) -> Floats
     seen = np.ones(len(starts), np.bool_)
     for axis, limit, sign in ((0, reach[0], -1.0), (0, reach[2], 1.0), (1, reach[1], -1.0), (1, reach[3], 1.0)):
         speed, room = sign * steps[:, axis], sign * (limit - starts[:, axis])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             share = room / speed
         seen &= (speed != 0) | (room >= 0)
         leave = np.where(speed > 0, np.minimum(leave, share), leave)

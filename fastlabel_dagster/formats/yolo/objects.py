@@ -241,7 +241,7 @@ class _Batch:
             found.points[odd], found.rotation[odd] = around.points, around.rotation
         longest = np.maximum(*(found.points[:, 2:] - found.points[:, :2]).T)
         unit = _PRECISION * size.max(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             wobble = np.where(longest > 0, np.rad2deg(2 * unit / longest), 0)
         rotation = _snapped(found.rotation, np.minimum(wobble, 1e-3)) % 360
         points = _snapped(found.points, unit[:, None])

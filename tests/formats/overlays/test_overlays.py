@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastlabel_dagster.formats.overlays import lettering as letters
@@ -171,6 +171,7 @@ _PLACE = st.floats(-1e6, 1e6) | st.floats(-30, 90) | st.integers(-5, 60)
     radius=st.floats(0.01, 1e6),
     thickness=st.none() | st.integers(1, 9),
 )
+@example("bbox", [(0.0, 0.0), (0.0, 2.3e-311), (30000.0, 0.0), (0.0, 0.0)], 1.0, None)  # a side of almost no length
 @settings(max_examples=150, deadline=None)
 def test_no_pixel_far_from_a_shape_changes_wherever_it_lies(kind, numbers, radius, thickness):
     pixels = np.full((48, 64, 3), 100, np.uint8)
