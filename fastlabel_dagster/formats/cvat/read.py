@@ -16,6 +16,7 @@ from fastlabel_dagster.formats.assembly import (
     labels_of,
     stable_id,
 )
+from fastlabel_dagster.formats.cvat.films import Film, films_of
 from fastlabel_dagster.formats.cvat.labels import FoundLabel, read_labels, with_attributes
 from fastlabel_dagster.formats.cvat.read_meta import tell_of_meta
 from fastlabel_dagster.formats.cvat.read_said import (
@@ -29,10 +30,11 @@ from fastlabel_dagster.formats.cvat.read_said import (
 )
 from fastlabel_dagster.formats.cvat.shapes import Shape, ShapeError, read_shape
 from fastlabel_dagster.formats.cvat.tracks import Track, read_track
-from fastlabel_dagster.formats.cvat.write import XML_FILE
+from fastlabel_dagster.formats.cvat.write import IMAGES, XML_FILE
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.found_pictures import PictureIndex
-from fastlabel_dagster.formats.label_files import only_named
+from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES
+from fastlabel_dagster.formats.label_files import only_named, suffix_of
 from fastlabel_dagster.formats.report import FILE, IMAGE
 from fastlabel_dagster.formats.xml_stream import iterate_xml
 from fastlabel_dagster.labels.report import ReadTally
@@ -59,9 +61,10 @@ _ROW_COLUMNS = (
 def read_cvat(source: Path, told: ReadTally) -> Labels:
     """Read an XML file of CVAT, or the ``annotations.xml`` of a folder (without one: all XML files in it).
 
-    A task per image: its name the image's, its tag the subset, its ``url`` the picture when it lies in the folder. What
-    an export of ours says beyond CVAT (ids, tags, titles, types) is restored. A file of tracks ("CVAT for video") is a
-    task whose annotations have a keyframe per frame; frames count from 1 there.
+    A task per image: its name the image's (with the ending of its picture, which CVAT leaves out for frames of videos),
+    its tag the subset, its ``url`` the picture when it lies in the folder. What an export of ours says beyond CVAT
+    (ids, tags, titles, types) is restored. A file of tracks ("CVAT for video") is a task for each of its videos, whose
+    annotations have a keyframe per frame; frames count from 1 there.
 
     Raises:
         FileNotFoundError: when there is no XML file.
@@ -110,23 +113,26 @@ class _Reader:
         """Add what a file holds."""
         self._file = path.name
         self._subset = subset
-        video: Element | None = None
+        meta: Element | None = None
         tracks: list[Track] = []
+        images = 0
         for number, element in enumerate(iterate_xml(path, "annotations"), start=1):
             if element.tag == "meta":
                 tell_of_meta(element, self._labels, self._file, self._told)
                 read_labels(element, self._labels)
                 self._last_order = max((label.found.order for label in self._labels.values()), default=0)
-                video = element
+                meta = element
             elif element.tag == "image":
                 self._image(element)
+                images += 1
                 self._told.advance()
             elif element.tag == "track":
                 self._track(element, tracks)
             elif element.tag not in _IGNORED:
                 self._told.drop("an element CVAT's format does not have", where=f"{self._file}, element {number}")
-        if tracks:
-            self._video(video, tracks)
+        for film in films_of(meta, tracks, unnamed=path.stem):
+            if film.tracks or not images:
+                self._film(film)
 
     def labels(self) -> Labels:
         """Everything read."""
@@ -164,11 +170,16 @@ class _Reader:
     def _task(self, element: Element, subset: str, listed: str) -> int:
         row = len(self._tasks["task_id"])
         self._row_of[subset, listed] = row
-        picture = self._index.stated(f"{subset}/{listed}" if subset else listed)
+        path = f"{subset}/{listed}" if subset else listed
+        picture = self._index.stated(path)
+        name = element.get("fastlabel_name") or listed
+        if picture is None and "fastlabel_id" not in element.attrib and suffix_of(listed) not in IMAGE_SUFFIXES:
+            picture = self._index.find_at(f"{IMAGES}/{path}.xml")  # CVAT names frames of videos without their ending
+            name += picture.suffix if picture else ""
         tags = tags_of(element)
         self._add_task(
             stable_id("cvat", subset, listed) if self._is_taken(element) else element.get("fastlabel_id"),
-            name=element.get("fastlabel_name") or listed,
+            name=name,
             **self._sides(element, f"{self._file}, {listed}"),
             tags=[subset] if tags is None and subset else tags or [],
             url=picture.as_uri() if picture else None,
@@ -267,25 +278,23 @@ class _Reader:
         track = track._replace(attributes=attributes)
         tracks.append(track)
 
-    def _video(self, meta: Element | None, tracks: list[Track]) -> None:
+    def _film(self, film: Film) -> None:
         row = len(self._tasks["task_id"])
-        said = {name: _meta_text(meta, name) for name in ("source", "name", "size", "width", "height")}
-        name = said["source"] or said["name"] or Path(self._file).stem
-        last = max(frame["frame"] for track in tracks for frame in track.frames)
-        count = _side(said["size"])
-        if any(said[name] and _side(said[name]) is None for name in ("width", "height")):
-            self._told.notice(_NO_SIDE, IMAGE, where=f"{self._file}, {name}")
+        subset = film.subset or self._subset
+        sides = {"width": _side(film.width), "height": _side(film.height)}
+        if any(side is None and getattr(film, name) for name, side in sides.items()):
+            self._told.notice(_NO_SIDE, IMAGE, where=f"{self._file}, {film.name}")
+        identity = stable_id("cvat", self._subset, f"video {film.name}")
         self._add_task(
-            stable_id("cvat", self._subset, f"video {name}"),
-            name=name,
-            width=_side(said["width"]),
-            height=_side(said["height"]),
-            tags=[self._subset] if self._subset else [],
-            frame_count=max(count or 0, last),
+            stable_id("cvat", self._subset, f"video {film.task} {film.name}") if identity in self._ids else identity,
+            name=film.name,
+            **sides,
+            tags=[subset] if subset else [],
+            frame_count=film.frame_count or None,
         )
-        self._subsets.append(self._subset)
+        self._subsets.append(subset)
         self._flush()
-        for track in tracks:
+        for track in film.tracks:
             self._annotations.add(row, track.kind, track.value, frames=track.frames, attributes=track.attributes)
 
     def _name_apart(self) -> None:
@@ -302,14 +311,3 @@ class _Reader:
 def _side(text: str | None) -> int | None:
     number = finite(text)
     return int(number) if number is not None and 0 < number < _LARGEST_SIDE else None
-
-
-def _meta_text(meta: Element | None, name: str) -> str:
-    """The text of a task's field, or of the size of its frames."""
-    if meta is None:
-        return ""
-    for place in (f".//task/{name}", f".//original_size/{name}", f"./{name}"):
-        found = meta.find(place)
-        if found is not None and found.text and found.text.strip():
-            return found.text.strip().replace("\\", "/")
-    return ""

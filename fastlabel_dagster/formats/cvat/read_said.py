@@ -26,7 +26,7 @@ _GEOMETRY = {
 }
 _READ = {tag: _OF_SHAPE | names for tag, names in _GEOMETRY.items()}
 _IN_TRACK = frozenset(("frame", "keyframe", "outside"))
-_OF_TRACK = frozenset(("id", "label", "source", "group_id"))
+_OF_TRACK = frozenset(("id", "label", "source", "group_id", "task_id", "subset"))
 _OF_POINT = frozenset(("label", "source", "outside", "occluded", "points"))
 _OF_ATTRIBUTE = frozenset(("name", "fastlabel_json"))
 #: Of an image; ``id`` and ``task_id`` only count in CVAT.

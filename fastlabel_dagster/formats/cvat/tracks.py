@@ -9,7 +9,7 @@ from fastlabel_dagster.formats.cvat.shapes import Shape, ShapeError, read_shape
 
 #: Elements FastLabel's videos have too.
 _KINDS = ("box", "polygon", "polyline", "points")
-_LAST_FRAME = 2**31
+LAST_FRAME = 2**31
 _NO_FRAME = "a shape of a track without a frame, or that cannot be read, was left out"
 _CHANGES = "attributes that change within a track: those of its first shape were read"
 _ROTATION = "a turned box of a track became upright, frames have no rotation"
@@ -26,6 +26,9 @@ class Track(NamedTuple):
     """Of its first shape, which has the attributes."""
     lost: dict[str, int]
     """What is not read as it stands there -> how many shapes."""
+    task: str
+    """CVAT's id of its task and the name of the subset, where the tracks of a project state them."""
+    subset: str
     attributes: list[dict[str, Any]] = []  # noqa: RUF012 - a default nobody changes; a named tuple cannot have a factory
 
 
@@ -63,7 +66,9 @@ def read_track(element: Element) -> Track:
     if first is None:
         raise ShapeError("a track without a shape in any frame")
     ordered = [frames[frame] for frame in sorted(frames)]
-    return Track(kind, element.get("label", ""), ordered, first, lost)
+    return Track(
+        kind, element.get("label", ""), ordered, first, lost, element.get("task_id", ""), element.get("subset", "")
+    )
 
 
 def _said(element: Element) -> tuple[object, ...]:
@@ -74,7 +79,7 @@ def _said(element: Element) -> tuple[object, ...]:
 
 def _frame(element: Element) -> int | None:
     text = element.get("frame", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 11 and int(text) < _LAST_FRAME else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 11 and int(text) < LAST_FRAME else None
 
 
 def _shape(element: Element) -> Shape | None:
