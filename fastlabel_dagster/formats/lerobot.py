@@ -5,13 +5,16 @@ task (a list where it was told several things). Splits become tags, ``frame_coun
 
 Several episodes lie in one video file. A content's URL is that of the file, and its ``extra`` says where the episode
 begins and ends in it, in seconds (``fromTimestamp``, ``toTimestamp``).
+
+What was recorded beside the videos (states, actions, pictures within ``data/``), and columns of episodes nobody knows,
+are told by their names; where things lie and the statistics of them follow from the rest.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import FILE
+from fastlabel_dagster.formats.unread import unread_names
 from fastlabel_dagster.labels import fastlabel
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.report import ReadTally
@@ -29,6 +33,22 @@ from fastlabel_dagster.lerobot import cameras_of, check_version, episode_files, 
 
 INFO = "meta/info.json"
 _EPISODE = "episode"
+#: What is read of ``info.json``, and what counts the rest or says where it lies.
+_OF_INFO = frozenset(
+    (
+        *("fps", "splits", "features", "codebase_version", "data_path", "video_path"),
+        *("total_episodes", "total_frames", "total_tasks", "total_videos", "total_chunks"),
+        *("chunks_size", "data_files_size_in_mb", "video_files_size_in_mb"),
+    )
+)
+_OF_FRAME = frozenset(("timestamp", "frame_index", "episode_index", "index", "task_index"))
+_OF_EPISODE = frozenset(("episode_index", "length", "tasks", "dataset_from_index", "dataset_to_index"))
+_PLACES = ("videos/", "data/", "meta/episodes/", "stats/")
+_UNREAD = "what the data set says beyond its episodes has no place in FastLabel, and was not read"
+_UNREAD_FRAMES = "what was recorded beside the videos was not read"
+_UNREAD_COLUMNS = "columns of its episodes that have no place in FastLabel were not read"
+_NO_FOLDER = "the videos of a camera are not in the data set"
+_LONGEST = 200
 _MOST = 2**31
 _PIXELS = 100_000
 _DIGITS = 9
@@ -52,6 +72,7 @@ def read_lerobot(source: Path, told: ReadTally) -> Labels:
         cameras = cameras_of(root)
     except Invalid as error:
         raise FormatError(root, str(error)) from error
+    _tell_of_info(root, info, cameras, told)
     reader = _Reader(root, info, cameras, told)
     files = episode_files(root)
     if not files:
@@ -72,6 +93,37 @@ def _info(root: Path) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise FormatError(path, "it is not a JSON object")
     return info
+
+
+def _tell_of_info(root: Path, info: Mapping[str, Any], cameras: list[Camera], told: ReadTally) -> None:
+    """Tell what the data set has that is not read: fields of ``info.json``, and what its frames hold but the videos."""
+    if unread := unread_names(info, _OF_INFO):
+        told.notice(_UNREAD, FILE, where=f"{INFO}: {_listed(unread)}")
+    said = info.get("features")
+    features = said if isinstance(said, dict) and said else dict.fromkeys(_frame_columns(root, told), {})
+    videos = {camera.key for camera in cameras}
+    missing = [name for name, one in features.items() if isinstance(one, dict) and one.get("dtype") == "video"]
+    missing = [name if encodable(name) else "?" for name in missing if name not in videos]
+    told.drop(_NO_FOLDER, FILE, where=[f"videos/{name}"[:_LONGEST] for name in missing], count=len(missing))
+    if unread := unread_names(features, {*_OF_FRAME, *videos, *missing}, ()):
+        told.notice(_UNREAD_FRAMES, FILE, where=_listed(unread))
+
+
+def _frame_columns(root: Path, told: ReadTally) -> list[str]:
+    """What the frames of a data set hold that does not say so itself."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = min((root / "data").glob("chunk-*/file-*.parquet"))
+    try:
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        told.notice(f"the file cannot be read ({type(error).__name__})", FILE, where=file.relative_to(root).as_posix())
+        return []
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)[:_LONGEST]
 
 
 class _Reader:
@@ -103,6 +155,9 @@ class _Reader:
             if "episode_index" not in wanted:
                 self._told.drop("the file has no column episode_index", FILE, where=where)
                 return
+            unread = sorted(name for name in names if name not in _OF_EPISODE and not name.startswith(_PLACES))
+            if unread:
+                self._told.notice(_UNREAD_COLUMNS, FILE, where=f"{where}: {_listed(unread)}")
             rows = pq.read_table(file, columns=wanted).to_pylist()
         except (pa.ArrowException, OSError, ValueError) as error:
             self._told.drop(f"the file cannot be read ({type(error).__name__})", FILE, where=where)

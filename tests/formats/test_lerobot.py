@@ -158,6 +158,48 @@ def test_what_is_not_taken_is_told(tmp_path, info, row, reason) -> None:
     assert not formats.read(make(tmp_path / "b", episode(0)), format="lerobot").report.noticed
 
 
+def test_what_the_data_set_holds_beyond_its_episodes_is_told(tmp_path) -> None:
+    """As LeRobot itself writes a data set: where things lie and what is counted says nothing new, all else is told."""
+    laid = {"data/chunk_index": 0, "data/file_index": 0, "dataset_from_index": 0, "dataset_to_index": 5}
+    laid |= {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0, "stats/action/mean": [0.5]}
+    info = {
+        **INFO,
+        **{"codebase_version": "v3.0", "total_episodes": 1, "total_frames": 5, "total_tasks": 1, "chunks_size": 1000},
+        **{"data_files_size_in_mb": 100, "video_files_size_in_mb": 200, "data_path": "data/…", "video_path": None},
+    }
+    counts = {name: {"dtype": "int64", "shape": [1]} for name in ("frame_index", "episode_index", "index")}
+    counts |= {"timestamp": {"dtype": "float32"}, "task_index": {"dtype": "int64"}}
+    plain = info | {"features": INFO["features"] | counts}
+    report = formats.read(make(tmp_path / "plain", episode(0, **laid), info=plain), format="lerobot").report
+    assert not (report.noticed or report.dropped or report.altered)
+
+    features = plain["features"] | {
+        "action": {"dtype": "float32", "shape": [6]},
+        "observation.images.inside": {"dtype": "image", "shape": [48, 64, 3]},
+        "observation.images.gone": {"dtype": "video", "shape": [48, 64, 3]},
+    }
+    said = plain | {"features": features, "robot_type": "so101"}
+    root = make(tmp_path / "said", episode(0, **laid, original_episode="7", success=True), info=said)
+    report = formats.read(root, format="lerobot").report
+    assert {note.reason.split(",")[0]: note.examples for note in report.noticed} == {
+        "what the data set says beyond its episodes has no place in FastLabel": ("meta/info.json: robot_type",),
+        "what was recorded beside the videos was not read": ("action, observation.images.inside",),
+        "columns of its episodes that have no place in FastLabel were not read": (
+            "meta/episodes/chunk-000/file-000.parquet: original_episode, success",
+        ),
+    }
+    assert [(note.type, note.count, note.examples) for note in report.dropped] == [
+        ("file", 1, ("videos/observation.images.gone",))
+    ]
+
+
+def test_a_data_set_that_does_not_say_what_it_holds_is_asked(tmp_path) -> None:
+    root = make(tmp_path / "set", episode(0), info={"fps": 10})
+    pq.write_table(pa.table({"index": [1], "action": [[1.0]]}), root / "data/chunk-000/file-000.parquet")
+    (note,) = formats.read(root, format="lerobot").report.noticed
+    assert note.examples == ("action",)
+
+
 def test_a_damaged_file_of_episodes_costs_only_its_own(tmp_path) -> None:
     root = make(tmp_path / "set", episode(0))
     (root / "meta/episodes/chunk-000/file-001.parquet").write_bytes(b"PAR1 no")
