@@ -100,7 +100,7 @@ def _tell_of_info(root: Path, info: Mapping[str, Any], cameras: list[Camera], to
     if unread := unread_names(info, _OF_INFO):
         told.notice(_UNREAD, FILE, where=f"{INFO}: {_listed(unread)}")
     said = info.get("features")
-    features = said if isinstance(said, dict) and said else dict.fromkeys(_frame_columns(root, told), {})
+    features = said if isinstance(said, dict) and said else dict.fromkeys(_frame_columns(root, told))
     videos = {camera.key for camera in cameras}
     missing = [name for name, one in features.items() if isinstance(one, dict) and one.get("dtype") == "video"]
     missing = [name if encodable(name) else "?" for name in missing if name not in videos]
