@@ -24,11 +24,12 @@ _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", 
 _LONGEST = 200
 _WORD = re.compile(r"[a-z]+")
 #: One dataset is often published as several files over the same images; the first of these that is there is read.
-_KINDS = ("instances_", "person_keypoints_", "panoptic_", "")
+_KINDS = ("instances_", "person_keypoints_", "panoptic_", "stuff_", "", "image_info_")
 
 
-#: What is read of a file; and of ``info``, what our own exports write there.
-_READ = frozenset(("info", "images", "annotations", "categories"))
+#: What a file of labels has lists of; what is read of a file; and of ``info``, what our own exports write there.
+_LISTS = frozenset(("images", "annotations", "categories"))
+_READ = _LISTS | {"info"}
 _READ_OF_INFO = frozenset(("labels_version", "labels_digest"))
 _UNREAD = "what the file says beside images, annotations and categories has no place in FastLabel, and was not read"
 _SAME_PICTURES = "a file of the same pictures as another one, which was read"
@@ -69,19 +70,19 @@ def load_coco_files(
 
     Raises:
         FileNotFoundError: when there is none.
-        FormatError: when the only JSON files there are damaged, or the one named is not COCO.
+        FormatError: when the only ones there are damaged, or such as COCO does not have; the message names one.
     """
     load = load_coco if accepts is None else load_json
     accepts = accepts or is_coco
     if source.is_dir():
-        files = _one_per_split(_accepted(source, told, load, accepts), told, source)
+        files = _one_per_split(_accepted(source, told, load, accepts, what), told, source)
         if not files:
             raise FileNotFoundError(f"there is no {what} annotation file in {source} (nor one folder below it)")
         root = source
     else:
         content = load(source)
         if not accepts(content):
-            raise FormatError(source, f"is not a {what} file: it has no list of images and such annotations")
+            raise _refusal(source, content, what)
         files = [(source, content)]
         root = source.parent.parent if source.parent.name == "annotations" else source.parent
     several = len(files) > 1
@@ -92,6 +93,12 @@ def load_coco_files(
         _tell_of_rest(file, told)
         result.append(file)
     return result
+
+
+def _refusal(path: Path, content: Any, what: str) -> FormatError:
+    listed = isinstance(content, dict) and isinstance(content.get("images"), list)
+    missing = "its annotations are of another kind" if listed else "it has no list of images"
+    return FormatError(path, f"is not a {what} file: {missing}")
 
 
 def _tell_of_rest(file: CocoFile, told: ReadTally) -> None:
@@ -116,11 +123,12 @@ def _says_something(value: Any, depth: int = 2) -> bool:
 
 
 def _accepted(
-    folder: Path, told: ReadTally, load: Callable[[Path], Any], accepts: Callable[[Any], bool]
+    folder: Path, told: ReadTally, load: Callable[[Path], Any], accepts: Callable[[Any], bool], what: str
 ) -> list[tuple[Path, dict[str, Any]]]:
     found: list[tuple[Path, dict[str, Any]]] = []
     damaged: list[FormatError] = []
     others: list[Path] = []
+    refused: list[FormatError] = []
     for path in only_named(_json_files(folder), folder, told):
         try:
             content = load(path)
@@ -131,8 +139,10 @@ def _accepted(
             found.append((path, content))
         else:
             others.append(path)
-    if damaged and not found:
-        raise damaged[0]
+            if isinstance(content, dict) and not _LISTS.isdisjoint(content):
+                refused.append(_refusal(path, content, what))
+    if not found and (damaged or refused):
+        raise (*damaged, *refused)[0]
     for one in damaged:
         told.drop("a file that is not valid JSON", FILE, where=Path(one.path).relative_to(folder).as_posix())
     if found:
@@ -201,8 +211,8 @@ def _one_per_split(
 ) -> list[tuple[Path, dict[str, Any]]]:
     best: dict[tuple[Path, str], tuple[int, Path, dict[str, Any]]] = {}
     for path, content in files:
-        rank, prefix = next((rank, kind) for rank, kind in enumerate(_KINDS) if path.stem.startswith(kind))
-        key = (path.parent, path.stem.removeprefix(prefix))
+        kind = _kind_of(path)
+        rank, key = _KINDS.index(kind), (path.parent, path.stem.removeprefix(kind))
         if key not in best or rank < best[key][0]:
             best[key] = (rank, path, content)
     read = {path for _, path, _ in best.values()}
@@ -211,13 +221,13 @@ def _one_per_split(
     return sorted(((path, content) for _, path, content in best.values()), key=lambda item: item[0].as_posix())
 
 
+def _kind_of(path: Path) -> str:
+    return next((kind for kind in _KINDS if kind and path.stem.startswith(kind)), "")
+
+
 def _split_of(path: Path, root: Path) -> tuple[str, str]:
     """The split a file's name speaks of, and its tag: ``instances_train2017`` -> ("train2017", "train")."""
-    stem = path.stem
-    for kind in _KINDS:
-        if kind and stem.startswith(kind):
-            stem = stem.removeprefix(kind)
-            break
+    stem = path.stem.removeprefix(_kind_of(path))
     tag = next((_SPLITS[word] for word in _WORD.findall(stem.lower()) if word in _SPLITS), "")
     if tag:
         return stem, tag

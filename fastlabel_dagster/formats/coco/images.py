@@ -19,9 +19,11 @@ from fastlabel_dagster.labels.report import ReadTally
 _READ = frozenset(("id", "file_name", "width", "height", "task_id", "task_name", "tags"))
 #: Where a picture is from, as COCO's own files say; programs that do not know write 0.
 _ORIGIN = frozenset(("license", "coco_url", "flickr_url", "date_captured"))
+_ADDRESS = "coco_url"
 _MOST_UNREAD = 100
 UNREAD_OF_IMAGE = "images with a field that FastLabel has no place for, which was not read"
 _UNFIT = "a task_id, task_name or tags that are not what our exports write were left out"
+_SEVERAL = "an image that several files list became a task for each"
 _SAME_ID = "images whose task id another image has already: they got one of their own"
 _NO_SIDE = "a width or height that is not a whole number of pixels was left out, or rounded down"
 
@@ -33,6 +35,8 @@ class TaskRows:
         self._told = told
         self._repeated = _repeated_names(files)
         self._ids: set[str] = set()
+        #: Of names that are repeated: picture -> the file that listed it first.
+        self._met: dict[str, str] = {}
         self._columns: dict[str, list[Any]] = {
             name: [] for name in ("task_id", "name", "width", "height", "tags", "url")
         }
@@ -104,7 +108,10 @@ class TaskRows:
             if not tags or not are_tags:
                 tags = [file.tag] if file.tag else []
             columns["tags"].append(tags)
-            columns["url"].append(pictures.url_of(name))
+            url = pictures.url_of(name)
+            columns["url"].append(url)
+            if url and name in self._repeated and self._met.setdefault(url, file.name) != file.name:
+                told.notice(_SEVERAL, IMAGE, where=f"{file.name}, {name}")
         return rows
 
     def _read_plain(self, file: CocoFile, images: list[Any], pictures: PictureFinder) -> dict[Any, int] | None:
@@ -147,7 +154,8 @@ class TaskRows:
 
     def _tell_of_unread(self, file: CocoFile, images: list[dict[str, Any]]) -> None:
         """Say which fields of images with the same fields are not read."""
-        for name in [name for name in images[0] if name not in _READ][:_MOST_UNREAD]:
+        read = _READ if "file_name" in images[0] else {*_READ, _ADDRESS}
+        for name in [name for name in images[0] if name not in read][:_MOST_UNREAD]:
             nothing = (*SAYS_NOTHING, 0) if name in _ORIGIN else SAYS_NOTHING
             said = sum(image[name] not in nothing for image in images)
             self._told.notice(UNREAD_OF_IMAGE, IMAGE, where=f"{file.name}, {name}", count=said)
@@ -169,6 +177,8 @@ def _repeated_names(files: Sequence[CocoFile]) -> set[str]:
 
 def _file_name(image: dict[str, Any]) -> str | None:
     name = image.get("file_name")
+    if name is None and isinstance(address := image.get(_ADDRESS), str):
+        name = address.partition("://")[2].partition("/")[2]  # what LVIS and the programs that read it call its file
     return name.replace("\\", "/") if isinstance(name, str) and name else None
 
 

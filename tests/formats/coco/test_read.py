@@ -170,6 +170,45 @@ def test_files_over_the_same_images_are_read_once_and_captions_never(bench):
     assert annotations_of(content)[0]["points"] == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("kind", ["stuff", "image_info"])
+def test_stuff_and_mere_lists_of_the_same_images_make_no_further_tasks(bench, laid, kind):
+    other = document({"bbox": [0, 0, 2, 2]}, categories=[{"id": 3, "name": "sky"}])
+    root = laid(
+        {
+            "annotations/instances_train2017.json": json.dumps(document({"bbox": [0, 0, 1, 1]})),
+            f"annotations/{kind}_train2017.json": json.dumps(other),
+            f"annotations/{kind}_test2017.json": json.dumps(other),
+            "test2017/a.jpg": b"",
+        }
+    )
+    content = formats.read(root, format="coco")
+    rows = sorted(zip(*(content.tasks[name].to_pylist() for name in ("name", "tags", "url")), strict=True))
+    assert [row[:2] for row in rows] == [("test2017/a.jpg", ["test"]), ("train2017/a.jpg", ["train"])]
+    assert rows[0][2] == (root / "test2017" / "a.jpg").as_uri()
+    (note,) = [note for note in content.report.noticed if "same pictures" in note.reason]
+    assert note.examples == (f"annotations/{kind}_train2017.json",)
+
+
+def test_a_picture_that_two_files_list_is_told(laid):
+    text = json.dumps(document({"bbox": [0, 0, 1, 1]}))
+    content = formats.read(laid({"old.json": text, "new.json": text, "images/a.jpg": b""}), format="coco")
+    assert content.tasks["name"].to_pylist() == ["new/a.jpg", "old/a.jpg"]
+    (note,) = [note for note in content.report.noticed if "several files" in note.reason]
+    assert (note.count, note.examples) == (1, ("old.json, a.jpg",))
+
+
+def test_images_of_lvis_have_an_address_in_place_of_a_name(bench, laid):
+    image = {"id": 7, "coco_url": "http://images.cocodataset.org/val2017/a.jpg", "width": 100, "height": 80}
+    lvis = document({"bbox": [0, 0, 1, 1]}, images=[{**image, "neg_category_ids": [4]}])
+    root = laid({"annotations/lvis_v1_val.json": json.dumps(lvis), "val2017/a.jpg": b""})
+    content = formats.read(root, format="coco")
+    (task,) = content.tasks.select(["name", "tags", "url"]).to_pylist()
+    assert task == {"name": "val2017/a.jpg", "tags": ["val"], "url": (root / "val2017" / "a.jpg").as_uri()}
+    assert len(annotations_of(content)) == 1
+    (note,) = content.report.noticed
+    assert note.examples == ("annotations/lvis_v1_val.json, neg_category_ids",)
+
+
 def test_images_listed_twice_are_one_task(bench):
     images = [{"id": n, "file_name": "a.jpg", "width": 100, "height": 80} for n in (7, 8)]
     content = bench.read(document({"bbox": [0, 0, 1, 1]}, {"image_id": 8, "bbox": [0, 0, 2, 2]}, images=images))
@@ -180,6 +219,18 @@ def test_a_truncated_file_says_which_it_is(bench):
     text = json.dumps(document({"bbox": [0, 0, 1, 1]}))[:-40]
     with pytest.raises(ValueError, match=r"annotations\.json: is not valid JSON"):
         bench.read(text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"images": None}, "it has no list of images"),
+        ({"annotations": [{"id": 1, "image_id": 7, "caption": "a dog"}]}, "its annotations are of another kind"),
+    ],
+)
+def test_the_only_file_there_is_named_with_what_it_lacks(bench, fields, problem):
+    with pytest.raises(formats.FormatError, match=rf"captions_val\.json: is not a COCO file: {problem}"):
+        bench.read({**document(), **fields}, "annotations/captions_val.json")
 
 
 def test_a_file_of_something_else_says_so(bench, tmp_path):
