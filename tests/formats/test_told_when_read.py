@@ -262,6 +262,7 @@ TOLD = [
     ("cvat", cvat(BOX.format(""), label=ATTRIBUTE.format("select", "", "True")), "what it says of a label"),
     ("cvat", cvat(BOX.format(""), label=ATTRIBUTE.format("number", "", "False")), "what it says of a label"),
     ("cvat", cvat(BOX.format(""), label="</label><label><name>dog</name>"), "a label that was listed before"),
+    ("cvat", cvat(BOX.format(""), label='<type id="3">any</type>'), "what the file says of its task"),
     (
         "cvat",
         {

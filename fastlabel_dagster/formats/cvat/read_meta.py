@@ -34,7 +34,8 @@ _LONGEST = 200
 
 def tell_of_meta(meta: Element, known: Mapping[str, FoundLabel], file: str, told: ReadTally) -> None:
     """Tell what ``meta`` says that is not read. ``known`` are the labels of the files before."""
-    unread = sorted(set(_unread_of_holder(meta)))
+    attributes = {f"{one.tag}.{name}" for one in meta.iter() for name in one.attrib}
+    unread = sorted(attributes.union(_unread_of_holder(meta)))
     if unread:
         told.notice(_UNREAD, FILE, where=f"{file}: {', '.join(unread)[:_LONGEST]}")
     labels = list(meta.iter("label"))
