@@ -11,7 +11,6 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import requests
 import urllib3
 
@@ -24,6 +23,7 @@ from fastlabel_dagster.api.errors import (
     TransportError,
     Unauthorized,
 )
+from fastlabel_dagster.api.exact_json import exact_json
 
 LONGEST_MESSAGE = 2_000
 """Characters of a server's message that are kept; some servers answer with a whole page."""
@@ -62,18 +62,16 @@ def decode_json(body: bytes) -> Any:
     """The JSON value in a body.
 
     Strict and fast first. What strict JSON refuses but Python can hold (NaN, Infinity, a lone surrogate) is read by
-    the standard library, so that one odd annotation does not cost the page of a thousand tasks around it.
+    the standard library, so that one odd annotation does not cost the page of a thousand tasks around it; so are whole
+    numbers beyond 64 bits.
 
     Raises:
         UnreadableAnswer: when it is no JSON at all: HTML, or a body that broke off.
     """
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as strict:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise UnreadableAnswer(str(strict)) from None
+        return exact_json(body)
+    except ValueError as error:
+        raise UnreadableAnswer(str(error)) from None
 
 
 def is_html(text: str) -> bool:

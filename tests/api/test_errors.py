@@ -194,6 +194,12 @@ def test_nan_in_one_task_does_not_cost_the_page(client: FastLabelClient, server:
     assert page[2] == {"name": "good"}
 
 
+def test_whole_numbers_beyond_64_bits_are_not_rounded(client: FastLabelClient, server: Any, reply: Any) -> None:
+    task = {"id": "a", "trackId": 2**64, "points": [1, -(2**63) - 1, 10**30], "most": [2**64 - 1, -(2**63)]}
+    server.replies(reply([task]))
+    assert client.image_tasks.list("p") == [task]
+
+
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_any_success_is_a_success(status: int, client: FastLabelClient, server: Any, reply: Any) -> None:
     server.answer = lambda seen: reply("new-id", status)

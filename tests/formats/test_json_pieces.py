@@ -143,3 +143,29 @@ def test_what_stands_behind_the_list_is_told(tmp_path: Path) -> None:
     found, _, damaged = read(path, 100)
     assert found == [{"a": 1}]
     assert damaged == [("byte 10", "something stands behind the end of the list; it is not read")]
+
+
+@pytest.mark.parametrize("size", [40, 10**6])
+@pytest.mark.parametrize("behind", ["", "\n", "\n \n\n"])
+@pytest.mark.parametrize("indent", [0, 2])
+def test_one_object_over_several_lines(tmp_path: Path, indent: int, behind: str, size: int) -> None:
+    value = {"name": "頭" * 9, "points": [1, 2.5, {}], "tags": ["a", "{"], "none": [], "frames": {"1": [[1]] * 99}}
+    (tmp_path / "task.json").write_text(json.dumps(value, indent=indent, ensure_ascii=False) + behind)
+    assert read(tmp_path / "task.json", size) == ([value], ["task 1"], [])
+
+
+def test_lines_behind_an_object_over_several_lines_are_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text('{"id":\n 1}\n' + " \n" * 500 + '{"id": 2}\n')
+    found, _, damaged = read(tmp_path / "tasks.json", 50)
+    assert found == [{"id": 2}]
+    assert [place for place, _ in damaged] == ["line 1", "line 2"]
+
+
+def test_a_damaged_first_line_costs_no_line_behind_it(tmp_path: Path) -> None:
+    lines = ['{"id": "' + "x" * 50, *(json.dumps({"id": number, "name": "y" * 40}) for number in range(20))]
+    (tmp_path / "tasks.jsonl").write_text("\n".join(lines) + "\n")
+    for size in (20, 70, 100, 1000):
+        found, places, damaged = read(tmp_path / "tasks.jsonl", size)
+        assert [task["id"] for task in found] == list(range(20))
+        assert places == [f"line {number}" for number in range(2, 22)]
+        assert [place for place, _ in damaged] == ["line 1"]

@@ -7,8 +7,8 @@ each of its elements then, so that a damaged one costs no other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import orjson
 
+from fastlabel_dagster.api.exact_json import exact_json, may_be_rounded
 from fastlabel_dagster.formats.fastlabel.json_brackets import Depth
 
 #: About how many bytes a piece has: large enough for columns, small enough for the processor's caches.
@@ -142,19 +143,6 @@ def _first_byte(file: BinaryIO) -> bytes:
     return b""
 
 
-def _parsed(text: bytes) -> Any:
-    """The value. Python's parser is asked where the fast one has no answer: it knows NaN and integers of any size.
-
-    Raises ValueError for what is no JSON, or too deep for anybody."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            raise ValueError(str(error)) from error
-
-
 # ---------------------------------------------------------------------------------------------------- JSON lines
 
 
@@ -174,13 +162,11 @@ def _lines(file: BinaryIO, piece_bytes: int) -> Iterator[Piece]:
             continue
         text = b"".join([*rest, block[:end]])
         if number == 1:
-            found = _of_lines(text, number)
-            if not found.values and found.damaged:
-                whole = _one_object(text + block[end:] + file.read(piece_bytes))
-                if whole is not None:
-                    yield _parsed_piece(whole)
-                    return
-            yield _parsed_piece(found)
+            whole = _one_object(file, text + block[end:])
+            if whole is not None:
+                yield _parsed_piece(whole)
+                return
+            yield _parsed_piece(_of_lines(text, number))
         else:
             yield _piece_of_lines(text, number)
         number += text.count(b"\n")
@@ -207,20 +193,41 @@ def _problem(place: str, problem: str) -> Piece:
     return _parsed_piece(Elements([], None, 1, [(place, problem)]))
 
 
-def _one_object(text: bytes) -> Elements | None:
-    """A file that is a single object over several lines."""
-    try:
-        return Elements([orjson.loads(text)], None, 1, [])
-    except orjson.JSONDecodeError:
+def _one_object(file: BinaryIO, text: bytes) -> Elements | None:
+    """The only element of a file that begins with ``text`` and is one object over several lines; None of another file,
+    which then stands where it stood."""
+    if not _breaks_off(text[: text.index(b"\n")]):
         return None
+    here = file.tell()
+    while len(text) <= MOST_BYTES_OF_ELEMENT and _breaks_off(text[: text.rindex(b"\n")]):
+        more = file.read(len(text))
+        if not more:
+            break
+        text += more
+    with suppress(ValueError):
+        value = exact_json(text)
+        if not _first_byte(file):
+            return Elements([value], None, 1, [])
+    file.seek(here)
+    return None
+
+
+def _breaks_off(text: bytes) -> bool:
+    """Whether this may be the beginning of JSON text."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return error.pos >= len(error.doc)
+    return False
 
 
 def _of_lines(text: bytes, first: int) -> Elements:
     # Within a JSON text a line break is always written \n, so each one here ends a line.
     bare = text.rstrip(_SPACE)
-    if bare:
+    joined = b"[" + bare.replace(b"\n", b",") + b"]"
+    if bare and not may_be_rounded(joined):
         try:
-            values = orjson.loads(b"[" + bare.replace(b"\n", b",") + b"]")
+            values = orjson.loads(joined)
             if len(values) == bare.count(b"\n") + 1:
                 return Elements(values, [f"line {first + place}" for place in range(len(values))], first, [])
         except orjson.JSONDecodeError:
@@ -231,7 +238,7 @@ def _of_lines(text: bytes, first: int) -> Elements:
     for place, line in enumerate(text.split(b"\n"), start=first):
         if line.strip(_SPACE):
             try:
-                found.append(_parsed(line))
+                found.append(exact_json(line))
                 places.append(f"line {place}")
             except ValueError as error:
                 damaged.append((f"line {place}", f"it is no JSON: {error}"))
@@ -330,10 +337,11 @@ def _of_array(bare: bytes, text: bytes, noun: str, first: int, offset: int) -> E
     """The elements in ``bare``, which is ``text`` without spaces and a comma at its ends."""
     if not bare:
         return Elements([], None, first, [])
-    try:
-        return Elements(orjson.loads(b"[" + bare + b"]"), None, first, [])
-    except orjson.JSONDecodeError:
-        return _one_by_one(text, noun, first, offset)
+    joined = b"[" + bare + b"]"
+    if not may_be_rounded(joined):
+        with suppress(orjson.JSONDecodeError):
+            return Elements(orjson.loads(joined), None, first, [])
+    return _one_by_one(text, noun, first, offset)
 
 
 def _one_by_one(text: bytes, noun: str, first: int, offset: int) -> Elements:
@@ -354,7 +362,7 @@ def _one_by_one(text: bytes, noun: str, first: int, offset: int) -> Elements:
     damaged: list[tuple[str, str]] = []
     for number, (start, part) in enumerate(parts, start=first):
         try:
-            found.append(_parsed(part))
+            found.append(exact_json(part))
             places.append(f"{noun} {number}")
         except ValueError as error:
             damaged.append((f"{noun} {number} (byte {offset + start})", f"it is no JSON: {error}"))
