@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from fastlabel_dagster.sensors.long_lists import Readings
 from fastlabel_dagster.sensors.settled import UNDATED
+from fastlabel_dagster.sensors.visit import Unfinished
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
@@ -55,9 +57,11 @@ def look_at_histories(
     client: FastLabelClient,
     project: str,
     memory: Mapping[str, Any] | None,
+    readings: Readings,
     *,
-    enough: Callable[[], bool] = lambda: False,
-) -> Look:
+    enough: Callable[[], bool],
+    whole_first: bool = False,
+) -> Look | Unfinished:
     """One request, when the list fits on a page, or when it is newest first and its first page reaches what is settled;
     after more than a page of news, as many as it takes to reach that.
 
@@ -65,30 +69,36 @@ def look_at_histories(
     nothing tells then on which page the next import will appear.
 
     Args:
-        enough: whether the time of this look is used up. The first one at a list that is newest first ends then, and
-            the next one goes on behind it.
+        readings: what looks have read that have not come to their end.
+        enough: whether the time of this look is used up. It ends then, and the next one goes on behind it: of the first
+            one at a list that is newest first, what was read counts already; of any other, when it has been read to its
+            end.
+        whole_first: nothing of the first look counts before its end.
     """
     known = memory or {}
     page, due = _sought(known)
     if due:
         return Look(client.import_histories.list(project, offset=page * PAGE, limit=PAGE), whole=False, page=page)
-    found: dict[str, dict[str, Any]] = {}
-    begin = _reading(known)
-    offset, floor = begin * PAGE, str(known.get("floor", ""))
-    dates: list[str] = []
-    while True:
-        answers = client.import_histories.list(project, offset=offset, limit=PAGE)
-        found.update((str(history.get("id")), history) for history in answers)
-        offset += len(answers)
-        if len(answers) < PAGE:
-            return Look(list(found.values()), whole=not begin, page=begin, first=begin > 0)
-        dates += map(date_of, answers)
-        newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
-        # the last ten, as one may be listed a little later than it was begun
-        if newest_first and not begin and dates[-10] <= floor:
-            return Look(list(found.values()), whole=False)
-        if (begin or (newest_first and memory is None)) and enough():
-            return Look(list(found.values()), whole=False, page=begin, first=begin > 0, following=offset // PAGE)
+    begin, floor = _reading(known), str(known.get("floor", ""))
+    with readings.of(project, memory) as reading:
+        while True:
+            offset = begin * PAGE + reading.offset
+            answers = client.import_histories.list(project, offset=offset, limit=PAGE)
+            reading.take(answers)
+            found = list(reading.found.values())
+            reading.over = True
+            if len(answers) < PAGE:
+                return Look(found, whole=not begin, page=begin, first=begin > 0)
+            dates = [date_of(history) for history in found]
+            newest_first = dates[0] > dates[-1] and all(one >= next_ for one, next_ in pairwise(dates))
+            # the last ten, as one may be listed a little later than it was begun
+            if newest_first and not begin and dates[-10:][0] <= floor:
+                return Look(found, whole=False)
+            if enough() and (begin or (newest_first and memory is None and not whole_first)):
+                return Look(found, whole=False, page=begin, first=begin > 0, following=offset // PAGE + 1)
+            reading.over = False
+            if enough():
+                return reading.unfinished()
 
 
 def _reading(memory: Mapping[str, Any]) -> int:

@@ -15,7 +15,8 @@ from fastlabel_dagster.checks.names import IMPORTS_CHECK, POLLING_CHECK
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
 from fastlabel_dagster.sensors.histories import Look, date_of, look_at_histories
-from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.long_lists import Readings
+from fastlabel_dagster.sensors.polling import Findings, Polling, Unfinished, Visit, poll
 from fastlabel_dagster.sensors.settled import UNDATED, Settled
 from fastlabel_dagster.sensors.severity import SeverityLike, severities_of
 from fastlabel_dagster.sensors.stuck import patience_of, with_stuck_imports
@@ -62,8 +63,8 @@ def build_import_sensor(
     slow project never starves the others; one that cannot be read pauses, and its check ``polling_healthy`` fails. A
     project costs one request per tick, however many histories it has: of a long list, the page with the newest ones,
     and in turn with it, when an import further back is still under way, one of the other pages. Only the first look at
-    a long list reads all its pages, over several ticks where that takes long; so does, within its tick, every look at a
-    long list that is not newest first.
+    a long list reads all its pages, and so does every look at a long list that is not newest first; a look after more
+    than a page of news reads as many as there are. Where that takes longer than a tick has, the next one goes on.
 
     Example:
         >>> import dagster as dg
@@ -100,6 +101,7 @@ def build_import_sensor(
         raise ValueError(f"runs are for each import or together, not {runs!r}")
     longest, severities = patience_of(stuck_after), severities_of(severity)
     target = Target(job, watched.named, partitions=watched.partitions)
+    readings = Readings()
     polling = Polling(
         _KIND,
         time_budget_seconds=time_budget_seconds,
@@ -109,16 +111,20 @@ def build_import_sensor(
         clock=clock,
     )
 
-    def ask(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> Look:
+    def ask(client: FastLabelClient, project: str, memory: Mapping[str, Any] | None) -> Look | Unfinished:
+        until = clock() + polling.longest_request / 2
         # with backfill, one look finds all that share a run
-        until = float("inf") if first_tick == "backfill" else clock() + polling.longest_request / 2
-        return look_at_histories(client, project, memory, enough=lambda: clock() >= until)
+        whole_first = first_tick == "backfill"
+        return look_at_histories(
+            client, project, memory, readings, enough=lambda: clock() >= until, whole_first=whole_first
+        )
 
     def key(slug: str) -> dg.AssetKey:
         return asset_key(slug, "project", translator)
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
         slugs = watched.now(context)
+        readings.keep_only(slugs)
 
         def digest(visit: Visit, look: Look) -> Findings:
             told_of = key(visit.target)

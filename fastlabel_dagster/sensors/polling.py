@@ -8,7 +8,8 @@ what to remember, which runs to request, which events to report. :func:`poll` do
   tick.
 - **Time.** A tick ends within ``time_budget_seconds``, also when a server drips, DNS hangs or the request budget is
   spent: a request that is not back in time is left behind. A request that was cut short by the end of the tick is
-  nobody's fault; its target comes first next time.
+  nobody's fault; its target comes first next time. An ``ask`` whose list takes longer than that answers
+  :class:`Unfinished`, and goes on behind what it has kept when its target has its next turn.
 - **Room.** Events and run requests per tick are bounded. What finds no room stays where it is, in the remote system,
   and is found again: ``digest`` remembers only what it has acted on.
 - **Errors** belong to the target they came from. It keeps its memory and waits one, two, four, at most eight ticks
@@ -33,9 +34,9 @@ import dagster as dg
 
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.tick import Tick
-from fastlabel_dagster.sensors.visit import Ask, Digest, Findings, Polling, Visit
+from fastlabel_dagster.sensors.visit import Ask, Digest, Findings, Polling, Unfinished, Visit
 
-__all__ = ["Ask", "Digest", "Findings", "Polling", "Visit", "poll"]
+__all__ = ["Ask", "Digest", "Findings", "Polling", "Unfinished", "Visit", "poll"]
 
 
 def poll(

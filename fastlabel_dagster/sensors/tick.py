@@ -13,7 +13,7 @@ from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, Rate
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor
 from fastlabel_dagster.sensors.health import Trouble, health_evaluation, in_a_line, says_healthy, with_what_to_run
-from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Visit
+from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Unfinished, Visit
 
 if TYPE_CHECKING:
     from fastlabel_dagster.api import FastLabelClient
@@ -183,6 +183,8 @@ class Tick:
                 stopped = True
             elif error is not None:
                 self._fail(question.target, error)
+            elif isinstance(question.answer, Unfinished):
+                self.notes.append(f"{question.target}: {question.answer.note}")
             else:
                 self._take(question.target, question.answer)
             done += not stopped

@@ -106,6 +106,18 @@ class Findings:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """What ``ask`` answers when there is more to read than a look has time for: nothing is remembered of it, and the
+    next turn of the target goes on.
+
+    Attributes:
+        note: for people who look at the tick.
+    """
+
+    note: str
+
+
 #: One request about a target: ``ask(client, target, memory) -> answer``. Raises FastLabelError.
 Ask: TypeAlias = "Callable[[FastLabelClient, str, Mapping[str, Any] | None], Any]"
 Digest: TypeAlias = Callable[[Visit, Any], Findings]

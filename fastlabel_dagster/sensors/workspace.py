@@ -12,7 +12,8 @@ from fastlabel_dagster._compat import version_tags
 from fastlabel_dagster.partitions import partition_changes
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import short
-from fastlabel_dagster.sensors.polling import Findings, Polling, Visit, poll
+from fastlabel_dagster.sensors.long_lists import Reading, Readings
+from fastlabel_dagster.sensors.polling import Findings, Polling, Unfinished, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, sensor_of
 from fastlabel_dagster.translator import DagsterFastLabelTranslator, asset_key
 from fastlabel_dagster.workspace import ProjectSelector
@@ -86,6 +87,12 @@ def build_workspace_sensor(
     chosen = ProjectSelector.of(selector)
     target = Target(job, [], runs=False)
     polling = Polling(_KIND, time_budget_seconds=time_budget_seconds, first_tick=first_tick, clock=clock)
+    readings = Readings()
+
+    def ask(client: FastLabelClient, target: str, memory: Mapping[str, Any] | None) -> list[Any] | Unfinished:
+        until = clock() + polling.longest_request / 2
+        with readings.of(target, memory) as reading:
+            return _projects(client, reading, lambda: clock() >= until)
 
     def digest(visit: Visit, answers: list[dict[str, Any]]) -> Findings:
         there = [project for project in map(Project.of, answers) if project.slug]
@@ -97,7 +104,7 @@ def build_workspace_sensor(
         return look.findings()
 
     def evaluate(context: dg.SensorEvaluationContext, fastlabel: FastLabelResource) -> dg.SensorResult:
-        return poll(context, fastlabel, ["workspace"], polling, ask=_projects, digest=digest)
+        return poll(context, fastlabel, ["workspace"], polling, ask=ask, digest=digest)
 
     return sensor_of(
         evaluate,
@@ -113,14 +120,15 @@ def build_workspace_sensor(
     )
 
 
-def _projects(client: FastLabelClient, target: str, memory: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _projects(client: FastLabelClient, reading: Reading, enough: Callable[[], bool]) -> list[Any] | Unfinished:
     """All projects: one request, and one more for each thousand beyond the first."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = client.projects.list(offset=len(found), limit=_PAGE)
-        found += page
-        if len(page) < _PAGE:
-            return found
+    while not reading.over:
+        page = client.projects.list(offset=reading.offset, limit=_PAGE)
+        reading.take(page)
+        reading.over = len(page) < _PAGE
+        if not reading.over and enough():
+            return reading.unfinished()
+    return list(reading.found.values())
 
 
 class _Look:

@@ -331,6 +331,49 @@ def test_more_than_a_page_of_news_costs_as_many_pages_as_there_are(after, second
     assert len(daemon.launched) == 1040
 
 
+@pytest.mark.parametrize("first_tick", ["from_now", "backfill"])
+@pytest.mark.parametrize("order", ["newest first", "oldest first", "none"])
+def test_a_look_that_takes_longer_than_a_tick_has_goes_on_with_the_next(first_tick, order, make_vendor, make_daemon):
+    """Each answer takes more than half of the time of a look, so that no two of them fit into one."""
+    chance = random.Random(7)
+
+    def begun(prefix, count, day):
+        days = [f"2026-01-{day:02}T00:00:{n:06}" for n in range(count)]
+        return [{"id": f"{prefix}{n}", "status": "completed", "createdAt": date} for n, date in enumerate(days)][::-1]
+
+    listed = begun("old", 1500, 1)
+    shuffled = {}
+
+    def answer(path, query):
+        if order == "none":  # the same one each time
+            inner = sorted(listed, key=lambda one: shuffled.setdefault(one["id"], chance.random()))
+        else:
+            inner = listed if order == "newest first" else listed[::-1]
+        return inner[int(query["offset"]) :][: int(query["limit"])]
+
+    vendor = make_vendor(answer, lambda path, query: 3.0)
+    daemon = make_daemon(resource=vendor.resource())
+    watch = sensor(clock=vendor.clock, first_tick=first_tick)
+
+    def tick(times):
+        for _ in range(times):
+            before = vendor.now
+            daemon.tick(watch)
+            assert vendor.now - before <= 5
+
+    tick(50)
+    old = {f"old{n}" for n in range(1500)} if first_tick == "backfill" else set()
+    assert sorted(one for _, one in told(daemon)) == sorted(old)
+    listed[:0] = begun("new", 1040, 2)
+    tick(1)
+    listed[:0] = begun("late", 30, 3)  # while the look goes on
+    tick(120)
+    new = {*(f"new{n}" for n in range(1040)), *(f"late{n}" for n in range(30))}
+    assert sorted(one for _, one in told(daemon)) == sorted(old | new)
+    assert new <= {request.tags.get("fastlabel/import") for request in daemon.launched.values()}
+    assert {one.passed for one in daemon.told("polling_healthy")} == {True}
+
+
 @pytest.mark.parametrize("step", [1300, 9000])
 def test_of_many_imports_that_hang_in_a_long_list_each_is_told_once(make_vendor, make_daemon, step):
     """On every page, beside its edges, and more of them than a cursor knows by name; patience ends for one after the

@@ -184,3 +184,34 @@ def test_an_error_is_told_and_everything_kept(tick, daemon, sandbox, instance):
     for _ in range(3):
         assert "ServerError" in tick(watch).skip_message
     assert partitions(instance) == ["street-scenes"]
+
+
+@pytest.mark.parametrize("first_tick", ["from_now", "backfill"])
+def test_a_workspace_that_takes_longer_to_read_than_a_tick_has_is_read_over_several(
+    first_tick, make_vendor, make_daemon
+):
+    """Each answer takes more than half of the time of a look, so that no two of them fit into one."""
+
+    def project(number):
+        return {"id": f"p{number}", "slug": f"s{number}", "name": "n", "type": "t", "status": "active"}
+
+    projects = [project(number) for number in range(1010)]
+    vendor = make_vendor(
+        lambda path, query: projects[int(query.get("offset", 0)) :][: int(query["limit"])], lambda path, query: 3.0
+    )
+    daemon = make_daemon(resource=vendor.resource())
+    watch = build_workspace_sensor(job="each", first_tick=first_tick, clock=vendor.clock)
+
+    def tick(times):
+        for _ in range(times):
+            before = vendor.now
+            daemon.tick(watch)
+            assert vendor.now - before <= 5
+
+    tick(50)
+    assert len(daemon.launched) == (1010 if first_tick == "backfill" else 0)
+    projects[:0] = [project(-1)]
+    projects[900]["status"] = "done"
+    tick(5)
+    assert "fastlabel/s-1/project/p-1" in daemon.launched
+    assert [one.description for one in daemon.events if isinstance(one, dg.AssetObservation)] == ["s899 has changed."]
