@@ -212,6 +212,9 @@ def _read_lines(lines: Lines, annotations: AnnotationColumns, classes: dict[str,
         odd = np.zeros(len(lines), np.bool_)
         odd[scored[~np.isfinite(confidence[scored])]] = True
         lines.alter("a score that is no finite number was left out", odd)
+        below = confidence < 0
+        lines.alter("a score below 0 was left out, where confidences begin", below)
+        confidence[below] = np.nan
     words = lines.words.word(0).dictionary_encode()
     values = pa.array([class_of_word(classes, word).value for word in words.dictionary.to_pylist()], pa.string())
     annotations.add_many(

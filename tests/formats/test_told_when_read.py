@@ -118,6 +118,7 @@ ATTRIBUTE = (
 TOLD = [
     ("kitti", kitti("high"), "a score that is no finite number"),
     ("kitti", kitti("nan"), "a score that is no finite number"),
+    ("kitti", kitti(-2.3), "a score below 0"),
     ("kitti", kitti(0.5) | words(note="x"), "what classes.json says that"),
     ("kitti", kitti(0.5) | words(color="red"), "what classes.json says that"),
     ("kitti", kitti(0.5) | {"classes.json": '{"classes": [], "note": "x"}'}, "what classes.json says that"),
