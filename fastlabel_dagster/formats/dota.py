@@ -48,6 +48,7 @@ LAYOUT = Layout("dota", "labelTxt", "images", also=("labels", "annfiles"))
 DIFFICULT = "difficult"
 _HEADS = ("imagesource", "gsd")
 _HEAD = re.compile(r"\s*'?(imagesource|gsd)'?\s*:\s*(.*?)\s*", re.IGNORECASE)
+_UNKNOWN = "null"
 _CORNERS = 8
 _MOST_DIFFICULT = 2
 
@@ -75,7 +76,7 @@ def _heads(labels: Labels) -> dict[str, bytes]:
     for table in task_batches(labels, ["task_id", "attributes"]):
         for task_id, attributes in zip(table["task_id"].to_pylist(), table["attributes"].to_pylist(), strict=True):
             known = {attribute["key"]: attribute["value"] for attribute in attributes or []}
-            lines = (f"{key}:{' '.join((known.get(key) or 'null').split())}\n" for key in _HEADS)
+            lines = (f"{key}:{' '.join((known.get(key) or _UNKNOWN).split())}\n" for key in _HEADS)
             heads[task_id] = "".join(lines).encode()
     return heads
 
@@ -164,7 +165,9 @@ def read_dota(source: Path, told: ReadTally, *, as_boxes: bool = False) -> Label
 
 def _head_of(line: str) -> tuple[str, str] | None:
     found = _HEAD.fullmatch(line)
-    return (found[1].lower(), found[2]) if found else None
+    if found is None:
+        return None
+    return found[1].lower(), "" if found[2] == _UNKNOWN else found[2]
 
 
 def _read_lines(

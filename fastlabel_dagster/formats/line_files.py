@@ -42,6 +42,7 @@ from fastlabel_dagster.store import FolderWriter
 _FILES_AT_ONCE = 2000
 #: Text files that lie beside label files in many datasets and are none.
 _NO_LABELS = frozenset({"classes.txt", "labels.txt", "readme.txt", "README.txt", "train.txt", "val.txt", "test.txt"})
+_SECOND = "a second label file of a picture, which became a task without it"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 
 
@@ -184,7 +185,8 @@ class Lines:
 
 #: ``read_lines(lines, annotations, classes)`` adds what the lines say; unknown words become classes of ``classes``.
 ReadLines: TypeAlias = Callable[[Lines, AnnotationColumns, dict[str, FoundClass]], None]
-#: ``is_head(line)``: the line says something of the whole file: a key and its value, which become a task's attribute.
+#: ``is_head(line)``: the line says something of the whole file: a key and its value, which become a task's attribute
+#: (none when the value is empty).
 HeadOf: TypeAlias = Callable[[str], tuple[str, str] | None]
 
 
@@ -221,7 +223,7 @@ def read_line_files(
         raise FileNotFoundError(
             f"{root} has no folder {layout.labels} of label files, so it is no {layout.format} dataset"
         )
-    tasks = _named_apart(_tasks(root, label_files, PictureIndex(root, listing), layout))
+    tasks = _named_apart(_tasks(root, label_files, PictureIndex(root, listing), layout, told))
     stated = set(words)
     annotations = AnnotationColumns()
     heads: dict[int, dict[str, str]] = {}
@@ -280,7 +282,9 @@ def _label_files(listing: list[tuple[str, list[str]]], layout: Layout) -> list[_
     ]
 
 
-def _tasks(root: Path, files: list[_LabelFile], index: PictureIndex, layout: Layout) -> Iterator[_Task]:
+def _tasks(
+    root: Path, files: list[_LabelFile], index: PictureIndex, layout: Layout, told: ReadTally
+) -> Iterator[_Task]:
     used: set[Path] = set()
     for file in files:
         label = root / file.path
@@ -289,6 +293,8 @@ def _tasks(root: Path, files: list[_LabelFile], index: PictureIndex, layout: Lay
             used.add(picture)
             yield _Task(_name(index.path_of(picture), file.part, layout), file.part, file.path, picture)
         else:
+            if picture is not None:
+                told.notice(_SECOND, FILE, where=file.path)
             yield _Task(label_name(file.inner, ""), file.part, file.path, None)
     for path in index:
         picture = index.root / path
@@ -357,7 +363,8 @@ def _lines(
                 continue
             head = head_of(line) if head_of is not None else None
             if head is not None:
-                heads.setdefault(row, {})[head[0]] = head[1]
+                if head[1]:
+                    heads.setdefault(row, {})[head[0]] = head[1]
                 continue
             texts.append(line)
             owner.append(row)

@@ -189,6 +189,19 @@ def test_the_header_of_the_first_version_comes_and_goes(bench, dota, read):
     assert again == f"imagesource:GoogleEarth\ngsd:0.146343590398\n{line}\n"
     _, files = dota(bench.task("a.png"), header=True)
     assert files["labelTxt/a.txt"] == "imagesource:null\ngsd:null\n"
+    (*_, unknown) = to_fastlabel(read({"val/labelTxt/P0001.txt": f"{files['labelTxt/a.txt']}{line}\n"}))
+    assert unknown["name"] == "P0001"
+    assert not unknown.get("attributes")  # what is not known is no attribute that says "null"
+
+
+def test_a_picture_with_the_labels_of_two_versions_is_told(read):
+    line = "2753 2408 2861 2385 2888 2468 2805 2502 plane 0\n"
+    picture = cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes()
+    labels = {f"labelTxt-v1.{version}/P0000.txt": line for version in (0, 5)}
+    content = read({"images/P0000.png": picture} | labels)
+    assert [task["url"] is None for task in content.tasks.to_pylist()] == [False, True]
+    (note,) = content.report.noticed
+    assert (note.type, note.examples) == ("file", ("labelTxt-v1.5/P0000.txt",))
 
 
 def test_drawn_corners_are_polygons_or_asked_for_boxes(read):
