@@ -7,13 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlabel_dagster.labels.geometry import FlatAnnotations
-from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, offsets_of, places
+from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, any_column, every_column, offsets_of, places
 
 #: A circle becomes a regular polygon of this many vertices, all on the circle.
 CIRCLE_VERTICES = 64
 #: Pixels: nobody draws out there, and sums and products of such numbers would overflow.
 FARTHEST = 1e9
 TOO_FAR = "a coordinate is more than a billion pixels away"
+#: Pixels: no side of a picture whose masks are painted is longer. They are painted row by row, and those of a picture
+#: that claims more would not fit into memory.
+LONGEST_SIDE = 2**17
 #: Pixels: what reaches outside the image by less is the rounding of a sum, not somebody's drawing.
 SLACK = 1e-6
 
@@ -74,6 +77,12 @@ def is_too_far(box: Floats) -> Bools:
     is whose centre and radius are not but add up to more than there are numbers. Unknown sides (NaN) do not count."""
     far: Bools = any_column(np.abs(box) > FARTHEST)
     return far
+
+
+def is_paintable(size: Floats, most: int) -> Bools:
+    """bool[n]: pictures of this ``size`` (float64[n, 2], width and height) can have masks: both sides are known and not
+    longer than :data:`LONGEST_SIDE`, and there are not more than ``most`` pixels."""
+    return every_column((size > 0) & (size <= LONGEST_SIDE)) & (size[:, 0] * size[:, 1] <= most)
 
 
 def is_turned(flat: FlatAnnotations) -> Bools:

@@ -32,14 +32,17 @@ from fastlabel_dagster.formats.coco.write import (
     write_items,
 )
 from fastlabel_dagster.formats.label_files import label_name
+from fastlabel_dagster.formats.masks.deflate import Runs
+from fastlabel_dagster.formats.masks.paint import paint_indices
 from fastlabel_dagster.formats.masks.shapes import annotation_spans
+from fastlabel_dagster.formats.outlines import LONGEST_SIDE, is_paintable
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
-from fastlabel_dagster.labels.painting import Spans, picked
-from fastlabel_dagster.labels.ragged import Bools, Ints, offsets_of, ranges
+from fastlabel_dagster.labels.painting import Spans, picked, runs_to_pixels
+from fastlabel_dagster.labels.ragged import Bools, Ints
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
@@ -47,6 +50,7 @@ JSON_FILE = "panoptic.json"
 PNGS = "panoptic"
 _AT_ONCE = 256  # annotations: their spans may need as much memory as their pictures
 _MOST_PIXELS = 2**28
+_TOO_LARGE = f"the image has more than 2^28 pixels, or a longer side than {LONGEST_SIDE:,}"
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -110,8 +114,7 @@ def _annotations(
     for batch in batches:
         batch.sift(*SHAPES, what="an area")
         batch.tell_of_losses()
-        too_large = batch.size[:, 0] * batch.size[:, 1] > _MOST_PIXELS
-        batch.told.drop("the image has more than 2^28 pixels", too_large)
+        batch.told.drop(_TOO_LARGE, ~is_paintable(batch.size, _MOST_PIXELS))
         met = batch.meet(categories)
         attributes = read_attributes(batch.column("attributes"))
         tell_of_keys(batch.column("attributes"), batch.told)
@@ -156,8 +159,9 @@ class _Painter:
         flat = self.batch.flat
         kept = np.flatnonzero(self.batch.told.kept)
         bounds = np.searchsorted(flat.task[kept], np.arange(self.batch.tasks.num_rows + 1))
-        width, height = (np.nan_to_num(side[self.batch.picture]).astype(np.int64) for side in self._sides())
-        painted = np.flatnonzero((width > 0) & (height > 0) & (width * height <= _MOST_PIXELS))
+        size = np.column_stack([self.pictures.width, self.pictures.height])[self.batch.picture]
+        painted = np.flatnonzero(is_paintable(size, _MOST_PIXELS))
+        width, height = np.nan_to_num(size).astype(np.int64).T
         begin = 0
         while begin < len(painted):
             stop = begin + 1
@@ -179,31 +183,27 @@ class _Painter:
                 yield {"image_id": picture + 1, "file_name": file, "segments_info": infos}
             begin = stop
 
-    def _sides(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return self.pictures.width, self.pictures.height
-
     def _painted(
         self, rows: Ints, spans: Spans, width: int, height: int
     ) -> tuple[NDArray[np.uint32], list[dict[str, Any]]]:
         """The segment of each pixel (uint32[h, w]) of one picture with the annotations ``rows``, and its
         ``segments_info``."""
         segment = self._segments(rows)
-        lengths = spans.stop - spans.start
-        pixels = ranges(spans.row * width + spans.start, lengths)
-        painter = np.repeat(spans.owner.astype(np.int32), lengths)
-        canvas = np.full(height * width, -1, np.int32)
-        canvas[pixels] = painter  # of several, the last stays
-        own = np.bincount(painter, minlength=len(rows))
-        left = np.bincount(painter[segment[canvas[pixels]] == segment[painter]], minlength=len(rows))
+        # Index images are painted by the same rule: a later one lies on top.
+        painted = paint_indices(spans, segment + 1, np.array([0, len(rows)]), np.array([width]), np.array([height]))
+        own, left = painted.area, painted.visible
         self._empty[rows] = own == 0
         self._covered[rows] = (own > 0) & (left == 0)
         self._partly[rows] = (left > 0) & (left < own)
         # Numbers without gaps, in the order of the segments that have a pixel.
         alive, numbers = np.unique(segment[left > 0], return_inverse=True)
-        number = np.zeros(len(rows) + 1, np.uint32)
-        number[np.flatnonzero(left > 0)] = numbers + 1
-        ids = number[canvas]
-        return ids.reshape(height, width), self._infos(rows, number[:-1], len(alive), ids, width)
+        number = np.zeros(len(rows), np.uint32)
+        number[left > 0] = numbers + 1
+        of_segment = np.zeros(len(rows), np.int64)
+        of_segment[alive] = np.arange(1, len(alive) + 1)
+        runs = painted.runs._replace(value=of_segment[painted.runs.value - 1])
+        pixels = runs_to_pixels(runs.start, runs.stop, runs.value.astype(np.uint32), int(painted.sizes[0]))
+        return pixels.reshape(height, width + 1)[:, 1:], self._infos(rows, number, runs, width + 1)
 
     def _segments(self, rows: Ints) -> Ints:
         """The segment of each annotation of a picture: its own, or that of the first stuff of its class."""
@@ -216,26 +216,24 @@ class _Painter:
             self._merged[rows[shared]] = True
         return segment
 
-    def _infos(
-        self, rows: Ints, number: NDArray[np.uint32], count: int, ids: NDArray[np.uint32], width: int
-    ) -> list[dict[str, Any]]:
-        """``segments_info``: segment ``i + 1`` is described by the first of its annotations."""
-        if not count:
+    def _infos(self, rows: Ints, number: NDArray[np.uint32], runs: Runs, line: int) -> list[dict[str, Any]]:
+        """``segments_info``: segment ``i + 1`` is described by the first of its annotations, whose ``number`` is that.
+        Lines of the ``runs`` begin with a pixel that is none of the picture's."""
+        if not len(runs.value):
             return []
-        pixels = np.flatnonzero(ids)
-        order = np.argsort(ids[pixels], kind="stable")
-        pixels = pixels[order]
-        area = np.bincount(ids, minlength=count + 1)[1:]
-        starts = offsets_of(area)[:-1]
-        y, x = np.divmod(pixels, width)
-        low = np.minimum.reduceat(x, starts), np.minimum.reduceat(y, starts)
-        high = np.maximum.reduceat(x, starts) + 1, np.maximum.reduceat(y, starts) + 1
-        box = np.column_stack([*low, high[0] - low[0], high[1] - low[1]]).tolist()
+        order = np.argsort(runs.value, kind="stable")
+        ids, begin, end = runs.value[order], runs.start[order], runs.stop[order]
+        starts = np.flatnonzero(np.diff(ids, prepend=0))
+        area = np.add.reduceat(end - begin, starts)
+        y, x = np.divmod(begin, line)
+        left, top, bottom = np.minimum.reduceat(x, starts) - 1, y[starts], np.maximum.reduceat(y, starts) + 1
+        right = np.maximum.reduceat(x + (end - begin), starts) - 1
+        box = np.column_stack([left, top, right - left, bottom - top]).tolist()
         first: dict[int, int] = {}
         for row, segment in zip(rows.tolist(), number.tolist(), strict=True):
             first.setdefault(segment, row)
         infos = []
-        for segment in range(1, count + 1):
+        for segment in range(1, len(area) + 1):
             row = first[segment]
             info: dict[str, Any] = {
                 "id": segment,

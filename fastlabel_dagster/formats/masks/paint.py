@@ -29,7 +29,7 @@ def paint_indices(spans: Spans, index: Ints, shapes: Ints, width: Ints, height: 
 
     Args:
         spans: of each annotation, within its picture.
-        index: int64[k], the pixel value of each, from 1 to 65,535.
+        index: int64[k], the pixel value of each, from 1 on.
         shapes: int64[p + 1], the annotations of each picture.
         width: int64[p], of each picture in pixels.
         height: int64[p], likewise.

@@ -22,20 +22,21 @@ from fastlabel_dagster.formats.masks.paint import Painted, counted_from, paint_i
 from fastlabel_dagster.formats.masks.palette import MOST, class_palette, given_palette, sdk_palette
 from fastlabel_dagster.formats.masks.png import MOST_PIXELS, encode_grey16, palette_png
 from fastlabel_dagster.formats.masks.shapes import PIXELS, annotation_spans, edge_pixels
+from fastlabel_dagster.formats.outlines import LONGEST_SIDE, is_paintable
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.shapes import CUT_MASK, NO_CLASS, SHAPES, ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.painting import runs_to_pixels
-from fastlabel_dagster.labels.ragged import Bools, Ints, offsets_of
+from fastlabel_dagster.labels.ragged import Bools, Ints, every_column, offsets_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
 IMAGES, CLASS_LIST, BACKGROUND = "images", "classes.txt", "background"
 SEMANTIC_INDEX, INSTANCE_INDEX = "classes.json", "instances.json"
 _NO_SIZE = "the size of the image is not known, it has no mask"
-_TOO_LARGE = f"the image has more than {MOST_PIXELS:,} pixels, it has no mask"
+_TOO_LARGE = f"the image has more than {MOST_PIXELS:,} pixels, or a longer side than {LONGEST_SIDE:,}, it has no mask"
 #: About how many rows all edges cross that are worked on at once; and that many pixels cost what one of these does.
 _EDGE_PIXELS = 500_000
 _PIXELS_OF_AN_EDGE = 1000
@@ -141,11 +142,12 @@ def write_masks(
 
 def _drawable(pictures: Pictures, tally: Tally) -> Bools:
     """bool[pictures]: the picture gets a mask."""
-    area = pictures.width * pictures.height
-    for reason, out in ((_NO_SIZE, ~(area > 0)), (_TOO_LARGE, area > MOST_PIXELS)):
+    sides = np.column_stack([pictures.width, pictures.height])
+    known, drawable = every_column(sides > 0), is_paintable(sides, MOST_PIXELS)
+    for reason, out in ((_NO_SIZE, ~known), (_TOO_LARGE, known & ~drawable)):
         rows = np.flatnonzero(out)
         tally.note("dropped", reason, IMAGE, len(rows), [pictures.names[row] for row in rows[:EXAMPLES].tolist()])
-    return (area > 0) & (area <= MOST_PIXELS)
+    return drawable
 
 
 def _batch_masks(batch: ShapeBatch, plan: _Plan) -> Iterator[tuple[int, bytes, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -248,3 +249,27 @@ def test_a_damaged_png_costs_its_picture_only(tmp_path):
         other = tmp_path / "x.json"
         other.write_text('{"images": [], "annotations": [{"bbox": [1, 2, 3, 4]}]}')
         formats.read(other, format="coco_panoptic")
+
+
+def test_an_aerial_picture_takes_memory_for_its_pixels_once(bench):
+    side = 3000
+    shapes = [bench.shape("circle", [side / 2, side / 2, side / 2 - k], id=f"round {k}") for k in range(20)]
+    task = bench.task("a.jpg", *shapes, width=side, height=side)
+    tracemalloc.start()
+    try:
+        report = bench.write(task, format="coco_panoptic")
+        # Four bytes for each pixel's segment and three for its colour; twenty shapes lie one over the other.
+        assert tracemalloc.get_traced_memory()[1] < 16 * side**2
+    finally:
+        tracemalloc.stop()
+    assert report.written == 20
+    judge(*panoptic(bench.folder / "coco_panoptic"))
+
+
+def test_a_picture_no_memory_holds_has_no_segments(bench):
+    box = bench.shape("bbox", [0, 0, 1, 10])
+    tasks = [bench.task("wide.jpg", box, width=2**18, height=1), bench.task("high.jpg", box, width=1, height=2**28)]
+    report = bench.write(*tasks, format="coco_panoptic")
+    assert [(note.reason, note.count) for note in report.dropped] == [
+        ("the image has more than 2^28 pixels, or a longer side than 131,072", 2)
+    ]

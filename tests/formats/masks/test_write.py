@@ -103,13 +103,14 @@ def test_pictures_without_a_size_or_too_large_have_no_mask(bench, ours):
         bench.task("a.jpg", box, width=None, height=None),
         bench.task("b.jpg", box, width=10**6, height=10**6),
         bench.task("c.jpg", box),
+        bench.task("long.jpg", bench.shape("bbox", [0, 0, 1, 10]), width=1, height=2**28),
     ]
     report, masks = ours(tasks)
     assert list(masks) == ["c.png"]
     assert report.images == 1
     assert {note.reason for note in report.dropped if note.type == "image"} == {
         "the size of the image is not known, it has no mask",
-        "the image has more than 268,435,456 pixels, it has no mask",
+        "the image has more than 268,435,456 pixels, or a longer side than 131,072, it has no mask",
     }
 
 
