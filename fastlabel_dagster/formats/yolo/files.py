@@ -45,7 +45,9 @@ class DatasetFiles:
         self._dataset, self._root, self._told = dataset, dataset.root, told
         self._listed: dict[str, tuple[list[str], list[str]]] = {}
         self._labels: dict[str, dict[str, str]] = {}
-        self._absent: dict[str, str] = {}  # name of a listed picture that is not here, without its ending -> part
+        self._folders_of: dict[str, list[str]] = {}
+        #: Of listed images that are not here: the list and its line -> part.
+        self._absent: dict[tuple[str, str], str] = {}
         self._lists: set[str] = {dataset.class_list} if dataset.class_list else set()
 
     def below(self, path: str) -> str:
@@ -53,7 +55,8 @@ class DatasetFiles:
         return os.path.relpath(path, self._root).replace(os.sep, "/")
 
     def items(self) -> Iterator[Item]:
-        """Every image with its label file, part by part, then the label files without an image."""
+        """Every image with its label file, part by part, then the label files without an image: those of listed images
+        that are not here, and what else lies in the folders of label files."""
         used: set[str] = set()
         met: set[str] = set()
         own: dict[str, _Searched] = {}
@@ -80,7 +83,18 @@ class DatasetFiles:
                 if label is not None:
                     used.add(label)
                 yield Item(tags.get(image, part.name), name, image, label)
-        yield from self._alone({**shared, **own}, used)
+        listed: dict[str, tuple[str, str]] = {}
+        for (place, line), name in self._absent.items():
+            path, label = self._label_at(place, line) or ("", "")
+            if label and label not in used and label not in listed and (_is_image(path) or not self._dataset.described):
+                listed[label] = (name, path)
+            elif self._dataset.described:
+                self._told.drop("a listed image is not in the dataset's folder", IMAGE, where=line[:200])
+        if self._dataset.described:
+            for label, (name, path) in listed.items():
+                used.add(label)
+                yield Item(name, _name_of(self.below(path)), None, label)
+        yield from self._alone({**shared, **own}, used, listed)
 
     def _search(
         self, folder: str, part: Part, above: str, own: dict[str, _Searched], shared: dict[str, _Searched]
@@ -95,9 +109,12 @@ class DatasetFiles:
             shared.setdefault(place, _Searched(part.name, above))
         return list(dict.fromkeys([*places, *fallback]))
 
-    def _alone(self, searched: dict[str, _Searched], used: set[str]) -> Iterator[Item]:
+    def _alone(
+        self, searched: dict[str, _Searched], used: set[str], listed: dict[str, tuple[str, str]]
+    ) -> Iterator[Item]:
         """The label files that no image ``used``. Each belongs to the innermost of the places it lies in: what lies in
-        ``labels/val`` is not what ``labels`` holds for every part."""
+        ``labels/val`` is not what ``labels`` holds for every part. ``listed``: label file -> the part of its image, and
+        where that would lie."""
         seen: set[str] = set()
         for place in sorted(searched, key=lambda place: -place.count(os.sep)):
             part, above = searched[place]
@@ -108,7 +125,9 @@ class DatasetFiles:
                 for label in self._labels_in(folder).values():
                     if label not in used:
                         stem = os.path.relpath(label, place).replace(os.sep, "/").rpartition(".")[0]
-                        yield Item(self._absent.get(above + stem, part), above + stem, None, label)
+                        name, image = listed.get(label, (part, ""))
+                        ending = image[image.rfind(".") :] if _is_image(image) else ""
+                        yield Item(name, above + stem + ending, None, label)
 
     def _images(self, part: Part) -> Iterator[tuple[str, str]]:
         """Name and path of each image of a part, in a fixed order."""
@@ -126,24 +145,44 @@ class DatasetFiles:
         for line in _lines_of(part.place):
             path = self._image_at(part.place, line)
             if path is None:
-                self._told.drop("a listed image is not in the dataset's folder", IMAGE, where=line[:200])
+                self._absent.setdefault((part.place, line), part.name)
             elif path not in seen:
                 seen.add(path)
                 yield _name_of(self.below(path)), path
 
     def _image_at(self, listed_in: str, line: str) -> str | None:
         """The image a list names: as seen from the list, from the dataset's folder, or by the end of its path."""
-        if "\0" in line:
-            return None
-        line = line.replace("\\", "/")
-        tails = line.split("/")
-        places = [os.path.join(os.path.dirname(listed_in), line), os.path.join(self._root, line)]
-        places += [os.path.join(self._root, *tails[start:]) for start in range(1, min(len(tails), 32))]
-        for place in places:
-            path = os.path.normpath(place)
-            if _is_image(path) and path.startswith(self._root + os.sep) and os.path.isfile(path):
+        for path in self._places_of(listed_in, line):
+            if _is_image(path) and os.path.isfile(path):
                 return path if is_within(path, self._root) else None
         return None
+
+    def _label_at(self, listed_in: str, line: str) -> tuple[str, str] | None:
+        """Where the image a list names would lie, and its label file, which is there without it."""
+        for path in self._places_of(listed_in, line):
+            folder, _, name = path.rpartition(os.sep)
+            for place in self._label_folders(folder):
+                label = self._labels_in(place).get(label_name(name, ""))
+                if label is not None:
+                    return path, label
+        return None
+
+    def _places_of(self, listed_in: str, line: str) -> Iterator[str]:
+        """Where the image a list names may lie: as seen from the list, from the dataset's folder, or by the end of its
+        path."""
+        if "\0" in line:
+            return
+        line = line.replace("\\", "/")
+        tails = line.split("/")
+        yield from self._inside(os.path.join(os.path.dirname(listed_in), line))
+        yield from self._inside(os.path.join(self._root, line))
+        for start in range(1, min(len(tails), 32)):
+            yield from self._inside(os.path.join(self._root, *tails[start:]))
+
+    def _inside(self, place: str) -> Iterator[str]:
+        path = os.path.normpath(place)
+        if path.startswith(self._root + os.sep):
+            yield path
 
     def _tags(self) -> dict[str, str]:
         """Image -> the part that lists it, for the lists (``train.txt``) beside a list of classes: those the data file
@@ -163,7 +202,7 @@ class DatasetFiles:
                         if image is not None:
                             tags.setdefault(image, own)
                         else:
-                            self._absent.setdefault(_listed_stem(line), own)
+                            self._absent.setdefault((path, line), own)
         return tags
 
     def _own_label_folders(self, folder: str) -> list[str]:
@@ -177,6 +216,21 @@ class DatasetFiles:
                     places.append(os.path.join(self._root, *below[:index], name, *below[index + 1 :]))
                     break
         return [*places, folder]
+
+    def _label_folders(self, folder: str) -> list[str]:
+        """Where label files of images that would lie in ``folder`` may be."""
+        places = self._folders_of.get(folder)
+        if places is None:
+            below = [] if folder == self._root else os.path.relpath(folder, self._root).split(os.sep)
+            found = [
+                [*below[:index], name, *below[index + 1 :]]
+                for index in reversed(range(len(below)))
+                if below[index] == "images"
+                for name in _LABEL_FOLDERS
+            ]
+            found += [below, *([name, *below] for name in _LABEL_FOLDERS)]
+            places = self._folders_of[folder] = [os.path.join(self._root, *parts) for parts in found]
+        return places
 
     def _shared_label_folders(self, folder: str, part: Part) -> list[str]:
         """Where label files of all parts may lie: in a folder ``labels`` (``annotations``) of the dataset."""
@@ -246,12 +300,6 @@ def _name_of(path: str) -> str:
     """The image's path below the last folder ``images``."""
     folder, found, rest = f"/{path}".rpartition("/images/")
     return rest if found and (folder or rest) else path
-
-
-def _listed_stem(line: str) -> str:
-    """What the label file of a listed image is called, below the folder of label files and without its ending."""
-    path = line.replace("\\", "/").removeprefix("./")
-    return label_name(path.removeprefix("images/") if path.startswith("images/") else _name_of(path), "")
 
 
 def _lines_of(path: str, most: int | None = None) -> Iterable[str]:

@@ -350,9 +350,51 @@ def test_the_sdks_layout_without_pictures_keeps_its_parts(bench, tmp_path):
     content = bench.labels(*to_fastlabel(content), *others)
     formats.write(content, format="yolo", target=tmp_path / "y", layout="darknet", split="tags")
     tasks, report = found(tmp_path / "y", size=(100, 80))
-    expected = {task["name"].removesuffix(".jpg"): (task["tags"], ["dog"]) for task in to_fastlabel(content)}
-    assert tasks == expected
+    # The lists say what the pictures are called, with their endings.
+    assert tasks == {task["name"]: (task["tags"], ["dog"]) for task in to_fastlabel(content)}
     assert not report.dropped and not report.altered and not report.noticed
+
+
+CVAT = {
+    "obj.data": "classes = 1\nnames = data/obj.names\nbackup = backup/\ntrain = data/train.txt\nvalid = data/valid.txt\n",
+    "obj.names": "dog\n",
+    "train.txt": "data/obj_train_data/a.b.jpg\ndata/obj_train_data/sub/c.png\n",
+    "valid.txt": "data/obj_valid_data/v.jpg\n",
+    "obj_train_data/a.b.txt": LINE,
+    "obj_train_data/sub/c.txt": "",
+    "obj_valid_data/v.txt": LINE,
+}
+CVAT_ULTRALYTICS = {
+    "data.yaml": "names:\n  0: dog\npath: .\ntrain: train.txt\nval: val.txt\n",
+    "train.txt": "data/images/train/a.b.jpg\ndata/images/train/sub/c.png\ndata/images/train/gone.jpg\n",
+    "val.txt": "data/images/val/v.jpg\n",
+    "labels/train/a.b.txt": LINE,
+    "labels/train/sub/c.txt": "",
+    "labels/val/v.txt": LINE,
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "below"), [(CVAT, ("obj_train_data/", "obj_valid_data/")), (CVAT_ULTRALYTICS, ("train/", "val/"))]
+)
+def test_what_cvat_exports_without_pictures_is_named_and_sorted_as_with_them(lay, files, below):
+    train, val = below
+    expected = {
+        f"{train}a.b.jpg": (["train"], ["dog"]),
+        f"{train}sub/c.png": (["train"], []),
+        f"{val}v.jpg": (["val"], ["dog"]),
+    }
+    root = lay(files)
+    tasks, report = found(root, size=(100, 80))
+    assert tasks == expected
+    gone = [note.examples for note in report.dropped]
+    assert gone == ([("data/images/train/gone.jpg",)] if "data.yaml" in files else [])
+    _, report = found(root)
+    (note,) = [note for note in report.dropped if note.type == "annotation"]
+    assert note.count == 2 and "size='1280x720' gives it" in note.reason
+    above = "images/" if "data.yaml" in files else ""
+    tasks, _ = found(lay(dict.fromkeys(f"{above}{name}" for name in expected)))
+    assert tasks == expected
 
 
 def test_label_files_without_an_image_belong_to_the_part_of_their_folder(lay):
