@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -303,6 +304,17 @@ def test_whole_numbers_of_any_size_are_read_as_they_are(tmp_path: Path, bench: A
     assert content.report.dropped == content.report.altered == ()
     formats.write(content, format="fastlabel", target=tmp_path / "out")
     assert tasks_of(read(tmp_path / "out")) == rows
+
+
+@pytest.mark.parametrize("most", [1.5, math.nan])
+def test_what_is_nested_deep_is_written(tmp_path: Path, bench: Any, most: float) -> None:
+    text = '{"a":' * 800 + "1" + "}" * 800
+    bad = bench.shape("bbox", [1, 2, 3, most], deep=json.loads(text))
+    report = formats.write(bench.labels(bench.task("a.jpg", bad)), format="fastlabel", target=tmp_path / "out")
+    line = (tmp_path / "out" / "tasks.jsonl").read_text()
+    assert text in line
+    assert json.loads(line)["annotations"][0]["points"] == [1, 2, 3, None if math.isnan(most) else most]
+    assert report.altered_count == math.isnan(most)
 
 
 def test_pictures_find_their_tasks_again(tmp_path: Path, bench: Any, pictures: Any) -> None:

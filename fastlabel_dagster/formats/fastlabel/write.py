@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -75,17 +76,11 @@ def _texts(tasks: pa.Table) -> list[bytes]:
 def _text(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
-    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair
-        return dumps(_finite(value)).encode()
-
-
-def _finite(value: Any) -> Any:
-    """The value with null where a number is not finite, as the fast encoder writes it."""
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return list(map(_finite, value)) if isinstance(value, list) else value
+    except TypeError:  # an integer beyond 64 bits, half a surrogate pair, or nested deep
+        text = dumps(value)
+        if "NaN" in text or "Infinity" in text:  # null, as the fast encoder writes it
+            text = dumps(json.loads(text, parse_constant=lambda _: None))
+        return text.encode()
 
 
 _NOT_FINITE = "a number that is not finite was written as null, for JSON has no word for it"
@@ -134,8 +129,10 @@ def _says_odd(extra: pa.Array) -> bool:
 
 
 def _is_odd(value: Any) -> bool:
-    if isinstance(value, float):
-        return not isfinite(value)
-    if isinstance(value, dict):
-        return any(map(_is_odd, value.values()))
-    return isinstance(value, list) and any(map(_is_odd, value))
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, float) and not isfinite(one):
+            return True
+        waiting.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+    return False
