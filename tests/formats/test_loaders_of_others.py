@@ -202,3 +202,41 @@ def test_datasets_loads_boxes_and_pictures(bench, pictures, tmp_path, asked, for
         [[100, 80], number, [box, *[outline] * (number % 2)], [dog, *[cat] * (number % 2)]] for number in range(4)
     ]
     assert seen == {"train": expected[:3], "validation": expected[3:]}
+
+
+def test_datasets_loads_splits_of_which_one_has_whole_numbers_only(bench, pictures, tmp_path, asked) -> None:
+    """It makes up the types of a split's columns from its lines, and refuses splits of different types."""
+    boxes = {"train": [1, 2, 30, 40], "val": [1.5, 2, 30, 40.25]}
+    tasks = [bench.task(f"{tag}.png", bench.shape("bbox", box), tags=[tag]) for tag, box in boxes.items()]
+    content = bench.labels(*tasks)
+    place = tmp_path / "out"
+    images = pictures(content, tmp_path / "pictures")
+    formats.write(content, format="hf_imagefolder", target=place, images=images, split="tags")
+    seen = asked(
+        """
+        import json, os, sys
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HOME=sys.argv[2])
+        import datasets
+        datasets.disable_progress_bars()
+        loaded = datasets.load_dataset("imagefolder", data_dir=sys.argv[1])
+        types = {name: [str(split.features["objects"][one].feature) for one in ("area", "bbox")]
+                 for name, split in loaded.items()}
+        print(json.dumps([types, {name: [row["objects"] for row in split][-1] for name, split in loaded.items()}]))
+        """,
+        place,
+        tmp_path / "cache",
+    )
+    types, rows = seen
+    assert types["train"] == types["validation"] == ["Value('float64')", "List(Value('float64'))"]
+    assert rows["train"]["bbox"] == [[1, 2, 29, 38]]
+    assert rows["validation"]["bbox"] == [[1.5, 2, 28.5, 38.25]]
+    assert rows["validation"]["area"] == [28.5 * 38.25]
+
+
+def test_a_split_without_objects_is_told(bench) -> None:
+    shape = bench.shape("bbox", [1, 2, 30, 40])
+    tasks = [bench.task("a.png", shape, tags=["train"]), bench.task("b.png", tags=["val"])]
+    reason = "a split that says nothing of what the others say"
+    for options, expected in (({"split": "tags"}, [("validation: objects",)]), ({}, [])):
+        report = bench.write(*tasks, format="hf_imagefolder", **options)
+        assert [note.examples for note in report.noticed if note.reason.startswith(reason)] == expected

@@ -2,12 +2,15 @@
 ``load_dataset("imagefolder", data_dir=…)`` or from the Hub as it is.
 
 The card ``README.md`` names the features, categories as class labels among them. ``datasets`` itself makes up the
-features of an image folder from its lines: there, only ``category="name"`` (or ``hf_parquet``) shows names.
+features of an image folder from its lines: there, only ``category="name"`` (or ``hf_parquet``) shows names. It takes a
+number without a point for an integer, and refuses splits whose columns are not of the same types: so sizes and places
+always have a point, and a split that says nothing of a column is told.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -24,7 +27,7 @@ from fastlabel_dagster.formats.huggingface.rows import (
 from fastlabel_dagster.formats.huggingface.subject import subject_of
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.registry import Format
-from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
+from fastlabel_dagster.formats.report import EXAMPLES, FILE, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split
 from fastlabel_dagster.formats.text import glued, joined, json_text, number_text
@@ -35,6 +38,9 @@ from fastlabel_dagster.store import FolderWriter
 
 METADATA = "metadata.jsonl"
 _TAKEN = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+_SILENT = (
+    "a split that says nothing of what the others say: datasets loads it by itself only (hf_parquet knows no limit)"
+)
 _NO_PICTURES = "no pictures were given: the dataset loads once they lie beside metadata.jsonl"
 
 
@@ -74,13 +80,18 @@ def write_hf_imagefolder(
     # Pictures first: only then it is known which frames the videos really have.
     wanted, linked, linked_bytes = _put_pictures(folder, pictures, splits, images, tally)
     names = sorted({one for one, is_wanted in zip(splits, wanted.tolist(), strict=True) if is_wanted})
+    saying: set[tuple[str, str]] = set()
     with contextlib.ExitStack() as stack:
         files: dict[str, BinaryIO] = {one: stack.enter_context(folder.open(f"{one}/{METADATA}")) for one in names}
         for batch in subject.rows(wanted):
+            saying.update(_saying(batch, splits))
             texts = _lines(batch, names=category == "name").to_pylist()
             for row, text in zip(batch.picture.tolist(), texts, strict=True):
                 files[splits[row]].write(text.encode())
         size = sum(file.tell() for file in files.values())
+    silent = {(split, column) for split in names for _, column in saying} - saying
+    told = [f"{split}: {column}" for split, column in sorted(silent)]
+    tally.note("noticed", _SILENT, FILE, len(told), told[:EXAMPLES])
     content = card(subject.shape, names, "{}/**", image=True, file_name=False)
     folder.write_bytes(CARD, content)
     counts = {one: int(sum(wanted[np.array(splits) == one])) for one in names}
@@ -121,8 +132,8 @@ def _lines(rows: Rows, *, names: bool) -> pa.Array:
     boxes = fields["bbox"]
     texts = {
         "id": number_text(fields["id"]),
-        "area": number_text(fields["area"]),
-        "bbox": glued("[", joined(offsets_of(np.full(len(boxes), 4)), number_text(pc.list_flatten(boxes)), ","), "]"),
+        "area": _with_point(fields["area"]),
+        "bbox": glued("[", joined(offsets_of(np.full(len(boxes), 4)), _with_point(pc.list_flatten(boxes)), ","), "]"),
         "category": json_text(fields["category"]) if names else number_text(fields["category"]),
         "iscrowd": number_text(fields["iscrowd"]),
     }
@@ -133,11 +144,28 @@ def _lines(rows: Rows, *, names: bool) -> pa.Array:
     return glued(*parts, "}}\n")
 
 
+def _with_point(numbers: pa.Array) -> pa.Array:
+    """Each number (float64, not null) as JSON that no reader takes for an integer."""
+    text = number_text(numbers)
+    return glued(text, pc.if_else(pc.match_substring_regex(text, "[.e]"), "", ".0"))
+
+
+def _saying(rows: Rows, splits: list[str]) -> Iterator[tuple[str, str]]:
+    """Split and column of whatever the rows say more of than null, or an empty list."""
+    for name in {"width", "height", "label", "objects"}.intersection(rows.columns.column_names):
+        column = rows.columns[name].combine_chunks()
+        says = pc.is_valid(column)
+        if name == "objects":
+            says = pc.greater(pc.list_value_length(pc.struct_field(column, "id")), 0)
+        places = rows.picture[says.to_numpy(zero_copy_only=False)]
+        yield from {(splits[place], name) for place in places.tolist()}
+
+
 FORMAT = Format(
     name="hf_imagefolder",
     summary="Hugging Face imagefolder: pictures and metadata.jsonl",
     index=CARD,
-    rules=3,
+    rules=4,
     write=write_hf_imagefolder,
     options={"task": "detect", "split": None, "category": "index", "label": None},
 )
