@@ -17,6 +17,8 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, offsets_of, ran
 
 _FEWEST_VERTICES = 3
 _NOTHING = np.zeros(0, np.int64)
+#: Pixels of a region with odd holes that are painted at once, in whole rows: memory is bounded, however large it is.
+_AT_ONCE = 2**22
 Pixel = TypeVar("Pixel", bound=np.generic)
 
 
@@ -179,13 +181,19 @@ def _without_holes(rings: Spans, numbers: Ints, leave: Bools, region: int) -> Sp
     row, start, stop = rings.row[every], rings.start[every], rings.stop[every]
     if not len(row):
         return Spans(np.zeros(2, np.int64), row, start, stop)
-    top, left = int(row.min()), int(start.min())
-    shape = int(row.max()) + 1 - top, int(stop.max()) - left
-    outline, holes = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-    for number, piece in enumerate(pieces):
-        fill(holes if number else outline, rings, piece, top=top, left=left)
-    leave[region] = (holes & ~outline).any()
-    return mask_spans(outline & ~holes, top, left)
+    left, width = int(start.min()), int(stop.max() - start.min())
+    bottom, high = int(row.max()) + 1, max(1, _AT_ONCE // width)
+    found: list[Spans] = []
+    for top in range(int(row.min()), bottom, high):
+        shape = min(high, bottom - top), width
+        outline, holes = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        for number, piece in enumerate(pieces):
+            some = piece.start + np.searchsorted(rings.row[piece], (top, top + high))
+            fill(holes if number else outline, rings, slice(*some.tolist()), top=top, left=left)
+        leave[region] |= (holes & ~outline).any()
+        found.append(mask_spans(outline & ~holes, top, left))
+    together = stacked(found)
+    return together._replace(offsets=together.offsets[[0, -1]])
 
 
 def fill(mask: NDArray[Any], spans: Spans, which: slice, *, top: int = 0, left: int = 0) -> None:

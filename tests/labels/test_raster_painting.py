@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as judge
 
-from fastlabel_dagster.labels import raster
+from fastlabel_dagster.labels import painting, raster
 from fastlabel_dagster.labels.painting import (
     Spans,
     disc_spans,
@@ -56,10 +59,13 @@ def spans_of(shapes):
     return region_spans(np.array(coords, np.float64).reshape(-1, 2), offsets, counts, *sides)
 
 
+@pytest.mark.parametrize("at_once", [1, 30, painting._AT_ONCE])  # a row, some, all
 @settings(max_examples=150, deadline=None)
-@given(st.lists(regions, max_size=3))
-def test_regions_are_outlines_less_their_holes_however_they_lie(shapes):
-    spans, leave = spans_of(shapes)
+@given(shapes=st.lists(regions, max_size=3))
+def test_regions_are_outlines_less_their_holes_however_they_lie(shapes, at_once):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(painting, "_AT_ONCE", at_once)
+        spans, leave = spans_of(shapes)
     for number, (outline, *holes) in enumerate(shapes):
         whole = centres_inside(outline)
         cut = np.zeros_like(whole)
@@ -68,6 +74,24 @@ def test_regions_are_outlines_less_their_holes_however_they_lie(shapes):
         np.testing.assert_array_equal(mask_of(spans, number), whole & ~cut)
         assert leave[number] == (cut & ~whole).any()
         assert spans.areas[number] == (whole & ~cut).sum()
+
+
+def test_holes_that_meet_in_an_aerial_picture_take_little_memory():
+    width, height = 9000, 5000
+    outline, first, second = (
+        np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64)
+        for x1, y1, x2, y2 in ((0, 0, width, height), (10, 10, 4000, 4000), (3000, 3000, 8000, 4500))
+    )
+    coords = np.concatenate([outline, first, second])
+    tracemalloc.start()
+    try:
+        spans, _ = region_spans(
+            coords, np.array([0, 4, 8, 12]), np.array([0, 3]), np.array([width]), np.array([height])
+        )
+        assert tracemalloc.get_traced_memory()[1] < width * height
+    finally:
+        tracemalloc.stop()
+    assert spans.areas[0] == width * height - (3990 * 3990 + 5000 * 1500 - 1000 * 1000)
 
 
 def test_a_whole_batch_is_the_same_as_one_at_a_time():

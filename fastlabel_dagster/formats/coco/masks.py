@@ -19,7 +19,8 @@ from fastlabel_dagster.labels.outline_trace import rings_of
 from fastlabel_dagster.labels.painting import runs_to_pixels
 from fastlabel_dagster.labels.ragged import Ints, offsets_of, ranges
 
-#: A mask of more pixels than any picture has is damaged, and would not fit into memory.
+#: A mask of more pixels than readers of COCO count is damaged; and its columns that have some must fit into memory.
+_MOST_COUNTED = 2**32 - 1
 _MOST_PIXELS = 2**28
 #: A canvas stays within the processor's caches, unless a single mask is larger.
 _CANVAS_PIXELS = 2**19
@@ -46,7 +47,7 @@ def run_mask(segmentation: dict[str, Any]) -> RunMask | None:
     try:
         counts = segmentation["counts"]
         height, width = (int(side) for side in segmentation["size"])
-        if height <= 0 or width <= 0 or height * width > _MOST_PIXELS:
+        if height <= 0 or width <= 0 or height * width > _MOST_COUNTED:
             raise ValueError(f"a mask cannot have {height} x {width} pixels")
         runs = raster.runs_of(raster.decode_rle(counts) if isinstance(counts, str | bytes) else counts, height, width)
     except (KeyError, TypeError, OverflowError) as error:
@@ -59,6 +60,8 @@ def run_mask(segmentation: dict[str, Any]) -> RunMask | None:
         return None
     first, last = begin // height, (end - 1) // height
     x1, x2 = int(first[0]), int(last[-1]) + 1
+    if (x2 - x1) * height > _MOST_PIXELS:
+        raise ValueError(f"a mask of {height} x {x2 - x1} pixels is too large to be traced")
     y1, y2 = 0, height
     if (first == last).all():  # otherwise one goes on at the head of the next column
         y1, y2 = int((begin - first * height).min()), int((end - last * height).max())

@@ -36,7 +36,14 @@ from fastlabel_dagster.formats.coco.run_lengths import RunLengths, run_lengths
 from fastlabel_dagster.formats.coco.stated import StatedShapes, stated_shapes
 from fastlabel_dagster.formats.coco.united import united_areas
 from fastlabel_dagster.formats.keypoints import keypoint_rows
-from fastlabel_dagster.formats.outlines import CIRCLE_VERTICES, Rings, is_turned, outline_rings
+from fastlabel_dagster.formats.outlines import (
+    CIRCLE_VERTICES,
+    LONGEST_SIDE,
+    Rings,
+    is_paintable,
+    is_turned,
+    outline_rings,
+)
 from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch
 from fastlabel_dagster.labels.geometry import areas
 from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, every_column, offsets_of, ranges
@@ -44,6 +51,9 @@ from fastlabel_dagster.labels.ragged import Bools, Floats, Ints, as_ragged, ever
 POINTS = ("keypoint", POSE)
 _OVERLAP = "its regions overlap, what they share counts once in the area"
 _UNMEASURED = "it has too many regions to measure what they share, the area is the sum of theirs"
+#: Readers of COCO count the pixels of a mask in 32 bits.
+_MOST_PIXELS = 2**32 - 1
+_TOO_LARGE = f"the image has more than {_MOST_PIXELS:,} pixels, or a longer side than {LONGEST_SIDE:,}, for a mask"
 
 #: ``bbox`` is x, y, width, height in pixels, ``area`` square pixels; ``counts`` is set for run-length masks of ``size``
 #: (height, width), whose ``segmentation`` is then empty; ``keypoints`` x, y, v; ``rotation`` the degrees (clockwise on
@@ -95,6 +105,7 @@ def coco_rows(batch: ShapeBatch, categories: Categories, first_id: int | None, *
     batch.sift(*SHAPES, *POINTS, what="a box, an area or keypoints", sized=False)
     sized: Bools = every_column(batch.size > 0)
     told.drop("the size of the image is not known, its mask cannot be drawn", masked & ~sized)
+    told.drop(_TOO_LARGE, masked & ~is_paintable(batch.size, _MOST_PIXELS))
     tell_of_keys(batch.column("attributes"), told)
     met = batch.meet(categories)
     point_slot = np.array([*(category.point_slot for category in met.categories), -1])[met.position]

@@ -24,6 +24,8 @@ _NOTHING = np.zeros(0, np.int64)
 #: its spans may need as much memory as its picture.
 _AT_ONCE = 2**15
 _VERTICES_OF_SHAPE = 64
+#: A picture longer than others is worth a vertex for so many of its rows or columns.
+_LINES_OF_VERTEX = 64
 #: Pixels of a shape with slanting edges that are painted at once: no more than fit into the caches, as they are turned,
 #: and into memory, however large the picture is.
 _WINDOW = 2**20
@@ -65,7 +67,9 @@ def run_lengths(flat: FlatAnnotations, wanted: Bools, size: Floats) -> RunLength
     pieces: list[Ints] = [_NOTHING] * len(rows)
     for is_upright in (True, False):
         which = np.flatnonzero(upright == is_upright)
-        weight = np.cumsum(np.diff(flat.annotation_vertices)[rows[which]] + _VERTICES_OF_SHAPE) // _AT_ONCE
+        lines = size[rows[which]].max(axis=1, initial=0).astype(np.int64)  # of a shape as large as its picture
+        vertices = np.diff(flat.annotation_vertices)[rows[which]]
+        weight = np.cumsum(vertices + np.maximum(_VERTICES_OF_SHAPE, lines // _LINES_OF_VERTEX)) // _AT_ONCE
         for some in np.split(which, np.flatnonzero(np.diff(weight)) + 1) if len(which) else ():
             found = _runs_of(flat, rows[some], size, overlapping, leaving, turned=is_upright)
             for place, piece in zip(some.tolist(), found, strict=True):

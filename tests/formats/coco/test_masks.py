@@ -49,3 +49,16 @@ def test_runs_without_a_pixel_do_not_count() -> None:
 def test_damaged_ones_are_refused(counts: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         run_mask({"counts": counts, "size": [3, 3]})
+
+
+@pytest.mark.parametrize(
+    ("counts", "size"),
+    [
+        ([0, 1, 2**31 - 2, 1], [1, 2**31]),  # its columns reach from one end to the other
+        ([0, 1, 2**31 - 1], [2**31, 1]),
+        ([1, 1, 2**32 - 2], [2**16, 2**16]),
+    ],
+)
+def test_those_that_no_memory_holds_are_refused(counts: list[int], size: list[int]) -> None:
+    with pytest.raises(ValueError, match="pixels"):
+        run_mask({"counts": counts, "size": size})

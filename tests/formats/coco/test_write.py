@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from fastlabel_dagster.labels import raster
+from fastlabel_dagster import formats
+from fastlabel_dagster.labels import raster, to_fastlabel
 
 POSE = [
     {"name": "head", "key": "head", "value": [10.5, 20, 1], "edges": ["tail"]},
@@ -260,6 +261,34 @@ def test_a_task_without_size_is_listed_and_only_its_masks_are_lost(bench):
     assert [(image["width"], image["height"]) for image in coco.dataset["images"]] == [(0, 0)]
     assert report.written == 1 and "size" in report.dropped[0].reason
     assert ("image", 1) in {(note.type, note.count) for note in report.altered}
+
+
+@pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (2**18, 1), (1, 10**9)])
+def test_a_picture_no_mask_is_large_enough_for_loses_only_its_masks(bench, width, height):
+    hole = [[0, 0, width, 1, width, height, 0, height], [width / 4, 0, width / 2, 0, width / 3, height]]
+    task = bench.task(
+        "a.jpg",
+        bench.shape("segmentation", [hole], id="mask"),
+        bench.shape("bbox", [0, 0, 1, 1], id="box"),
+        width=width,
+        height=height,
+    )
+    report = bench.write(task, format="coco")
+    assert [(note.reason, note.examples) for note in report.dropped] == [
+        ("the image has more than 4,294,967,295 pixels, or a longer side than 131,072, for a mask", ("a.jpg · mask",))
+    ]
+    assert report.written == 1
+
+
+def test_a_mask_in_an_aerial_picture_comes_back(bench):
+    holed = [[[100, 200, 130, 200, 130, 240, 100, 240, 100, 200], [110, 210, 120, 210, 120, 220, 110, 220, 110, 210]]]
+    bench.write(
+        bench.task("a.jpg", bench.shape("segmentation", holed, "dog"), width=30_000, height=20_000), format="coco"
+    )
+    back = formats.read(bench.folder / "coco", format="coco")
+    ((annotation,),) = (task["annotations"] for task in to_fastlabel(back))
+    assert raster.paint(annotation["points"], 200, 300).mask.sum() == 30 * 40 - 10 * 10
+    assert back.report.dropped == ()
 
 
 def test_pictures_lie_beside_the_labels_and_know_their_size(bench, pictures, tmp_path, tree):
