@@ -11,7 +11,7 @@ import dagster as dg
 
 from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, RateLimited, TransportError, Unauthorized
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor
+from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor, stored_bytes
 from fastlabel_dagster.sensors.health import Trouble, health_evaluation, in_a_line, says_healthy, with_what_to_run
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Unfinished, Visit
 
@@ -360,7 +360,7 @@ class Tick:
         if self.wait_until:
             state["wait"] = int(self.wait_until)
         cursor = dump_cursor(self.polling.kind, state)
-        size = len(cursor.encode("utf-8", "surrogatepass"))
+        size = stored_bytes(cursor)
         if size > MAX_CURSOR_BYTES:
             self.context.log.warning(
                 "The cursor has %d bytes; some databases keep no more than 65,535. "

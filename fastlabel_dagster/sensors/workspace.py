@@ -11,7 +11,7 @@ import dagster as dg
 from fastlabel_dagster._compat import version_tags
 from fastlabel_dagster.partitions import partition_changes
 from fastlabel_dagster.resource import FastLabelResource
-from fastlabel_dagster.sensors.cursor import short
+from fastlabel_dagster.sensors.cursor import packed, short, unpacked
 from fastlabel_dagster.sensors.long_lists import Reading, Readings
 from fastlabel_dagster.sensors.polling import Findings, Polling, Unfinished, Visit, poll
 from fastlabel_dagster.sensors.target import JobLike, Target, sensor_of
@@ -26,6 +26,8 @@ _KIND = "workspace"
 _PAGE: Final = 1000
 #: Partitions a tick adds or deletes at most; the rest follows with the next.
 _PARTITIONS: Final = 100
+#: Characters that say whether what is told of a project has changed: 30 bits.
+_MARK: Final = 5
 #: Projects that are gone are remembered, so many of them at most (nine characters each).
 _GONE: Final = 2000
 
@@ -132,15 +134,18 @@ def _projects(client: FastLabelClient, reading: Reading, enough: Callable[[], bo
 
 
 class _Look:
-    """One look at the workspace. Memory: projects by id (short) -> slug and a mark of what is told of it, and the ids
-    of those that are gone."""
+    """One look at the workspace. Memory: projects by id (short) -> slug and a mark of what is told of it, packed, and
+    the ids of those that are gone."""
 
     def __init__(
         self, visit: Visit, projects: Sequence[Project], translator: DagsterFastLabelTranslator | None
     ) -> None:
         memory = visit.memory or {}
         self.visit, self.projects, self.translator = visit, projects, translator
-        self.known: dict[str, list[str]] = {key: list(value) for key, value in memory.get("known", {}).items()}
+        known = memory.get("known", {})
+        if isinstance(known, str):  # else a release before has written it, with longer marks
+            known = unpacked(known)
+        self.known: dict[str, list[str]] = {key: [slug, mark[:_MARK]] for key, (slug, mark) in known.items()}
         self.gone: list[str] = memory.get("gone", "").split()
         self.unseen: list[str] = list(memory.get("unseen", []))
         self.events: list[dg.AssetObservation] = []
@@ -185,7 +190,8 @@ class _Look:
         """Runs for what is new, observations for what has changed or gone; what finds no room waits."""
         for project in self.projects:
             key = short(project.id or project.slug)
-            now = [project.slug, short("\n".join((project.slug, project.name, project.type, project.status)))]
+            told = short("\n".join((project.slug, project.name, project.type, project.status)))
+            now = [project.slug, told[:_MARK]]
             before = self.known.get(key)
             if before == now:
                 continue
@@ -224,7 +230,7 @@ class _Look:
 
     def findings(self) -> Findings:
         """What the look has found."""
-        memory: dict[str, Any] = {"known": self.known}
+        memory: dict[str, Any] = {"known": packed(self.known)}
         if self.gone:
             memory["gone"] = " ".join(self.gone[-_GONE:])
         if self.unseen:

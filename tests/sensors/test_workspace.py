@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
+import uuid
 
 import dagster as dg
 import pytest
 
 from fastlabel_dagster.partitions import project_partitions
 from fastlabel_dagster.sensors import build_workspace_sensor
+from fastlabel_dagster.sensors.cursor import dump_cursor, short
 
 PROJECTS = project_partitions("projects_of_this_test")
 
@@ -215,3 +218,51 @@ def test_a_workspace_that_takes_longer_to_read_than_a_tick_has_is_read_over_seve
     tick(5)
     assert "fastlabel/s-1/project/p-1" in daemon.launched
     assert [one.description for one in daemon.events if isinstance(one, dg.AssetObservation)] == ["s899 has changed."]
+
+
+def workspace_of(make_vendor, make_daemon, count):
+    """A vendor with so many projects of everyday names, and a daemon that asks it."""
+    chance = random.Random(7)
+    words = ["street", "night", "harbour", "airport", "crossing", "factory", "defect", "solder", "leaf", "shelf"]
+    projects = [
+        {
+            "id": str(uuid.UUID(int=chance.getrandbits(128))),
+            "slug": f"{'-'.join(chance.choices(words, k=3))}-{number}",
+            "name": f"Project {number}",
+            "type": "image_bbox",
+            "status": "active",
+        }
+        for number in range(count)
+    ]
+    vendor = make_vendor(lambda path, query: projects[int(query.get("offset", 0)) :][: int(query["limit"])])
+    return projects, vendor, make_daemon(resource=vendor.resource())
+
+
+def test_two_thousand_projects_fit_into_what_a_database_keeps(make_vendor, make_daemon):
+    projects, vendor, daemon = workspace_of(make_vendor, make_daemon, 2000)
+    watch = build_workspace_sensor(job="each", clock=vendor.clock)
+    daemon.tick(watch)
+    # Dagster keeps it as JSON within JSON, in 65,535 bytes where the database is MySQL
+    assert len(json.dumps(daemon.cursor)) < 60_000
+    projects[1500]["name"] = "renamed"
+    gone = projects.pop(7)["slug"]
+    for _ in range(2):
+        daemon.tick(watch)
+    assert [one.description for one in daemon.events if isinstance(one, dg.AssetObservation)] == [
+        f"{projects[1499]['slug']} has changed.",
+        f"{gone} is no longer among the projects.",
+    ]
+    assert daemon.launched == {}
+
+
+def test_a_cursor_of_a_release_before_is_read(make_vendor, make_daemon):
+    projects, vendor, daemon = workspace_of(make_vendor, make_daemon, 3)
+    watch = build_workspace_sensor(job="each", clock=vendor.clock)
+    known = {
+        short(one["id"]): [one["slug"], short("\n".join((one["slug"], one["name"], one["type"], one["status"])))]
+        for one in projects
+    }
+    daemon.cursor = dump_cursor("workspace", {"projects": {"workspace": {"known": known, "at": 1}}})
+    projects.append({**projects[0], "id": "new", "slug": "new"})
+    daemon.tick(watch)
+    assert list(daemon.launched) == ["fastlabel/new/project/new"] and daemon.events == []
