@@ -167,6 +167,21 @@ def test_a_second_server_on_a_folder_is_refused_until_the_first_has_stopped(sand
         assert again.state.tasks.count("street-scenes") == 1
 
 
+def test_a_server_that_stops_ends_its_answers_and_hangs_up_on_those_who_wait(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "data").start()
+    address, headers = sandbox.url + "projects", {"authorization": f"Bearer {sandbox.token}"}
+    with requests.Session() as kept:
+        assert kept.get(address, headers=headers, timeout=30).json() == []
+        sandbox.fail("GET projects", kind="slow", seconds=1)
+        under_way = requests.get(address, headers=headers, stream=True, timeout=30)
+        sandbox.stop()
+        assert under_way.json() == []
+        with pytest.raises(requests.ConnectionError):
+            kept.get(address, headers=headers, timeout=30)
+    with Sandbox(tmp_path / "data", port=sandbox.port) as again:
+        assert requests.get(again.url + "projects", headers=headers, timeout=30).json() == []
+
+
 def test_a_busy_port_and_an_unwritable_folder_say_so(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match=f"port {sandbox.port}.*--port"):
         Sandbox(tmp_path / "other", port=sandbox.port).start()
