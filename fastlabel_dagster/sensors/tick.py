@@ -123,7 +123,7 @@ class Tick:
             client = self.fastlabel.client
         except FastLabelError as error:  # there is no token, or one that cannot be
             raise _Refused(error) from error
-        start = self.targets.index(self.following) if self.following in self.targets else 0
+        start = self.targets.index(self.following if self.following in self.targets else self._waiting_longest())
         ring = [*self.targets[start:], *self.targets[:start]]
         waiting = [one for one in ring if one not in self.trouble or self.trouble[one].resume <= self.number]
         before = client.statistics.requests
@@ -142,6 +142,14 @@ class Tick:
                     break
         finally:
             self.requests = client.statistics.requests - before
+
+    def _waiting_longest(self) -> str:
+        """Whose turn it is when the one whose turn it was is no target of this tick: who was read longest ago, of those
+        that do not fail, as these would always be that."""
+        read = {target: self.memory.get(target, {}).get("at", 0) for target in self.targets}
+        return min(
+            (one for one in self.targets if one not in self.trouble), key=read.__getitem__, default=self.targets[0]
+        )
 
     def _visit(self, client: FastLabelClient, wave: Sequence[str]) -> int:
         """Ask these targets at the same time and digest their answers in order.

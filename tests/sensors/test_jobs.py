@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import cv2
 import dagster as dg
@@ -16,6 +17,8 @@ from fastlabel_dagster.job_reports import submissions as submissions_module
 from fastlabel_dagster.job_reports.submissions import LOOK_BACK
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors import build_jobs_sensor, open_jobs
+from fastlabel_dagster.sensors import jobs as jobs_module
+from fastlabel_dagster.sensors.polling import Polling
 
 TRAINING = dg.AssetKey(["street-scenes", "training"])
 MODEL = dg.AssetKey(["street-scenes", "model"])
@@ -624,6 +627,26 @@ def test_a_tick_goes_on_with_the_project_that_the_last_one_had_no_time_for(
         daemon.tick(watch)
     health = [one for one in checks(daemon) if one.check_name == "polling_healthy"]
     assert len(health) == 12 and not any(one.passed for one in health), "who was not looked at is not healthy for that"
+
+
+def test_every_job_has_its_turn_where_instance_and_server_are_slow(make_vendor, make_daemon, instance, monkeypatch):
+    """A tick has time for some projects, and for some of the jobs of these."""
+    slugs = [f"p{number}" for number in range(7)]
+    for slug in slugs:
+        for number in range(10):
+            metadata = {"job_kind": "training", "job_id": f"t-{slug}-{number}", "submitted": True}
+            instance.report_runless_asset_event(dg.AssetObservation(dg.AssetKey([slug, "training"]), metadata=metadata))
+    vendor = make_vendor(lambda path, query: {"status": "in_progress"}, lambda path, query: 0.3)
+    slow_instance(monkeypatch, vendor, 0.4)
+    monkeypatch.setattr(jobs_module, "Polling", partial(Polling, wall=vendor.clock))
+    daemon = make_daemon(resource=vendor.resource())
+    watch = build_jobs_sensor(slugs, kinds=["training"], time_budget_seconds=3, clock=vendor.clock)
+    for _ in range(60):
+        before = vendor.now
+        daemon.tick(watch)
+        assert vendor.now - before <= 4.2  # a wave of four answers, one after the other by this clock
+    assert len(vendor.asked) == 70
+    assert max(vendor.asked.values()) - min(vendor.asked.values()) <= 2
 
 
 def test_without_a_token_it_says_so_also_when_there_is_no_job(make_daemon):
