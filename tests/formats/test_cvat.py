@@ -281,6 +281,36 @@ def test_flags_tags_and_skeletons_have_no_place_for_are_attributes(bench, cvat, 
     ]
 
 
+def test_titles_of_options_and_blanks_around_names_come_back(bench, cvat, again):
+    """Whatever stands between two tags may have blanks around it that mean nothing: the exact names stand elsewhere."""
+    options = [{"title": "赤", "value": "red"}, {"title": "two\nlines", "value": " a\nb "}]
+    attribute = {"id": "a1", "key": " kind ", "name": "Kind", "type": "select", "order": 1, "options": options}
+    points = [{"key": " nose ", "name": "nose", "value": [5, 6, 1]}, {"key": "eye", "name": "eye", "value": [7, 8, 1]}]
+    known = [{"key": one["key"], "name": one["name"], "edges": []} for one in points]
+    classes = [
+        bench.klass(" car ", 1) | {"attributes": [attribute], "title": " Car "},
+        bench.klass(" man ", 2, type="pose_estimation") | {"keypoints": known},
+    ]
+    cvat(
+        bench.task(
+            "a.png",
+            bench.shape("bbox", [1, 2, 3, 4], " car ", attributes=[text(" kind ", " a\nb ", "select", "Kind")]),
+            bench.shape("pose_estimation", value=" man ", keypoints=points),
+        ),
+        classes=classes,
+    )
+    content = again()
+    assert not content.report.noticed
+    car, man = classes_to_fastlabel(content.classes)
+    assert (car["value"], car["title"], man["value"]) == (" car ", " Car ", " man ")
+    (declared,) = car["attributes"]
+    assert (declared["key"], declared["options"]) == (" kind ", options)
+    assert [one["key"] for one in man["keypoints"]] == [" nose ", "eye"]
+    (box, pose) = annotations_of(content)
+    assert box["attributes"] == [text(" kind ", " a\nb ", "select", "Kind")]
+    assert [one["key"] for one in pose["keypoints"]] == [" nose ", "eye"]
+
+
 def test_a_skeleton_without_a_point_is_not_written(bench, cvat, again):
     poses = [
         bench.shape("pose_estimation", value="ape", keypoints=[{"key": key, "value": [1, 2, 1]}], id=key)

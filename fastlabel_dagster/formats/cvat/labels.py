@@ -1,8 +1,9 @@
 """The list of labels in the ``<meta>`` of a CVAT file, and the classes it stands for.
 
 Each label has CVAT's name, colour, type and attributes, a skeleton its points as labels of their own with the drawing
-CVAT shows them by. What FastLabel knows beyond that (title, order, types, titles and types of attributes) stands as
-JSON in an element ``fastlabel`` of the label, which all other readers skip.
+CVAT shows them by. What FastLabel knows beyond that (title, order, types, titles and types of attributes and of their
+options) stands as JSON in an element ``fastlabel`` of the label, which all other readers skip. So do the names
+themselves, for blanks around what stands between two tags are layout.
 """
 
 from __future__ import annotations
@@ -36,13 +37,20 @@ _LARGEST_ORDER = 2**31
 _LONGEST_DRAWING = 2**20
 
 
+class Option(NamedTuple):
+    """A value an attribute may have."""
+
+    title: str
+    value: str
+
+
 class LabelAttribute(NamedTuple):
     """An attribute a label declares."""
 
     key: str
     name: str
     type: str
-    options: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
     declared: bool = True
     """False when only annotations speak of it."""
 
@@ -64,10 +72,15 @@ def label_elements(
         for key, (name, kind) in used.attributes.get(category.index, {}).items():
             attributes.setdefault(key, LabelAttribute(key, name, kind, declared=False))
         said = {
+            "value": category.value,
             "title": category.title,
             "order": category.id,
             "types": types,
-            "attributes": [attribute._asdict() for attribute in attributes.values()],
+            "attributes": [
+                attribute._asdict() | {"options": [option._asdict() for option in attribute.options]}
+                for attribute in attributes.values()
+            ],
+            "keypoints": list(category.keypoints) if POSE in known else [],
         }
         skeleton = POSE in known
         yield "".join(
@@ -100,7 +113,11 @@ def declared_attributes(classes: pa.Table) -> dict[str, list[LabelAttribute]]:
         for attribute in row["attributes"] or []:
             key = attribute["key"]
             if key and row["value"] is not None:
-                options = tuple(str(option["value"]) for option in attribute["options"] or [] if option["value"])
+                options = tuple(
+                    Option(str(option["title"] or option["value"]), str(option["value"]))
+                    for option in attribute["options"] or []
+                    if option["value"]
+                )
                 one = LabelAttribute(key, attribute["name"] or key, attribute["type"] or "text", options)
                 found.setdefault(row["value"], {}).setdefault(key, one)
     return {value: list(attributes.values()) for value, attributes in found.items()}
@@ -117,7 +134,7 @@ def _attribute_list(attributes: Iterable[LabelAttribute]) -> Iterator[str]:
     for attribute in attributes:
         # Nobody knows all values of an attribute that no class declares: as a text it takes any.
         kind = _INPUT_TYPES.get(attribute.type, "text") if attribute.declared else "text"
-        values = "\n".join(xml_text(option).replace("&#10;", " ") for option in attribute.options)
+        values = "\n".join(xml_text(option.value).replace("&#10;", " ") for option in attribute.options)
         yield (
             f"            <attribute>\n              <name>{xml_text(attribute.key)}</name>\n"
             "              <mutable>False</mutable>\n"
@@ -161,7 +178,7 @@ class FoundLabel(NamedTuple):
 def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
     """Add the labels a ``<meta>`` lists to ``labels``; those that are there stay as they are."""
     points: dict[str, dict[str, str | None]] = {}
-    drawings: dict[str, str] = {}
+    skeletons: dict[str, _Skeleton] = {}
     for element in meta.iter("label"):
         name = text_of(element, "name")
         parent = text_of(element, "parent")
@@ -169,19 +186,34 @@ def read_labels(meta: Element, labels: dict[str, FoundLabel]) -> None:
             if name:
                 points.setdefault(parent, {}).setdefault(name, _color(element))
             continue
-        if not name or name in labels:
+        said = _json(text_of(element, "fastlabel"))
+        value = _exact(name, [said.get("value")])
+        if not name or value in labels:
             continue
-        labels[name] = _label(element, name, len(labels) + 1)
-        drawings[name] = text_of(element, "svg")
+        labels[value] = _label(element, value, said, len(labels) + 1)
+        skeletons[name] = _Skeleton(value, text_of(element, "svg"), said.get("keypoints"))
     for name, colors in points.items():
-        if name in drawings:
-            found, keys = labels[name].found, list(colors)
+        if name in skeletons:
+            value, drawing, stated = skeletons[name]
+            found, keys = labels[value].found, [_exact(key, stated) for key in colors]
             found.keypoints, found.keypoint_colors = keys, list(colors.values())
-            found.skeleton = _edges(drawings[name], keys)
+            found.skeleton = _edges(drawing, keys)
 
 
-def _label(element: Element, name: str, place: int) -> FoundLabel:
-    said = _json(text_of(element, "fastlabel"))
+class _Skeleton(NamedTuple):
+    value: str
+    drawing: str
+    keys: Any
+    """The keys of its points, as our own export states them."""
+
+
+def _exact(name: str, stated: Any) -> str:
+    """The one of the names ``stated`` that ``name`` is but for blanks around it; where there is none, ``name``."""
+    names = stated if isinstance(stated, list) else []
+    return next((one for one in names if isinstance(one, str) and one.strip() == name), name)
+
+
+def _label(element: Element, name: str, said: dict[str, Any], place: int) -> FoundLabel:
     title, order, types = said.get("title"), said.get("order"), said.get("types")
     kind = TYPE_OF_LABEL.get(text_of(element, "type"))
     stated = [one for one in types if isinstance(one, str)] if isinstance(types, list) else [kind] if kind else []
@@ -192,18 +224,30 @@ def _label(element: Element, name: str, place: int) -> FoundLabel:
         _color(element),
         list(dict.fromkeys(stated)),
     )
-    known = {one["key"]: one for one in said.get("attributes") or [] if _is_attribute(one)}
+    known = {one["key"].strip(): one for one in said.get("attributes") or [] if _is_attribute(one)}
     attributes = {}
     for attribute in element.iter("attribute"):
         key = text_of(attribute, "name")
         if key:
-            options = tuple(option for option in text_of(attribute, "values").split("\n") if option)
+            options = tuple(Option(option, option) for option in text_of(attribute, "values").split("\n") if option)
             kind = ATTRIBUTE_TYPES.get(text_of(attribute, "input_type"), "text")
-            one = known.get(key, {"name": key, "type": kind})
+            one = known.get(key, {"key": key, "name": key, "type": kind})
             declared = one.get("declared") is not False
             choices = options if kind in ("select", "radio") or key in known else ()
-            attributes[key] = LabelAttribute(key, one["name"], one["type"], choices, declared)
+            stated = _options(one.get("options"))
+            attributes[one["key"]] = LabelAttribute(one["key"], one["name"], one["type"], stated or choices, declared)
     return FoundLabel(found, attributes)
+
+
+def _options(stated: Any) -> tuple[Option, ...]:
+    """The options our own export states; none where it, as earlier ones, states their values only."""
+    options = (
+        [Option(one.get("title"), one.get("value")) for one in stated if isinstance(one, dict)]
+        if isinstance(stated, list)
+        else []
+    )
+    whole = all(isinstance(one.title, str) and isinstance(one.value, str) for one in options)
+    return tuple(options) if whole else ()
 
 
 def _is_attribute(one: Any) -> bool:
@@ -261,7 +305,7 @@ def with_attributes(table: pa.Table, labels: dict[str, FoundLabel]) -> pa.Table:
                 "name": one.name,
                 "type": one.type,
                 "order": place,
-                "options": [{"title": option, "value": option} for option in one.options],
+                "options": [option._asdict() for option in one.options],
             }
             for place, one in enumerate((one for one in label.attributes.values() if one.declared) if label else (), 1)
         ]
