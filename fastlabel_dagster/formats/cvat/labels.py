@@ -234,20 +234,20 @@ def _label(element: Element, name: str, said: dict[str, Any], place: int) -> Fou
             one = known.get(key, {"key": key, "name": key, "type": kind})
             declared = one.get("declared") is not False
             choices = options if kind in ("select", "radio") or key in known else ()
-            stated = _options(one.get("options"))
-            attributes[one["key"]] = LabelAttribute(one["key"], one["name"], one["type"], stated or choices, declared)
+            choices = _options(one.get("options")) or choices
+            attributes[one["key"]] = LabelAttribute(one["key"], one["name"], one["type"], choices, declared)
     return FoundLabel(found, attributes)
 
 
 def _options(stated: Any) -> tuple[Option, ...]:
     """The options our own export states; none where it, as earlier ones, states their values only."""
-    options = (
-        [Option(one.get("title"), one.get("value")) for one in stated if isinstance(one, dict)]
-        if isinstance(stated, list)
-        else []
-    )
-    whole = all(isinstance(one.title, str) and isinstance(one.value, str) for one in options)
-    return tuple(options) if whole else ()
+    options = []
+    for one in stated if isinstance(stated, list) else []:
+        title, value = (one.get("title"), one.get("value")) if isinstance(one, dict) else (None, None)
+        if not (isinstance(title, str) and isinstance(value, str)):
+            return ()
+        options.append(Option(title, value))
+    return tuple(options)
 
 
 def _is_attribute(one: Any) -> bool:
