@@ -550,6 +550,44 @@ def test_children_that_are_not_read_are_noticed(voc, child):
     assert note.examples == ("a.xml, object 1",) and read.report.annotations == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("<annotation verified='yes'>" + xml(box()).removeprefix("<annotation>"), "annotation@verified"),
+        (xml(box().replace("<object>", '<object id="3" score="0.5">')), "object@id, object@score"),
+        (xml(box(extra='<truncated conf="1">1</truncated>')), "truncated@conf"),
+        (xml(box().replace("<xmin>", '<xmin unit="px">')), "xmin@unit"),
+        (xml(box(extra="<attributes><other>x</other></attributes>")), "attributes.other"),
+        (xml(box(extra="<attributes>colour=red</attributes>")), "text of attributes"),
+        (
+            xml(box(extra="<attributes><attribute><value>x</value></attribute></attributes>")),
+            "an attribute without a name",
+        ),
+    ],
+)
+def test_what_elements_say_beside_their_texts_is_noticed(voc, text, names):
+    read = voc.read({"a.xml": text, "b.xml": xml(box(), filename="b.jpg")})
+    [note] = read.report.noticed
+    assert read.report.annotations == 2 and note.count == 1
+    assert note.examples[0].startswith("a.xml") and note.examples[0].endswith(f": {names}")
+
+
+def test_nothing_is_noticed_of_what_our_own_exports_say(bench, voc):
+    told = [{**switch("truncated", value), "name": name} for value, name in ((True, "Cut"), (False, "truncated"))]
+    typed = {"key": "age", "name": "Age", "type": "number", "value": 3}
+    shapes = [bench.shape("bbox", [1, 2, 30, 40], attributes=[one, typed]) for one in told]
+    voc.write(bench.task("a.jpg", *shapes))
+    assert voc.back().report.noticed == ()
+
+
+def test_attributes_without_a_type_have_none_when_they_come_back(bench, voc):
+    said = {"key": "k", "name": "K", "value": "  two  words "}
+    shapes = [bench.shape("bbox", [1, 2, 30, 40], attributes=[said])]
+    voc.write(bench.task("a.jpg", *shapes))
+    [found] = voc.back().annotations["attributes"].to_pylist()[0]
+    assert (found["key"], found["name"], found["type"], found["value"]) == ("k", "K", None, "  two  words ")
+
+
 def test_a_polygon_that_is_none_leaves_its_box(voc):
     read = voc.read({"a.xml": xml(box(extra="<polygon><x1>1</x1><y1>oops</y1></polygon>"))})
     assert shapes_of(read) == [("bbox", "dog", [1, 2, 30, 40])]
@@ -590,6 +628,25 @@ def test_the_devkit_with_several_years(voc):
     told = {note.reason: note.examples for note in read.report.noticed}
     assert told["a part lists it, but it has no XML file"] == ("VOCdevkit/VOC2007/ImageSets/Main/train.txt: 9",)
     assert told["a picture without an XML file was not read"][0] == "VOCdevkit/VOC2012/JPEGImages/2.jpg"
+
+
+def test_lists_of_single_classes_are_no_parts_whatever_the_parts_are_called(voc):
+    read = voc.read(
+        {
+            **{f"Annotations/{name}.xml": xml(box(), filename=f"{name}.jpg") for name in ("a", "b 1")},
+            "ImageSets/Main/default.txt": "a\nb 1\n",
+            "ImageSets/Main/dog_default.txt": "a  1\nb 1 -1\n",
+            "ImageSets/Main/night_train.txt": "b 1\n",
+        }
+    )
+    assert read.tasks["tags"].to_pylist() == [["default"], ["default", "night_train"]]
+
+
+def test_parts_and_actions_of_classes_are_noticed(voc):
+    labels = "# label:color_rgb:parts:actions\ncat:255,0,16:leg,head:run\ndog:::\n"
+    read = voc.read({"a.xml": xml(box()), "labelmap.txt": labels})
+    [note] = read.report.noticed
+    assert "parts and actions" in note.reason and note.examples == ("cat",)
 
 
 def test_one_file_of_a_dataset(voc, tmp_path):

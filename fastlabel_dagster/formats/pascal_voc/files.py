@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,9 @@ FIRST_PIXEL = "first_pixel"
 _CLASS_LISTS = ("labels.txt", "classes.txt", "predefined_classes.txt")
 _LABEL_MAP = "labelmap.txt"
 _WHOLE = "trainval"
-#: The devkit's lists of single classes: aeroplane_train.txt.
-_OF_ONE_CLASS = re.compile(r".+_(train|val|trainval|test)")
+#: How each line of the devkit's lists of single classes, such as aeroplane_train.txt, ends.
+_SIGNS = ("1", "-1", "0")
+_BEYOND = "parts and actions of a class in labelmap.txt have no place in FastLabel, and were not read"
 
 
 @dataclass(slots=True)
@@ -95,10 +97,11 @@ def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
     lists: dict[str, list[str]] = {}
     for _, names in files_below(folder, {".txt"}) if folder.is_dir() else ():
         for name in names:
-            part = stem_of(name)
-            if not _OF_ONE_CLASS.fullmatch(part) and is_own_file(folder / name, root):
+            if is_own_file(folder / name, root):
                 text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
-                lists[part] = [line.strip() for line in text.splitlines() if line.strip()]
+                lists[stem_of(name)] = [line.strip() for line in text.splitlines() if line.strip()]
+    by_stem = {(f"{file.below}/" if file.below else "") + stem_of(file.place): file for file in files}
+    lists = {part: lines for part, lines in lists.items() if not _is_of_one_class(part, lines, by_stem)}
     if set(lists) & {"train", "val"} or set(lists) == {_WHOLE}:
         lists.pop(_WHOLE, None)
     elif not lists:
@@ -106,7 +109,6 @@ def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
             tag = PART_OF_TAG.get(file.place.split("/")[0].lower())
             if tag is not None and "/" in file.place:
                 file.tags.append(tag)
-    by_stem = {(f"{file.below}/" if file.below else "") + stem_of(file.place): file for file in files}
     for part, stems in lists.items():
         strangers = []
         for stem in stems:
@@ -124,6 +126,11 @@ def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
         )
 
 
+def _is_of_one_class(part: str, lines: list[str], known: Container[str]) -> bool:
+    """Whether a list says which pictures show the class it is named after (``dog_train``), not which are of a part."""
+    return "_" in part and all(line.rpartition(" ")[2] in _SIGNS and line not in known for line in lines)
+
+
 def find_classes(root: Path, told: ReadTally) -> dict[str, FoundClass]:
     """The classes the dataset lists, by value: from ``classes.json``, ``labelmap.txt``, or a plain list of names; empty
     when it lists none.
@@ -135,7 +142,7 @@ def find_classes(root: Path, told: ReadTally) -> dict[str, FoundClass]:
     if listed:
         return listed
     if is_own_file(root / _LABEL_MAP, root):
-        return _label_map(root / _LABEL_MAP)
+        return _label_map(root / _LABEL_MAP, told)
     for name in _CLASS_LISTS:
         if is_own_file(root / name, root):
             return listed_classes(_lines(root / name))
@@ -150,11 +157,14 @@ def stated_first_pixel(root: Path) -> int:
     return 1 if type(stated) is int and stated == 1 else 0
 
 
-def _label_map(path: Path) -> dict[str, FoundClass]:
+def _label_map(path: Path, told: ReadTally) -> dict[str, FoundClass]:
     colors: dict[str, str | None] = {}
     for line in _lines(path):
         name, _, rest = line.partition(":")
-        rgb = re.fullmatch(r"(\d{1,3}),(\d{1,3}),(\d{1,3})", rest.partition(":")[0].replace(" ", ""))
+        color, _, beyond = rest.partition(":")
+        if beyond.strip(": ") and not line.startswith("#"):
+            told.notice(_BEYOND, "class", where=name.strip())
+        rgb = re.fullmatch(r"(\d{1,3}),(\d{1,3}),(\d{1,3})", color.replace(" ", ""))
         parts = [int(part) for part in rgb.groups()] if rgb else []
         is_color = len(parts) == 3 and max(parts) < 256
         if not line.startswith("#") and name != "background":

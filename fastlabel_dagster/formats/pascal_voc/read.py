@@ -26,7 +26,6 @@ from fastlabel_dagster.formats.label_files import read_small, stem_of
 from fastlabel_dagster.formats.pascal_voc.alike import ObjectForm, as_elements, is_unmarked, joined_objects
 from fastlabel_dagster.formats.pascal_voc.files import VocFile, find_classes, find_voc_files, stated_first_pixel
 from fastlabel_dagster.formats.pascal_voc.said import (
-    BOX,
     NAME,
     READ,
     SIDES,
@@ -34,6 +33,7 @@ from fastlabel_dagster.formats.pascal_voc.said import (
     attributes_of,
     odd_flags,
     unread_of_file,
+    unread_of_object,
 )
 from fastlabel_dagster.formats.point_rows import PointRows
 from fastlabel_dagster.formats.xml import parse_xml
@@ -146,8 +146,9 @@ class _Reader:
             else:
                 row = self._read_head(file, one.root, several)
                 if one.columns is None:
+                    own = one.root.find("task_id") is not None
                     for number, element in enumerate(one.root.findall("object"), start=1):
-                        self._read_object(row, number, element, file)
+                        self._read_object(row, number, element, file, own=own)
                 elif boxes is not None:
                     count = len(one.columns[NAME])
                     self._tell_unread(one.columns, file)
@@ -169,7 +170,7 @@ class _Reader:
             self._add_boxes([row] * count, range(1, count + 1), boxes)
             return
         for number, element in enumerate(as_elements(columns), start=1):
-            self._read_object(row, number, element, file)
+            self._read_object(row, number, element, file, own=False)  # of this form none has attributes
 
     def _tell_unread(self, columns: dict[str, list[str]], file: VocFile) -> None:
         unread = sorted(columns.keys() - READ)
@@ -261,7 +262,7 @@ class _Reader:
         self._tasks.append((task_id, root.findtext("task_name") or name, width, height, file.tags, url))
         return len(self._tasks) - 1
 
-    def _read_object(self, row: int, number: int, element: Element, file: VocFile) -> None:
+    def _read_object(self, row: int, number: int, element: Element, file: VocFile, *, own: bool) -> None:
         child = {one.tag: one for one in element}
         stated = "" if child.get(NAME) is None else child[NAME].text or ""
         value = self._class_of(stated)
@@ -290,10 +291,10 @@ class _Reader:
             twice = sorted({tag for tag in tags if tags.count(tag) > 1})
             if twice:
                 self._told.alter(_TWICE, where=f"{_where(file, number)}: {', '.join(twice)}")
-        unread = sorted({one.tag for one in (*element, *child[BOX])} - READ)
+        unread = unread_of_object(element, child)
         if unread:
             self._told.notice(_NO_PLACE, where=_no_place(file, number, unread))
-        attributes = attributes_of(child)
+        attributes = attributes_of(child, own=own)
         if attributes:
             self._annotations.add(row, kind, value, points=points, attributes=attributes, order=number)
         else:
