@@ -6,7 +6,7 @@ nobody has touched; people correct and approve those, and the loop begins again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +65,10 @@ class LoopPlan:
         if not isinstance(loop["dataset"], str) or not loop["dataset"].strip():
             raise ValueError(f"loop: dataset is the name of a dataset in FastLabel, not {loop['dataset']!r}")
         approved, share = _retrain_after(loop["retrain_after"])
-        training = {**_mapping(loop, "training"), "base_model": loop["base_model"], "epoch": loop["epoch"]}
+        own = {key: loop[key] for key in ("base_model", "epoch")}
+        training = {**_mapping(loop, "training", beside=own), **own}
         gate = loop.get("gate", DEFAULT_GATE)
-        evaluation = {**_mapping(loop, "evaluation"), "gate": gate or None}
+        evaluation = {**_mapping(loop, "evaluation", beside=("gate",)), "gate": gate or None}
         annotate = loop.get("auto_annotate")
         if annotate is True:
             annotate = {}
@@ -109,12 +110,15 @@ def _retrain_after(value: Any) -> tuple[int | None, float | None]:
     return approved, share
 
 
-def _mapping(loop: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _mapping(loop: Mapping[str, Any], key: str, *, beside: Collection[str]) -> dict[str, Any]:
+    """The settings under ``key``; none of them is one that the loop has ``beside`` it, as only that one would count."""
     value = loop.get(key)
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise ValueError(f"loop: {key} is a mapping of settings, not {value!r}")
+    if misplaced := [name for name in beside if value.get(name) is not None]:
+        raise ValueError(f"loop: {', '.join(misplaced)} stands beside {key}, not in it")
     return dict(value)
 
 

@@ -65,6 +65,8 @@ def test_what_is_left_out():
         (without(gate={"mAP": {"at_leest": 0.1}}), "at_leest"),
         (without(training=3), "training is a mapping"),
         (without(training={"momentum": 1}), "momentum"),
+        (without("gate", evaluation={"gate": {"mAP": {"at_least": 0.5}}}), "gate stands beside evaluation, not in it"),
+        (without(training={"epoch": 5, "base_model": "m"}), "base_model, epoch stands beside training, not in it"),
         (without(auto_annotate={"confidence": 2}), "confidence"),
         (without(auto_annotate={"update_existing": True}), "never touches"),
         (without(gaet={}), "loop has no gaet; it has retrain_after"),
