@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.dispatch import read
 from fastlabel_dagster.labels.fastlabel import to_fastlabel
 from fastlabel_dagster.labels.pauses import without_collecting
@@ -22,6 +23,8 @@ Annotation: TypeAlias = dict[str, Any]
 ByPicture: TypeAlias = dict[str, list[Annotation]]
 #: What a COCO file can be taken for.
 COCO_TYPES = ("bbox", "polygon", "segmentation", "pose_estimation")
+#: What our readers note for our writers is no attribute of a class, and the API refuses those that are none.
+_OURS = (STATED_BOX, STATED_SHAPE)
 _KEPT = ("type", "value", "points", "rotation", "keypoints", "attributes")
 
 
@@ -87,7 +90,8 @@ def _bare(annotation: Annotation) -> Annotation:
     """What the API takes of an annotation, and nothing that only a project knows."""
     bare = {key: annotation[key] for key in _KEPT if annotation.get(key) is not None}
     if "attributes" in bare:
-        bare["attributes"] = [{"key": one["key"], "value": one["value"]} for one in bare["attributes"]]
+        attributes = (one for one in bare["attributes"] if one["key"] not in _OURS)
+        bare["attributes"] = [{"key": one["key"], "value": one["value"]} for one in attributes]
     if "keypoints" in bare:
         bare["keypoints"] = [{"key": one["key"], "value": one["value"]} for one in bare["keypoints"]]
     return bare

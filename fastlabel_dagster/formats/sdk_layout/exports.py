@@ -17,6 +17,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+import orjson
+
 from fastlabel_dagster.formats.dispatch import write
 from fastlabel_dagster.formats.overlays.write import INDEX_FILE
 from fastlabel_dagster.formats.report import REPORT_FILE, ExportReport
@@ -33,7 +36,7 @@ _OUTLINED = ("polygon", "segmentation")
 
 def export_coco(
     tasks: Sequence[Json],
-    annotations: Sequence[Json],
+    annotations: Iterable[Json] | None,
     output_dir: str | Path,
     file_name: str,
     *,
@@ -49,14 +52,14 @@ def export_coco(
     def place(path: str) -> str | None:
         return file_name if path == "annotations.json" else path
 
-    labels = _labels(tasks, annotations, without=("line", "classification"))
+    labels = _labels(tasks, annotations or (), without=("line", "classification"))
     options = {"bbox_segmentation": "rectangle", "every_key": True}
     return _export_any(labels, "coco", output_dir, place, video=video, fetch=fetch, **options)
 
 
 def export_yolo(
     tasks: Sequence[Json],
-    classes: Sequence[str],
+    classes: Iterable[str] | None,
     output_dir: str | Path,
     *,
     outlines: bool = False,
@@ -75,11 +78,12 @@ def export_yolo(
         video: a video project: its frames are cut out into ``images/``.
         fetch: how to get at the videos.
     """
+    order = _values(classes)
     labels = _labels(tasks, (), without=("line", "classification", "keypoint"))
     drawn = set(labels.classes["type"].to_pylist())
-    outlined = bool(drawn & set(_OUTLINED)) if classes else outlines
+    outlined = bool(drawn & set(_OUTLINED)) if order else outlines
     options: dict[str, Any] = {"layout": "darknet", "split": None, "task": "segment" if outlined else "detect"}
-    options["classes"] = list(classes) or None
+    options["classes"] = order or None
 
     def place(path: str) -> str | None:
         return path if path == "classes.txt" or path.startswith(("annotations/", "images/")) else None
@@ -112,7 +116,7 @@ def export_masks(
     *,
     instances: bool,
     palette: Sequence[int] | None = None,
-    classes: Sequence[str] = (),
+    classes: Iterable[str] | None = (),
     start_index: int = 1,
 ) -> ExportReport:
     """``<name>.png`` for each task: an index per annotation (``instances``) or per class.
@@ -127,9 +131,9 @@ def export_masks(
     """
     options: dict[str, Any] = {"start_index": start_index, "pixels": "sdk"}
     if palette is not None:
-        options["palette"] = list(palette)
-    if not instances and classes:
-        options["classes"] = list(classes)
+        options["palette"] = np.asarray(palette).tolist()
+    if not instances and (order := _values(classes)):
+        options["classes"] = order
     format = "instance_masks" if instances else "semantic_masks"
     return _export_images(_labels(tasks, ()), format, output_dir, lambda path: _below(path, "masks"), **options)
 
@@ -169,6 +173,14 @@ def _beside(path: Path, copy: Path) -> Path:
         except OSError:
             shutil.copyfile(path, copy)
     return copy
+
+
+def _values(classes: Iterable[str] | None) -> list[str]:
+    """The values of classes, which may be an array of NumPy or a column of a data frame. Raises ValueError for a
+    text, whose letters are no classes."""
+    if isinstance(classes, str):
+        raise ValueError(f"classes is a list of class values, not {classes!r}")
+    return [] if classes is None else [str(value) if isinstance(value, str) else value for value in classes]
 
 
 def _below(path: str, folder: str) -> str | None:
@@ -222,7 +234,40 @@ def _labels(tasks: Iterable[Json], classes: Iterable[Json], *, without: Iterable
             }
             for (value, kind), annotation in sorted(found.items(), key=itemgetter(0))
         ]
-    return from_fastlabel(rows, given)
+    # Computed shapes are numbers of NumPy, arrays and tuples; to look for them first would cost all others time.
+    try:
+        labels = from_fastlabel(rows, given)
+    except (TypeError, ValueError):
+        computed = True
+    else:
+        computed = _has_unread_geometry(labels)
+    return from_fastlabel([_as_json(*one) for one in enumerate(rows)], given) if computed else labels
+
+
+def _has_unread_geometry(labels: Labels) -> bool:
+    """Whether some geometry is none as JSON has it, so that no column took it."""
+    import pyarrow.compute as pc
+
+    annotations = pc.list_flatten(labels.tasks["annotations"])
+    places = [(annotations, "points")]
+    places += [(pc.list_flatten(pc.struct_field(annotations, of)), "value") for of in ("keypoints", "frames")]
+    extras = ((pc.struct_field(rows, "extra"), f'"{key}":') for rows, key in places)
+    return any(pc.any(pc.match_substring(extra, key)).as_py() for extra, key in extras)
+
+
+def _as_json(number: int, row: dict[str, Any]) -> Any:
+    """A task as it would come back from JSON. Raises TypeError, naming the task, when it is none."""
+    try:
+        return orjson.loads(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY, default=_number))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"task {number} (counting from 0), {row.get('name')!r}, is not JSON: {error}") from error
+
+
+def _number(value: Any) -> float:
+    """What is one without being Python's or NumPy's own: a Decimal, a fraction."""
+    if isinstance(value, str | bytes):
+        raise TypeError
+    return float(value)
 
 
 @contextmanager

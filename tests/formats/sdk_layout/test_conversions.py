@@ -80,6 +80,36 @@ def test_coco(pair: Any, kind: str, data: Any) -> None:
     assert listed(ours) == listed(theirs)
 
 
+#: A person of COCO's, whose box is rounded to hundredths.
+PERSON = {
+    "id": 1,
+    "image_id": 1,
+    "category_id": 1,
+    "iscrowd": 0,
+    "bbox": [10.01, 10, 20, 29.99],
+    "area": 300,
+    "segmentation": [[10, 10, 30, 10, 20, 40]],
+    "keypoints": [12, 14, 2, 0, 0, 0, 20, 30, 1],
+    "num_keypoints": 2,
+}
+
+
+@pytest.mark.parametrize("kind", ["polygon", "pose_estimation"])
+def test_coco_as_its_authors_have_it_becomes_what_the_api_takes(pair: Any, kind: str) -> None:
+    person = PERSON if kind == "pose_estimation" else {key: PERSON[key] for key in PERSON if "keypoints" not in key}
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": WIDTH, "height": HEIGHT}],
+        "categories": [{"id": 1, "name": "cat", "keypoints": ["a", "b", "c"]}],
+        "annotations": [person],
+    }
+    path = pair.folder() / "coco.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(document))
+    theirs, ours = pair.convert("convert_coco_to_fastlabel", str(path), kind)
+    assert ours == theirs
+    assert ours["a.jpg"][0]["attributes"] == []
+
+
 @SOME
 @given(projects(st.one_of(boxes(whole=True), polygons(whole=True))))
 def test_pascal_voc_the_sdk_has_written(pair: Any, tasks: list[dict[str, Any]]) -> None:

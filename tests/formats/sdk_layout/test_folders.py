@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,66 @@ def test_any_iterable_of_tasks_with_and_without_ids(export: Export, tmp_path: Pa
     assert names[0] == names[1]
     report = export([*TASKS, TASKS[0]], tmp_path / "twice")  # a task that two pages held
     assert report.tasks == 3
+
+
+def computed(kind: str) -> list[Any]:
+    """A box and a polygon as they come out of NumPy, of a model, or of exact arithmetic."""
+    shapes = [("bbox", [1.5, 2, 30, 40]), ("polygon", [1, 2, 30.25, 2, 30, 40])]
+    makers: dict[str, Callable[[list[float]], Any]] = {
+        "float64": lambda points: list(map(np.float64, points)),
+        "float32": lambda points: list(map(np.float32, points)),
+        "array": np.array,
+        "tuple": tuple,
+        "Decimal": lambda points: list(map(Decimal, points)),
+    }
+    sides = {"width": np.int64(120), "height": np.int32(90)} if kind == "array" else {}
+    return [{**task("a.jpg", *(annotation(type, makers[kind](points)) for type, points in shapes)), **sides}]
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "array", "tuple", "Decimal"])
+def test_numbers_that_were_computed_are_numbers(export: Export, kind: str, tmp_path: Path) -> None:
+    plain = [task("a.jpg", annotation("bbox", [1.5, 2, 30, 40]), annotation("polygon", [1, 2, 30.25, 2, 30, 40]))]
+    export(plain, tmp_path / "plain")
+    assert export(computed(kind), tmp_path / "computed").written == 2
+    assert contents(tmp_path / "computed") == contents(tmp_path / "plain")
+
+
+def test_tuples_are_lists_wherever_geometry_stands(pair: Any, tmp_path: Path) -> None:
+    ring = (50, 50, 60, 50, 60, 60, 50, 50)
+    pose = {"type": "pose_estimation", "value": "cat", "color": "#fff", "points": []}
+    points = [{"key": key, "name": key, "value": (x, 20, 1), "edges": []} for key, x in (("a", 10), ("b", 30))]
+    tasks = [task("a.jpg", annotation("segmentation", [[ring]]), {**pose, "keypoints": points})]
+    report = pair.ours.export_coco("everything", tasks, output_dir=tmp_path)
+    assert (report.written, report.dropped) == (2, ())
+    outline, posed = json.loads((tmp_path / "annotations.json").read_bytes())["annotations"]
+    assert outline["area"] == 50
+    assert posed["keypoints"] == [10, 20, 2, 30, 20, 2]
+
+
+def test_what_is_no_json_is_refused_and_the_task_named(export: Export, tmp_path: Path) -> None:
+    odd = task("b.jpg", annotation("bbox", [object(), 2, 30, 40]))
+    with pytest.raises(TypeError, match=r"task 1 \(counting from 0\), 'b.jpg', is not JSON"):
+        export([TASKS[0], odd], tmp_path)
+
+
+def test_classes_as_people_have_them(pair: Any, tmp_path: Path) -> None:
+    """None, as the SDK takes it for COCO's, and columns of tables: their truth is nobody's."""
+    ours = pair.ours
+    ours.export_coco("everything", TASKS, None, tmp_path / "none")
+    ours.export_coco("everything", TASKS, [], tmp_path / "list")
+    ours.export_yolo("everything", TASKS, np.array(["dog", "cat"]), tmp_path / "array")
+    ours.export_yolo("everything", TASKS, ["dog", "cat"], tmp_path / "two")
+    ours.export_yolo("everything", TASKS, None, tmp_path / "no")
+    ours.export_yolo("everything", TASKS, [], tmp_path / "empty")
+    for one, other in (("none", "list"), ("array", "two"), ("no", "empty")):
+        assert contents(tmp_path / one) == contents(tmp_path / other)
+    colours = np.array([0, 0, 0, 255, 0, 0], np.uint8)
+    ours.export_semantic_segmentation(TASKS, tmp_path / "a", colours, np.array(["cat"]))
+    ours.export_semantic_segmentation(TASKS, tmp_path / "b", colours.tolist(), ["cat"])
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    for method, place in ((ours.export_yolo, ("everything", TASKS)), (ours.export_semantic_segmentation, (TASKS,))):
+        with pytest.raises(ValueError, match="list of class values"):
+            method(*place, classes="cat", output_dir=tmp_path / "text")
 
 
 HOSTILE = [
