@@ -111,6 +111,7 @@ def find_dataset(source: Path, classes: str | os.PathLike[str] | Sequence[str] |
             dataset.lists.setdefault(place.replace("\\", "/").rpartition("/")[2], "val" if name == "valid" else name)
     if stated.get("task") in TASKS:
         dataset.task = stated["task"]
+    dataset.unread = sorted(_unread_of_darknet(stated, dataset))
     shape = stated.get("kpt_shape", "").split()
     dataset.keypoints, dataset.keypoint_numbers = _keypoint_shape(root / DARKNET_FILE, shape)
     return dataset
@@ -209,6 +210,17 @@ def _unread(data: Mapping[Any, Any], dataset: Dataset, met: Collection[str]) -> 
     named = data.get("kpt_names")
     if named and not (isinstance(named, dict) and len(dataset.keypoint_names) == len(named)):
         yield "kpt_names"
+
+
+def _unread_of_darknet(stated: Mapping[str, str], dataset: Dataset) -> Iterator[str]:
+    """The same for the lines of a darknet data file."""
+    for name, value in stated.items():
+        if value and name not in _NOT_LISTS and not value.lower().endswith(".txt"):
+            yield name
+    if stated.get("task") and dataset.task is None:
+        yield "task"
+    if stated.get("classes", "").isdecimal() and int(stated["classes"]) != max(dataset.names, default=-1) + 1:
+        yield "classes"
 
 
 def _loaded(path: Path) -> dict[Any, Any]:

@@ -397,6 +397,20 @@ def test_what_cvat_exports_without_pictures_is_named_and_sorted_as_with_them(lay
     assert tasks == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("weather = rain", ["weather"]),
+        ("task = banana", ["task"]),
+        ("classes = 3", ["classes"]),
+        ("classes = 1\nnames = data/obj.names\nbackup = backup/\neval = coco\ntrain = data/train.txt\nx =", []),
+    ],
+)
+def test_what_nobody_reads_of_a_darknet_data_file_is_told(lay, line, told):
+    _, report = found(lay({"obj.data": f"{line}\n", "obj.names": "dog\n", "a.jpg": None, "a.txt": LINE}))
+    assert [note.examples[0] for note in report.noticed if "the data file" in note.reason] == told
+
+
 def test_label_files_without_an_image_belong_to_the_part_of_their_folder(lay):
     root = lay(
         {
