@@ -356,7 +356,7 @@ def test_the_sdks_layout_without_pictures_keeps_its_parts(bench, tmp_path):
 
 
 CVAT = {
-    "obj.data": "classes = 1\nnames = data/obj.names\nbackup = backup/\ntrain = data/train.txt\nvalid = data/valid.txt\n",
+    "obj.data": "classes = 1\nnames = data/obj.names\ntrain = data/train.txt\nvalid = data/valid.txt\n",
     "obj.names": "dog\n",
     "train.txt": "data/obj_train_data/a.b.jpg\ndata/obj_train_data/sub/c.png\n",
     "valid.txt": "data/obj_valid_data/v.jpg\n",
