@@ -14,6 +14,7 @@ TASKS ?=
 PORT ?= 3000
 SANDBOX_PORT ?= 8765
 export PYTHONUNBUFFERED = 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo dev test test-lowest lint format bench clean help
 
@@ -27,11 +28,11 @@ dev: $(VENV)/.run ## sandbox and Dagster UI on loopback, ready to click
 	  $(if $(PROJECT),--project "$(PROJECT)")
 
 test: $(VENV)/.dev $(VENV)/peers/.done ## the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-lowest: $(VENV)/lowest/.done ## the tests that touch Dagster, tables and stores, with the lowest versions that are declared
 	$(VENV)/lowest/bin/python -c 'import dagster; assert dagster.__version__ == "$(LOWEST)", dagster.__version__'
-	$(VENV)/lowest/bin/python -m pytest -n auto --dist loadfile $(WITH_DAGSTER) $(WITH_ARROW)
+	$(VENV)/lowest/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(WITH_DAGSTER) $(WITH_ARROW)
 
 lint: $(VENV)/.dev ## style, types, floors
 	$(BIN)/ruff check .
@@ -103,7 +104,7 @@ $(VENV)/lowest/.done: pyproject.toml tests/lowest.txt | $(VENV)/bin/python
 	@$(VENV)/lowest/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[sandbox,ui]' \
 	  --constraint tests/lowest.txt 'pycocotools>=2.0.8' \
 	  dagster==$(LOWEST) dagster-webserver==$(LOWEST) dagster-graphql==$(LOWEST) dagster-dg-cli==$(LOWEST) \
-	  create-dagster==$(LOWEST) 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'moto[server]>=5.1' 'fastlabel==0.26.0'
+	  create-dagster==$(LOWEST) 'pytest>=8' 'pytest-xdist>=3.8' 'hypothesis>=6.100' 'moto[server]>=5.1' 'fastlabel==0.26.0'
 	@$(VENV)/lowest/bin/python -c 'import cv2' 2>/dev/null || { \
 	  $(VENV)/lowest/bin/python -m pip --quiet uninstall --yes opencv-python; \
 	  $(VENV)/lowest/bin/python -m pip --quiet install 'opencv-python-headless==4.10.*'; }

@@ -1,4 +1,4 @@
-"""Fixtures for the whole suite: an S3 server on loopback, and the small real dataset."""
+"""For the whole suite: how it is spread over workers, an S3 server on loopback, and the small real dataset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "busy", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
+
+#: What takes the longest by itself, mostly to wait for processes it starts: begun last, it would run on alone.
+LONG = {"fire", "ui", "test_dagster_project.py", "test_demo.py", "test_load_cost.py", "test_tutorial.py"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """``-n auto``: two more than there are processors, as half of the time a test waits for servers and processes."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of many workers some begin with the longest files; ``--no-loadscope-reorder`` keeps this order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
 
 
 class S3Server(NamedTuple):
