@@ -8,22 +8,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fastlabel_dagster.formats.annotation_blocks import (
+    Block,
+    TasksInParts,
+    encoded,
+    made_small,
+    nested,
+    with_annotations,
+)
 from fastlabel_dagster.formats.categories import POSE
-from fastlabel_dagster.labels.ragged import offsets_of
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.schema import ANNOTATION, CLASSES, TASKS
-from fastlabel_dagster.labels.tables import Labels
+from fastlabel_dagster.labels.tables import Labels, TaskSource
 
 #: The fields of an annotation and their Arrow types.
 ANNOTATION_TYPES: dict[str, pa.DataType] = {column.name: column.type for column in ANNOTATION}
+#: Annotations added one by one become columns as soon as there are so many.
+_SINGLE_AT_ONCE = 1_000
 
 
 @dataclass
@@ -64,7 +72,7 @@ class AnnotationColumns:
 
     def __init__(self) -> None:
         self._count = 0
-        self._blocks: list[_Block] = []
+        self._blocks: list[Block] = []
         self._owner: list[int] = []
         self._order: list[int] = []
         self._single: dict[str, list[Any]] = {name: [] for name in ANNOTATION_TYPES}
@@ -88,11 +96,13 @@ class AnnotationColumns:
         """Add one annotation; geometry and the other ``fields`` as :mod:`fastlabel_dagster.labels.schema` says.
 
         ``order`` is its place within the task (among all numbers given for that task); without one it comes behind
-        those added before.
+        those added before. Lists that are given may grow until an annotation of another task is added.
         """
         fields.update(type=kind, value=value, points=points, regions=regions, keypoints=keypoints)
         fields["attributes"] = list(attributes)
         _refuse_unknown(fields)
+        if len(self._owner) >= _SINGLE_AT_ONCE and owner != self._owner[-1]:
+            self._all()
         self._owner.append(owner)
         self._order.append(self._count if order is None else order)
         self._count += 1
@@ -138,14 +148,14 @@ class AnnotationColumns:
         if any(len(column) != n for column in columns.values()):
             raise ValueError(f"the columns of {n} annotations differ in length")
         places = np.arange(self._count, self._count + n) if order is None else np.asarray(order, np.int64)
-        self._blocks.append(_Block(np.asarray(owner, np.int64), places, columns))
+        self._blocks.append(Block(np.asarray(owner, np.int64), places, columns))
         self._count += n
 
     def usage(self) -> dict[str, dict[str, int]]:
         """Class value -> annotation type -> how many."""
         counts: dict[str, dict[str, int]] = {}
         for block in self._all():
-            kinds, values = (_encoded(block.columns[name]) for name in ("type", "value"))
+            kinds, values = (encoded(block.columns[name]) for name in ("type", "value"))
             words = kinds.dictionary.to_pylist()
             numbers = values.indices.to_numpy().astype(np.int64) * len(words) + kinds.indices.to_numpy()
             names = values.dictionary.to_pylist()
@@ -158,43 +168,27 @@ class AnnotationColumns:
 
     def nested(self, tasks: int, classes: Mapping[str, FoundClass], colors: Mapping[str, str]) -> pa.Array:
         """The ``annotations`` column of ``tasks`` tasks; within a task annotations stand by their order."""
-        blocks = self._all()
-        arrays = []
-        for name, type_ in ANNOTATION_TYPES.items():
-            if name in ("title", "color"):
-                said = {value: one.title or value for value, one in classes.items()} if name == "title" else colors
-                parts = [_looked_up(block.columns["value"], said) for block in blocks]
-            else:
-                parts = [_of_type(block.columns.get(name), type_, len(block.owner)) for block in blocks]
-            # One part is the whole: Arrow would make a copy of it.
-            arrays.append(parts[0] if len(parts) == 1 else pa.concat_arrays(parts) if parts else pa.nulls(0, type_))
-        rows = pa.StructArray.from_arrays(arrays, fields=list(ANNOTATION))
-        owner = np.concatenate([np.empty(0, np.int64), *(block.owner for block in blocks)])
-        order = np.concatenate([np.empty(0, np.int64), *(block.order for block in blocks)])
-        behind = owner[1:] < owner[:-1]
-        behind |= (owner[1:] == owner[:-1]) & (order[1:] < order[:-1])
-        if behind.any():
-            rows = rows.take(pa.array(np.lexsort((order, owner))))
-        offsets = offsets_of(np.bincount(owner, minlength=tasks))
-        return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), rows)
+        return nested(self._all(), tasks, _titles(classes), colors)
 
-    def _all(self) -> list[_Block]:
+    def of_tasks(
+        self, tasks: pa.Table, classes: Mapping[str, FoundClass], colors: Mapping[str, str]
+    ) -> pa.Table | TaskSource:
+        """``tasks`` (schema ``TASKS``) with their annotations: a table, or one part after the other where these have
+        outlines of masks, which need less memory that way."""
+        if any(block.is_small for block in self._all()):
+            return TasksInParts(tasks, self._all(), _titles(classes), colors)
+        return with_annotations(tasks, self.nested(len(tasks), classes, colors))
+
+    def _all(self) -> list[Block]:
         """The blocks, with those added one by one as a block of their own."""
         if self._owner:
             columns = {name: pa.array(self._single[name], type_) for name, type_ in ANNOTATION_TYPES.items()}
-            block = _Block(np.array(self._owner, np.int64), np.array(self._order, np.int64), columns)
+            columns["regions"] = made_small(columns["regions"])
+            block = Block(np.array(self._owner, np.int64), np.array(self._order, np.int64), columns)
             self._blocks.append(block)
             self._owner, self._order = [], []
             self._single = {name: [] for name in ANNOTATION_TYPES}
         return self._blocks
-
-
-class _Block(NamedTuple):
-    """Some annotations as columns; those of ``schema.ANNOTATION`` that are not there are null."""
-
-    owner: NDArray[np.int64]
-    order: NDArray[np.int64]
-    columns: Mapping[str, pa.Array]
 
 
 def _refuse_unknown(fields: Iterable[str]) -> None:
@@ -214,24 +208,8 @@ def _empty_lists(n: int, type_: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(np.zeros(n + 1, np.int32)), pa.array([], type_.value_type))
 
 
-def _encoded(column: pa.Array) -> pa.DictionaryArray:
-    if isinstance(column, pa.DictionaryArray) and not column.null_count:
-        return column
-    return pc.dictionary_encode(_of_type(column, pa.string(), len(column)), null_encoding="encode")
-
-
-def _looked_up(values: pa.Array, said: Mapping[str, str]) -> pa.Array:
-    encoded = _encoded(values)
-    words = [None if value is None else said[value] for value in encoded.dictionary.to_pylist()]
-    return pa.array(words, pa.string()).take(encoded.indices)
-
-
-def _of_type(column: pa.Array | None, type_: pa.DataType, n: int) -> pa.Array:
-    if column is None:
-        return pa.nulls(n, type_)
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary.take(column.indices)
-    return column if column.type == type_ else column.cast(type_)
+def _titles(classes: Mapping[str, FoundClass]) -> dict[str, str]:
+    return {value: one.title or value for value, one in classes.items()}
 
 
 def tasks_table(columns: Mapping[str, Sequence[Any] | pa.Array]) -> pa.Table:
@@ -263,12 +241,11 @@ def labels_of(
         classes: by value.
         told: the reader's tally.
     """
-    count = len(next(iter(tasks.values())))
+    rows = tasks_table(tasks)
     colors = class_colors(classes.values())
-    nested = annotations.nested(count, classes, colors)
-    told.found(count, len(annotations))
+    told.found(len(rows), len(annotations))
     table = classes_table(classes.values(), annotations.usage(), colors)
-    return Labels(tasks_table({**tasks, "annotations": nested}), table, origin={"format": format})
+    return Labels(annotations.of_tasks(rows, classes, colors), table, origin={"format": format})
 
 
 def classes_table(

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.formats.annotation_blocks import made_small, put_together
 from fastlabel_dagster.formats.assembly import AnnotationColumns, FoundClass
 from fastlabel_dagster.formats.attributes import STATED_BOX, STATED_SHAPE
 from fastlabel_dagster.formats.coco.attributes import Stated
@@ -223,7 +224,7 @@ def _traced(batch: Batch, rows: list[int], boxes: Boxes, stated: dict[int, State
     damaged, empty, unlike = [], [], []
     found: list[int] = []
     sizes: list[tuple[int, int]] = []
-    parts = [regions_of([])]
+    parts: list[pa.Array] = []
     around = np.full((len(batch.items) if rows else 0, 4), np.nan)
     areas = batch.items.field("area") if rows else []
     for start in range(0, len(rows), _MASKS_AT_ONCE):
@@ -244,13 +245,13 @@ def _traced(batch: Batch, rows: list[int], boxes: Boxes, stated: dict[int, State
             area = areas[row]
             if isinstance(area, int | float) and not abs(area - mask.area) < 1:
                 unlike.append(row)
-        parts.append(regions_of(masks))
+        parts.append(made_small(regions_of(masks)))
     batch.alter("damaged run-length masks: the box was read", batch.rows(damaged))
     batch.alter("empty run-length masks: the box was read", batch.rows(empty))
     batch.notice("masks whose stated area is not that of their pixels: the pixels count", batch.rows(unlike))
     if rows:
         _compare_boxes(batch, batch.rows(found), boxes, around, stated)
-    return _Traced(np.array(found, np.int64), pa.concat_arrays(parts), np.array(sizes, np.int64).reshape(-1, 2))
+    return _Traced(np.array(found, np.int64), put_together(parts), np.array(sizes, np.int64).reshape(-1, 2))
 
 
 def _compare_boxes(batch: Batch, mask: Bools, boxes: Boxes, around: Floats, stated: dict[int, Stated]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from fastlabel_dagster.formats.assembly import AnnotationColumns, class_colors, classes_table
 from fastlabel_dagster.formats.coco.annotations import read_annotations
@@ -25,6 +26,7 @@ from fastlabel_dagster.formats.coco.images import TaskRows
 from fastlabel_dagster.formats.parquet_file import parquet_table
 from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.report import ReadTally
+from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
 
 
@@ -103,6 +105,7 @@ class _Reader:
 def labels_of(tasks: TaskRows, book: ClassBook, found: AnnotationColumns, told: ReadTally, format: str) -> Labels:
     """What was found, as labels; the counts are told."""
     colors = class_colors(book.classes)
-    nested = found.nested(len(tasks), {one.value: one for one in book.classes}, colors)
+    alone = tasks.table(pa.nulls(len(tasks), TASKS.field("annotations").type))
+    rows = found.of_tasks(alone, {one.value: one for one in book.classes}, colors)
     told.found(len(tasks), len(found))
-    return Labels(tasks.table(nested), classes_table(book.classes, found.usage(), colors), origin={"format": format})
+    return Labels(rows, classes_table(book.classes, found.usage(), colors), origin={"format": format})

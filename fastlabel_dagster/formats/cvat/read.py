@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pyarrow as pa
 
+from fastlabel_dagster.formats.annotation_blocks import made_small
 from fastlabel_dagster.formats.assembly import (
     ANNOTATION_TYPES,
     AnnotationColumns,
@@ -238,6 +239,7 @@ class _Reader:
                 name: pa.array(column, ANNOTATION_TYPES[name])
                 for name, column in zip(_ROW_COLUMNS, columns, strict=True)
             }
+            arrays["regions"] = made_small(arrays["regions"])
             kind, value = arrays.pop("type"), arrays.pop("value")
             self._annotations.add_many(np.array(owner, np.int64), kind, value, **arrays)
 

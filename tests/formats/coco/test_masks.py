@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from fastlabel_dagster.formats import read
 from fastlabel_dagster.formats.coco.masks import regions_of, run_mask
 from fastlabel_dagster.labels import raster
 
@@ -62,3 +66,28 @@ def test_damaged_ones_are_refused(counts: Any) -> None:
 def test_those_that_no_memory_holds_are_refused(counts: list[int], size: list[int]) -> None:
     with pytest.raises(ValueError, match="pixels"):
         run_mask({"counts": counts, "size": size})
+
+
+def test_a_thousand_masks_are_kept_small(tmp_path: Path) -> None:
+    y, x = np.mgrid[:100, :100]
+    masks = [runs_of(abs(x - 50) + abs(y - 50) <= 30 + number % 15) for number in range(1_200)]
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.jpg", "width": 100, "height": 100} for number in range(600)],
+        "categories": [{"id": 1, "name": "a"}],
+        "annotations": [
+            {"id": number + 1, "image_id": number * 7 % 600, "category_id": 1, "segmentation": mask, "iscrowd": 0}
+            for number, mask in enumerate(masks)
+        ],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    before = pa.total_allocated_bytes()
+    labels = read(tmp_path, format="coco")
+    kept = pa.total_allocated_bytes() - before
+    assert kept < sum(part.nbytes for part in labels.batches()) / 2
+    rows = labels.annotations.to_pylist()
+    found = {row["annotation_id"]: (row["task_name"], row["regions"]) for row in rows}
+    assert len(rows) == 1_200
+    for number, mask in enumerate(masks):
+        pixels = raster.rle_to_mask(mask["counts"], 100, 100)
+        name, regions = found[str(number + 1)]
+        assert name == f"{number * 7 % 600}.jpg" and regions == raster.mask_to_regions(pixels)
