@@ -68,7 +68,10 @@ def write_dota(
     lines of DOTA 1 above the objects, from the tasks' attributes ``imagesource`` and ``gsd`` ("null" without one).
     """
     heads = _heads(labels) if header else None
-    return write_line_files(labels, folder, images, tally, _lines_of, layout=LAYOUT, split=split, heads=heads)
+    kept = _HEADS if header else ()
+    return write_line_files(
+        labels, folder, images, tally, _lines_of, layout=LAYOUT, split=split, heads=heads, attributes=kept
+    )
 
 
 def _heads(labels: Labels) -> dict[str, bytes]:

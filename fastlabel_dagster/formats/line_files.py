@@ -6,7 +6,7 @@ parts, in a folder for each: ``train/labels/sub/a.txt`` speaks of ``train/pictur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -71,6 +71,7 @@ def write_line_files(
     layout: Layout,
     split: Split = None,
     heads: dict[str, bytes] | None = None,
+    attributes: Sequence[str] = (),
 ) -> Written:
     """Write a dataset of ``layout``.
 
@@ -83,8 +84,9 @@ def write_line_files(
         layout: names of the folders.
         split: a folder per part, as :func:`~fastlabel_dagster.formats.splits.parts_of` says; None: no such folders.
         heads: what stands above the lines, by task id.
+        attributes: keys of the tasks' own attributes that stand in ``heads``.
     """
-    pictures = list_pictures(labels, images, tally, unique_stem=True)
+    pictures = list_pictures(labels, images, tally, unique_stem=True, attributes=attributes)
     part_of = parts_of(pictures, split) if split is not None else [None] * len(pictures)
     tell_of_lost_tags(pictures, part_of, tally)
     parts = [f"{part}/" if part else "" for part in part_of]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fastlabel_dagster.formats.batches import task_batches
@@ -15,11 +16,14 @@ from fastlabel_dagster.formats.frames import Wish, video_size, write_frames
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.formats.report import EXAMPLES, IMAGE, Tally
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.labels.ragged import as_ragged, one_array
+from fastlabel_dagster.labels.ragged import as_ragged, one_array, ranges
 from fastlabel_dagster.labels.single_pictures import video_of
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter, disk_names
 
+_LOST_ATTRIBUTES = "its task has attributes, for which the format has no place"
+#: Values of an attribute that say nothing.
+_NOTHING = pa.array(["", "null", "[]", '""'])
 _RENAMED = "the name could not be a file name, or another has it; the file is called differently"
 
 
@@ -54,6 +58,7 @@ def list_pictures(
     *,
     unique_stem: bool = False,
     safe: Callable[[str], str] | None = None,
+    attributes: Sequence[str] | None = (),
 ) -> Pictures:
     """Read names and sizes of all tasks (a narrow pass over the labels) and give every image its file name.
 
@@ -63,6 +68,8 @@ def list_pictures(
         tally: told about names that had to be altered.
         unique_stem: file names differ even without their extension.
         safe: makes a name fit for the format before it is made fit for the disk.
+        attributes: keys of the tasks' own attributes the format has a place for, the others are told; None: nothing is
+            told of them here.
 
     Raises:
         ValueError: when two tasks have the same id.
@@ -71,11 +78,14 @@ def list_pictures(
     listed: list[list[str]] = []
     sides: list[NDArray[np.float64]] = [np.empty((0, 2))]
     untagged: list[str] = []
-    for table in task_batches(labels, ["task_id", "name", "width", "height", "tags"]):
+    losing: list[str] = []
+    for table in task_batches(labels, ["task_id", "name", "width", "height", "tags", "attributes"]):
         ids, names = (table[column].to_pylist() for column in ("task_id", "name"))
         named.extend((task_id if name is None else name, task_id) for task_id, name in zip(ids, names, strict=True))
         tags = one_array(table["tags"])
         listed.extend(tags.to_pylist() if as_ragged(tags).lengths.any() else [untagged] * len(tags))
+        if attributes is not None:
+            losing += _names_with_other_attributes(table, attributes)
         sides.append(np.column_stack([_sizes(table[side]) for side in ("width", "height")]))
     order = sorted(range(len(named)), key=named.__getitem__)
     names, task_ids = ([named[row][place] for row in order] for place in (0, 1))
@@ -86,11 +96,34 @@ def list_pictures(
     files = disk_names(wanted, task_ids, unique_stem=unique_stem)
     renamed = [name for name, file in zip(names, files, strict=True) if name != file]
     tally.note("altered", _RENAMED, IMAGE, len(renamed), renamed[:EXAMPLES])
+    tally.note("noticed", _LOST_ATTRIBUTES, IMAGE, len(losing), losing[:EXAMPLES])
     width, height = np.concatenate(sides)[order].T.copy()
     if images is not None:
         _complete_sizes(images, position, width, height)
         _complete_sizes_of_frames(images, task_ids, width, height)
     return Pictures(task_ids, names, files, width, height, [listed[row] or untagged for row in order], position)
+
+
+def tell_of_lost_attributes(labels: Labels, tally: Tally, kept: Sequence[str] = ()) -> None:
+    """Tell of the tasks with attributes of their own (not of their annotations) but those with the keys ``kept``."""
+    losing: list[str] = []
+    for table in task_batches(labels, ["name", "attributes"]):
+        losing += _names_with_other_attributes(table, kept)
+    tally.note("noticed", _LOST_ATTRIBUTES, IMAGE, len(losing), losing[:EXAMPLES])
+
+
+def _names_with_other_attributes(table: pa.Table, kept: Sequence[str]) -> list[str]:
+    """The names of the tasks with an attribute that says something and has none of the keys ``kept``."""
+    lists = as_ragged(one_array(table["attributes"]))
+    if not lists.lengths.any():
+        return []
+    rows = lists.values.take(pa.array(ranges(lists.starts, lists.lengths)))
+    key, value = pc.struct_field(rows, "key"), pc.struct_field(rows, "value")
+    silent = pc.or_(pc.is_null(value), pc.is_in(value, value_set=_NOTHING))
+    other = pc.invert(pc.or_(silent, pc.is_in(key, value_set=pa.array(kept, pa.string()))))
+    owner = np.repeat(np.arange(table.num_rows), lists.lengths)[other.to_numpy(zero_copy_only=False)]
+    names: list[str | None] = table["name"].take(pa.array(np.unique(owner))).to_pylist()
+    return [name or "" for name in names]
 
 
 def link_pictures(

@@ -43,7 +43,7 @@ def write_fastlabel(
         raise ValueError(f'layout is "jsonl" or "json", not {layout!r}')
     files = size = tasks = 0
     if images is not None:
-        pictures = list_pictures(labels, images, tally)
+        pictures = list_pictures(labels, images, tally, attributes=None)
         files, size = link_pictures(folder, pictures, [f"{PICTURES}/{file}" for file in pictures.files], images, tally)
         other = {
             task_id: f"{PICTURES}/{file}"

@@ -74,7 +74,7 @@ def write_hf_imagefolder(
         ValueError: for an unknown task, category or label, or an impossible split.
     """
     check_options(task, category)
-    pictures = list_pictures(labels, images, tally, safe=_beside_metadata)
+    pictures = list_pictures(labels, images, tally, safe=_beside_metadata, attributes=None)
     splits = splits_of(pictures, split, tally)
     subject = subject_of(labels, pictures, tally, task=task, category=category, label=label)
     # Pictures first: only then it is known which frames the videos really have.

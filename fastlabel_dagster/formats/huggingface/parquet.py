@@ -79,7 +79,7 @@ def write_hf_parquet(
     check_options(task, category)
     if file_bytes <= 0:
         raise ValueError(f"file_bytes is a number of bytes from 1 on, not {file_bytes!r}")
-    pictures = list_pictures(labels, images, tally)
+    pictures = list_pictures(labels, images, tally, attributes=None)
     splits = splits_of(pictures, split, tally)
     source = images if image_bytes else None
     shape, rows_of = subject_of(labels, pictures, tally, task=task, category=category, label=label)

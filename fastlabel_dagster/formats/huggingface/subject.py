@@ -15,7 +15,7 @@ from fastlabel_dagster.formats.huggingface.rows import (
     object_classes,
     object_rows,
 )
-from fastlabel_dagster.formats.pictures import Pictures
+from fastlabel_dagster.formats.pictures import Pictures, tell_of_lost_attributes
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.labels.ragged import Bools
 from fastlabel_dagster.labels.tables import Labels
@@ -38,10 +38,12 @@ def subject_of(
     """
     check_options(task, category)
     if task == "detect":
+        tell_of_lost_attributes(labels, tally)
         classes = object_classes(labels)
         objects = partial(object_rows, labels, pictures, classes, tally, names=category == "name")
         return Subject(Shape(task, category, [one.value for one in classes]), lambda wanted: objects(wanted=wanted))
     labelling = find_labelling(labels, label)
+    tell_of_lost_attributes(labels, tally, [] if labelling.key is None else [labelling.key])
     return Subject(
         Shape(task, category, labelling.names),
         lambda wanted: label_rows(labels, pictures, labelling, tally, wanted=wanted),

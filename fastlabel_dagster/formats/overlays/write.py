@@ -123,7 +123,8 @@ def write_overlays(
             "them into images/ beside the labels, or read the labels from a dataset that has its pictures"
         )
     safe = _with_writable_ending if picture_format == "same" else None
-    pictures = list_pictures(labels, images, tally, unique_stem=picture_format != "same", safe=safe)
+    is_same = picture_format == "same"
+    pictures = list_pictures(labels, images, tally, unique_stem=not is_same, safe=safe, attributes=None)
     if picture_format != "same":
         pictures.files = [label_name(file, f".{picture_format}") for file in pictures.files]
     painter = _Painter(Style(thickness, THIN if fill is None else fill), names, quality)

@@ -74,7 +74,7 @@ def write_conll(
     words = ClassWords(categories)
     with (
         folder.open(TASK_LIST) as listing,
-        part_files(folder, text_parts(labels, split), _ENDING) as files,
+        part_files(folder, text_parts(labels, split, tally), _ENDING) as files,
     ):
         for batch in span_batches(labels, images, tally):
             for task, document in enumerate(_documents(batch, categories, words)):

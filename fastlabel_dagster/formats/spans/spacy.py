@@ -75,7 +75,7 @@ def write_spacy(
         ValueError: for an impossible split.
     """
     categories = Categories(labels.classes)
-    with part_files(folder, text_parts(labels, split), _ENDING) as files:
+    with part_files(folder, text_parts(labels, split, tally), _ENDING) as files:
         for batch in span_batches(labels, images, tally):
             batch.meet(categories)
             rest = _rest_of_lines(batch).to_pylist()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords
-from fastlabel_dagster.formats.pictures import list_pictures
+from fastlabel_dagster.formats.pictures import list_pictures, tell_of_lost_attributes
 from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.splits import Split, names_of_parts, parts_of
 from fastlabel_dagster.formats.written import Written
@@ -59,10 +59,12 @@ def part_files(folder: FolderWriter, parts: TextParts, ending: str) -> Iterator[
         yield PartFiles(parts, files, ending)
 
 
-def text_parts(labels: Labels, split: Split) -> TextParts:
+def text_parts(labels: Labels, split: Split, tally: Tally) -> TextParts:
     """Which part each text belongs to, as :func:`~fastlabel_dagster.formats.splits.parts_of` says. Raises ValueError
-    for an impossible split."""
-    texts = list_pictures(labels, None, Tally())  # no files are called after tasks, so nothing is to be told of them
+    for an impossible split. ``tally`` is told of the tasks' own attributes, which have no place."""
+    # No files are called after tasks, so nothing is to be told of their names.
+    texts = list_pictures(labels, None, Tally(), attributes=None)
+    tell_of_lost_attributes(labels, tally)
     parts = [part or "train" for part in parts_of(texts, split)]
     names = [part for part in names_of_parts(split, dict.fromkeys(parts, 1)) if part in parts or part == "train"]
     return TextParts(dict(zip(texts.task_ids, parts, strict=True)), names)
