@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.labels.fitting import is_regions
+from fastlabel_dagster.labels.json_text import loads
 from fastlabel_dagster.labels.picture_plan import PicturePlan
 from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, one_array, ranges, valid_mask
 from fastlabel_dagster.labels.schema import ANNOTATION
@@ -145,7 +146,7 @@ def _ids_of(extra: pa.Array) -> pa.Array:
     """The ``id`` contents carry beside what has a column."""
     ids: list[str | None] = []
     for text in extra.to_pylist():
-        known = orjson.loads(text) if text else None
+        known = loads(text) if text else None
         identity = known.get("id") if isinstance(known, dict) else None
         ids.append(identity if isinstance(identity, str) else None)
     return pa.array(ids, pa.string())
@@ -155,24 +156,14 @@ def _with_regions_of_frames(regions: pa.Array, extra: pa.Array, types: pa.Array)
     """``regions`` with those that stand in keyframes, where they have no column of their own but JSON text."""
     found: list[list[list[list[float]]] | None] = [None] * len(extra)
     for row in np.flatnonzero(_mask(pc.equal(types, "segmentation")) & valid_mask(extra)).tolist():
-        known = orjson.loads(extra[row].as_py())
+        known = loads(extra[row].as_py())
         found[row] = _as_regions(known.get("value") if isinstance(known, dict) else None)
     return pc.coalesce(pa.array(found, regions.type), regions)
 
 
-def _as_regions(value: object) -> list[list[list[float]]] | None:
+def _as_regions(value: Any) -> list[list[list[float]]] | None:
     """Region -> ring -> numbers; None for anything else."""
-    if not isinstance(value, list):
-        return None
-    regions: list[list[list[float]]] = []
-    for region in value:
-        if not isinstance(region, list):
-            return None
-        for ring in region:
-            if not isinstance(ring, list) or not all(type(number) in (int, float) for number in ring):
-                return None
-        regions.append([[float(number) for number in ring] for ring in region])
-    return regions
+    return [[list(map(float, ring)) for ring in region] for region in value] if is_regions(value) else None
 
 
 def _mask(found: pa.Array) -> Bools:

@@ -298,3 +298,17 @@ def test_every_annotation_is_on_its_picture_or_told(tasks):
     for row in found:
         if "#" in row["task_id"]:
             assert {shape["points"][0] for shape in row["annotations"]} <= {float(row["task_id"].split("#")[1])}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), "\ud800", 10**400, -(2**64)])
+def test_values_strict_json_has_no_word_for_cost_no_picture(odd):
+    square = [[[1, 1, 9, 1, 9, 9, 1, 1]]]
+    track = {"1": {"value": square, "odd": odd}, "2": {"value": [[[1, 1, 9, odd]]]}, "3": {"value": square}}
+    several = {"id": "s", "name": "s", "contents": [{"name": "a.jpg", "id": "A", "odd": odd}, {"name": "b.jpg"}]}
+    several["annotations"] = [box([1, 2, 3, 4], contentId="A"), box([1, 2, 3, 4], content="b.jpg")]
+    found = rows(video(3, {**box(track), "type": "segmentation"}), several)
+    assert [len(row["annotations"]) for row in found] == [1, 1, 1, 1, 1]
+    regions = [row["annotations"][0]["regions"] for row in found[:3]]
+    assert regions[0] == regions[2] == square
+    is_number = isinstance(odd, float)
+    assert (regions[1] is not None) == is_number
