@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
+
 #: Whole numbers up to here are exact as float64; beyond it a float column cannot hold every integer.
 LARGEST_EXACT_INTEGER = 2**53
 
@@ -23,6 +25,17 @@ def dumps(value: Any) -> str:
     """
     text = _readable(value)
     return text if encodable(text) else _escaped(value)
+
+
+def strict(value: Any) -> bytes:
+    """Compact JSON that every parser reads: a number that is not finite is null, half a surrogate pair an escape."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits, half a surrogate pair, or nested deep
+        text = dumps(value)
+        if "NaN" in text or "Infinity" in text:
+            text = dumps(json.loads(text, parse_constant=lambda _: None))
+        return text.encode()
 
 
 def loads(text: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +18,7 @@ from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
 from fastlabel_dagster.labels.fastlabel import classes_to_fastlabel, to_fastlabel
-from fastlabel_dagster.labels.json_text import dumps
+from fastlabel_dagster.labels.json_text import strict
 from fastlabel_dagster.labels.pauses import without_collecting
 from fastlabel_dagster.labels.ragged import as_ragged, one_array
 from fastlabel_dagster.labels.report import EXAMPLES, TASK
@@ -64,23 +63,13 @@ def write_fastlabel(
             tasks += batch.num_rows
         file.write(b"\n]\n" if layout == "json" else b"\n" if tasks else b"")
     classes = classes_to_fastlabel(labels.classes)
-    folder.write_bytes(CLASSES_FILE, b"[\n" + b",\n".join(map(_text, classes)) + b"\n]\n")
+    folder.write_bytes(CLASSES_FILE, b"[\n" + b",\n".join(map(strict, classes)) + b"\n]\n")
     return Written(tasks, files + 2, size + folder.bytes_written)
 
 
 def _texts(tasks: pa.Table) -> list[bytes]:
     with without_collecting():
-        return list(map(_text, to_fastlabel(tasks)))
-
-
-def _text(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # an integer beyond 64 bits, half a surrogate pair, or nested deep
-        text = dumps(value)
-        if "NaN" in text or "Infinity" in text:  # null, as the fast encoder writes it
-            text = dumps(json.loads(text, parse_constant=lambda _: None))
-        return text.encode()
+        return list(map(strict, to_fastlabel(tasks)))
 
 
 _NOT_FINITE = "a number that is not finite was written as null, for JSON has no word for it"
