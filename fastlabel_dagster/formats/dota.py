@@ -260,6 +260,6 @@ FORMAT = Format(
     read=read_dota,
     options={"split": None, "header": False},
     read_options={"as_boxes": False},
-    rules=2,
+    rules=3,
 )
 __all__ = ["DIFFICULT", "FORMAT", "read_dota", "write_dota"]

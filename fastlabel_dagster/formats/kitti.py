@@ -262,6 +262,6 @@ FORMAT = Format(
     write=write_kitti,
     read=read_kitti,
     options={"split": None, "score": False},
-    rules=2,
+    rules=3,
 )
 __all__ = ["DONT_CARE", "FORMAT", "read_kitti", "write_kitti"]

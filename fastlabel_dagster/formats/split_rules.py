@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 #: Shares by name, ``"tags"``, ``"auto"``, or None: no parts.
 Split: TypeAlias = Mapping[str, float] | str | None
-#: What tags say train, val and test.
+#: What tags say train, val and test, in lower case (CVAT calls its subsets Train, Validation and Test).
 PART_OF_TAG = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _EXPECTED = 'split is shares by name such as {"train": 0.8, "val": 0.2}, "tags", "auto" or null'
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

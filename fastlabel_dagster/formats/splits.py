@@ -25,9 +25,9 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
         split: shares by name that add up to 1 (or 100), such as ``{"train": 0.9, "val": 0.1}``: a picture falls into
             its part by a hash of its task id and stays there whatever is added later, so the shares are met on average,
             not exactly; or
-            ``"tags"``: the part named by the task's tag (train, val, test; without one: train); ``"auto"``: by the tags
-            where every task has such a tag (the dataset it comes from had parts), else 90 in 100 in train and the
-            others in val; None: all in train.
+            ``"tags"``: the part named by the task's tag (train, val, test, also in capitals; without one: train);
+            ``"auto"``: by the tags where every task has such a tag (the dataset it comes from had parts), else 90 in
+            100 in train and the others in val; None: all in train.
 
     Raises:
         ValueError: for an impossible split, see :func:`~fastlabel_dagster.formats.split_rules.check_split`.
@@ -36,9 +36,9 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
     if split is None:
         return ["train"] * len(pictures)
     if split == "auto":
-        split = "tags" if all(any(tag in PART_OF_TAG for tag in tags) for tags in pictures.tags) else _USUAL
+        split = "tags" if all(any(map(_part_of, tags)) for tags in pictures.tags) else _USUAL
     if isinstance(split, str):
-        return [next((PART_OF_TAG[tag] for tag in tags if tag in PART_OF_TAG), "train") for tags in pictures.tags]
+        return [next(filter(None, map(_part_of, tags)), "train") for tags in pictures.tags]
     whole = float(sum(split.values()))
     names = list(split)
     limits = np.cumsum([float(split[name]) / whole for name in names])
@@ -53,13 +53,18 @@ def parts_of(pictures: Pictures, split: Split) -> list[str | None]:
     return [names[index] for index in place.tolist()]
 
 
+def _part_of(tag: str | None) -> str | None:
+    """The part a tag names; None for other tags."""
+    return PART_OF_TAG.get(tag.lower()) if tag else None
+
+
 def tell_of_lost_tags(pictures: Pictures, parts: Sequence[str | None], tally: Tally) -> None:
     """Tell of the pictures with other tags than the part they are written into (None: no part is), for formats that
     have no place for tags."""
     lost = [
         name
         for name, tags, part in zip(pictures.names, pictures.tags, parts, strict=True)
-        if tags and any(PART_OF_TAG.get(tag, tag) != part for tag in tags)
+        if tags and any((_part_of(tag) or tag) != part for tag in tags)
     ]
     tally.note("noticed", _LOST_TAGS, IMAGE, len(lost), lost)
 

@@ -717,3 +717,16 @@ def test_no_mutation_of_a_file_is_more_than_a_counted_loss(tmp_path, bench, cvat
         assert isinstance(content, Labels) and content.report.annotations == content.annotations.num_rows
         assert len(tasks_of(content)) == content.report.tasks
     assert counts["read"] > 150 and counts["refused"] > 50
+
+
+@pytest.mark.parametrize("split", ["auto", "tags"])
+def test_cvat_s_own_names_of_subsets_are_the_parts_of_what_is_made_of_them(read, tmp_path, split):
+    """CVAT offers Train, Validation and Test, with capitals."""
+    body = "".join(
+        f'<image id="{number}" name="{number}.jpg" subset="{subset}" width="64" height="48"><box label="x" xtl="1" '
+        'ytl="2" xbr="30" ybr="40"/></image>'
+        for number, subset in enumerate(["Train", "Train", "Validation", "Test"])
+    )
+    report = formats.write(read(body), format="yolo", target=tmp_path / "yolo", split=split)
+    assert report.splits == {"train": 2, "val": 1, "test": 1}
+    assert not [note for note in report.noticed if "tags" in note.reason]

@@ -222,7 +222,7 @@ FORMAT = Format(
     name="hf_parquet",
     summary="Hugging Face dataset as Parquet, pictures included",
     index=CARD,
-    rules=3,
+    rules=4,
     write=write_hf_parquet,
     options={
         "task": "detect",

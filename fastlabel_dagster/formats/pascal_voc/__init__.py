@@ -19,5 +19,5 @@ FORMAT = Format(
         "pose_boxes": False,
     },
     read_options={"first_pixel": None},
-    rules=2,
+    rules=3,
 )

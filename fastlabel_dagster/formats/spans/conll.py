@@ -307,6 +307,7 @@ FORMAT = Format(
     name="conll",
     summary="tokens with entity tags, CoNLL-2003",
     index=TASK_LIST,
+    rules=2,
     write=write_conll,
     read=read_conll,
     options={"split": None},

@@ -304,6 +304,7 @@ FORMAT = Format(
     name="spacy",
     summary="spans of text as JSON lines, for spaCy and Prodigy",
     index=INDEX,
+    rules=2,
     write=write_spacy,
     read=read_spacy,
     options={"split": None},

@@ -19,5 +19,5 @@ FORMAT = Format(
         "classes": None,
     },
     read_options={"task": "auto", "classes": None, "size": None, "polygons": "polygon"},
-    rules=4,
+    rules=5,
 )
