@@ -66,7 +66,9 @@ def look_at_histories(
     after more than a page of news, as many as it takes to reach that.
 
     Else all of its pages: with the first look at a long list, and always where a long list is in another order, as
-    nothing tells then on which page the next import will appear.
+    nothing tells then on which page the next import will appear. Where that takes several looks, and the list is in no
+    order at all, more imports may begin and end meanwhile, on pages that were read before, than are known by name; the
+    oldest of these are not seen then.
 
     Args:
         readings: what looks have read that have not come to their end.
