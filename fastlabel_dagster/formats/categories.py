@@ -6,7 +6,7 @@ know one category per name. Rows of one value become one category, at the place 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -81,6 +81,15 @@ class Categories:
 
     def __len__(self) -> int:
         return len(self._by_value)
+
+    def take_ids(self, stated: Mapping[str, int]) -> None:
+        """Give categories the ids that are ``stated`` (by value), where these are distinct; others come behind them."""
+        ids = {one.value: stated[one.value] for one in self if one.value in stated}
+        if ids and len(set(ids.values())) == len(ids):
+            self._last_id = max(ids.values())
+            for one in self:
+                self._last_id += one.value not in ids
+                one.id = ids.get(one.value, self._last_id)
 
     def meet(self, values: pa.Array, types: pa.Array, keypoints: pa.Array) -> Met:
         """The categories of a batch of annotations (class value, type, keypoints of each); unknown ones are added."""

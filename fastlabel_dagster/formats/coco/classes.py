@@ -17,6 +17,7 @@ from fastlabel_dagster.labels.ragged import Bools, Ints
 from fastlabel_dagster.labels.report import EXAMPLES, FILE, ReadTally
 
 _LARGEST = 2**63 - 1
+_LARGEST_ID = 2**53  # what programs that only know doubles have no whole number beyond
 #: What is read of a category, but for its id.
 _READ = frozenset(
     (
@@ -29,6 +30,9 @@ _UNFIT = "fields of a category that are not what they should be were left out, o
 _NAMELESS = "a category whose name is no text is called by its number, its supercategory or its id"
 _UNLIKE = "categories of one name that say different things: one of them was read"
 _RENUMBERED = "category ids that cannot be the order of classes, so all were numbered anew: whole numbers from 1 on can"
+_KEPT = "category ids that cannot be the order of classes, so all were numbered anew; COCO exports have the file's ids"
+#: In the ``extra`` of a class: the id of its category, where that is not its order.
+CATEGORY_ID = "coco_id"
 
 
 class ClassBook:
@@ -115,7 +119,8 @@ class ClassBook:
 
     def _number(self, ids: dict[str, dict[Any, str]]) -> None:
         """Ids become orders while they are whole numbers and the same in all files; else the classes are numbered as
-        they come, which is told. ``ids``: class value -> id -> where it stands."""
+        they come, which is told, and keep their ids where COCO can have them. ``ids``: class value -> id -> where it
+        stands."""
         orders = [one.order for one in self.classes]
         if 0 in orders or len(set(orders)) < len(orders) or any(len(of_value) > 1 for of_value in ids.values()):
             for order, one in enumerate(self.classes, start=1):
@@ -126,7 +131,11 @@ class ClassBook:
                 for identity, where in ids[one.value].items()
                 if _order(identity) != one.order
             ]
-            self._told.notice(_RENUMBERED, "class", where=moved[:EXAMPLES], count=len(moved))
+            own = {value: next(iter(of_value)) for value, of_value in ids.items() if len(of_value) == 1}
+            kept = len(own) == len(ids) and all(type(one) is int and 0 <= one < _LARGEST_ID for one in own.values())
+            for one in self.classes if kept else ():
+                one.extra[CATEGORY_ID] = own[one.value]
+            self._told.notice(_KEPT if kept else _RENUMBERED, "class", where=moved[:EXAMPLES], count=len(moved))
         self._orders = {one.order for one in self.classes}
         self._highest = max(self._orders, default=0)
 

@@ -24,6 +24,7 @@ from fastlabel_dagster.formats.attributes import read_attributes, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories, Category
 from fastlabel_dagster.formats.coco.write import (
     IMAGES,
+    categories_of,
     category_row,
     extras_of,
     image_rows,
@@ -41,6 +42,7 @@ from fastlabel_dagster.formats.report import Tally
 from fastlabel_dagster.formats.shapes import CUT_MASK, SHAPES, ShapeBatch, shape_batches
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.labels.json_text import strict
 from fastlabel_dagster.labels.painting import Spans, picked, runs_to_pixels
 from fastlabel_dagster.labels.ragged import Bools, Ints
 from fastlabel_dagster.labels.tables import Labels
@@ -73,7 +75,7 @@ def write_panoptic(
     pictures = list_pictures(labels, images, tally, unique_stem=True)
     tell_of_sizes(pictures, tally)
     tell_of_unknown("stuff", stuff, labels, tally)
-    categories = Categories(labels.classes)
+    categories = categories_of(labels)
     extras = extras_of(labels)
     amorphous = {*stuff, *(value for value, extra in extras.items() if extra.get("isthing") == 0)}
     with _Pngs(folder) as pngs, folder.open(JSON_FILE) as file:
@@ -84,7 +86,7 @@ def write_panoptic(
         write_items(file, _annotations(batches, pictures, categories, amorphous, pngs))
         file.write(b'],\n"categories":')
         rows = [_category(category, extras.get(category.value, {}), amorphous) for category in categories]
-        file.write(orjson.dumps(rows))
+        file.write(strict(rows))
         file.write(b"}\n")
         size = file.tell()
     written = Written(len(pictures), files=1 + pngs.files, bytes=size + pngs.bytes)

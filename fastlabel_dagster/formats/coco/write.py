@@ -2,7 +2,8 @@
 
 Ids: image ids are 1..N in the order of task name, then task id; annotation ids those of the labels when these are
 distinct whole numbers (read from COCO, they come out as they went in), otherwise 1..M in the order of the labels;
-category ids as :class:`~fastlabel_dagster.formats.categories.Categories` says. ``file_name`` is the path below
+category ids as :class:`~fastlabel_dagster.formats.categories.Categories` says, or those of the COCO file the labels
+were read from. ``file_name`` is the path below
 ``images/``. An image whose size nobody knows is listed with width and height 0 and noted in the report.
 """
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.categories import Categories, Category
+from fastlabel_dagster.formats.coco.classes import CATEGORY_ID
 from fastlabel_dagster.formats.coco.columns import are_distinct
 from fastlabel_dagster.formats.coco.declared import declared_attributes
 from fastlabel_dagster.formats.coco.files import RECTANGLES
@@ -27,6 +29,7 @@ from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.text import glued, joined, list_tails, number_text
 from fastlabel_dagster.formats.written import Written
+from fastlabel_dagster.labels.json_text import encodable, loads, strict
 from fastlabel_dagster.labels.ragged import as_ragged, floats, offsets_of, one_array, places, taken
 from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
@@ -101,7 +104,7 @@ def write_coco(
         file.write(b'],\n"categories":')
         extras = extras_of(labels)
         file.write(
-            orjson.dumps(
+            strict(
                 [category_row(one, extras.get(one.value, {}), every_key=every_key) for one in categories],
             )
         )
@@ -150,7 +153,7 @@ def write_coco_parquet(
 def _with_text(category: dict[str, Any]) -> dict[str, Any]:
     """A category for a table: its attributes as JSON text, as those of annotations are."""
     if "attributes" in category:
-        category["attributes"] = orjson.dumps(category["attributes"]).decode()
+        category["attributes"] = strict(category["attributes"]).decode()
     return category
 
 
@@ -172,7 +175,15 @@ def _wants_rectangles(bbox_segmentation: str) -> bool:
 def _plan(labels: Labels, images: PictureSource | None, tally: Tally) -> tuple[Pictures, Categories]:
     pictures = list_pictures(labels, images, tally)
     tell_of_sizes(pictures, tally)
-    return pictures, Categories(labels.classes)
+    return pictures, categories_of(labels)
+
+
+def categories_of(labels: Labels) -> Categories:
+    """The categories of the labels, with the ids of the COCO file they were read from where those are no orders."""
+    categories = Categories(labels.classes)
+    stated = {value: extra.get(CATEGORY_ID) for value, extra in extras_of(labels).items()}
+    categories.take_ids({value: number for value, number in stated.items() if type(number) is int and number >= 0})
+    return categories
 
 
 def tell_of_sizes(pictures: Pictures, tally: Tally) -> None:
@@ -264,7 +275,7 @@ def extras_of(labels: Labels) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for value, extra in zip(*(labels.classes[name].to_pylist() for name in ("value", "extra")), strict=True):
         if extra and value is not None:
-            found.setdefault(value, orjson.loads(extra))
+            found.setdefault(value, loads(extra))
     for value, attributes in declared_attributes(labels.classes).items():
         found[value] = {**found.get(value, {}), "attributes": attributes}
     return found
@@ -275,7 +286,7 @@ def category_row(category: Category, extra: Mapping[str, Any], *, every_key: boo
     are none. The supercategory is the name itself when nobody says otherwise, as in the official SDK's files."""
     above = extra.get("supercategory") or category.value
     row: dict[str, Any] = {"id": category.id, "name": category.value}
-    row["supercategory"] = above if isinstance(above, str) else category.value
+    row["supercategory"] = above if isinstance(above, str) and encodable(above) else category.value
     if category.title is not None:
         row["title"] = category.title
     if category.color is not None:

@@ -111,6 +111,54 @@ def test_ids_are_kept_when_all_of_them_are_fit(bench, ids, kept):
     assert [row["id"] for row in coco.dataset["annotations"]] == kept
 
 
+def boxes_of(bench, ids):
+    """Labels of three classes whose categories have these ``ids``, a box each."""
+    names = ["animals", "dog", "cat"]
+    boxes = [{"image_id": 1, "category_id": one, "bbox": [5 * n, 0, 5, 5]} for n, one in enumerate(ids)]
+    return bench.read(
+        {
+            "images": [{"id": 1, "file_name": "a.jpg", "width": 20, "height": 10}],
+            "annotations": [{"id": n, **box} for n, box in enumerate(boxes, start=1)],
+            "categories": [{"id": one, "name": name} for one, name in zip(ids, names, strict=True)],
+        }
+    )
+
+
+def categories_in(folder):
+    document = json.loads((folder / "annotations.json").read_bytes())
+    return {one["name"]: one["id"] for one in document["categories"]}, document["annotations"]
+
+
+@pytest.mark.parametrize("format", ["coco", "coco_parquet", "coco_panoptic"])
+@pytest.mark.parametrize(
+    ("ids", "written", "told"),
+    [
+        ([0, 1, 5], [0, 1, 5], "exports have the file's ids"),
+        ([5, 0, 1], [5, 0, 1], "exports have the file's ids"),
+        ([-1, 1, 5], [1, 2, 3], "whole numbers from 1 on can"),
+        (["a", 1, 5], [1, 2, 3], "whole numbers from 1 on can"),
+    ],
+)
+def test_ids_of_categories_that_are_no_orders_are_kept_where_coco_can_have_them(bench, format, ids, written, told):
+    content = boxes_of(bench, ids)
+    assert content.classes["order"].to_pylist() == [1, 2, 3]
+    assert told in content.report.noticed[0].reason
+    formats.write(content, format=format, target=bench.folder / "out")
+    back = formats.read(bench.folder / "out", format=format)
+    formats.write(back, format="coco", target=bench.folder / "again")
+    found, annotations = categories_in(bench.folder / "again")
+    assert found == dict(zip(["animals", "dog", "cat"], written, strict=True))
+    assert [one["category_id"] for one in annotations] == written
+
+
+def test_classes_that_no_file_had_come_behind_its_ids(bench):
+    content = boxes_of(bench, [0, 1, 5])
+    classes = [*classes_to_fastlabel(content.classes), bench.klass("bird", 2)]
+    content = from_fastlabel(to_fastlabel(content), classes)
+    formats.write(content, format="coco", target=bench.folder / "out")
+    assert categories_in(bench.folder / "out")[0] == {"animals": 0, "dog": 1, "cat": 5, "bird": 6}
+
+
 def test_the_same_labels_give_the_same_bytes(bench, tree):
     tasks = [bench.task(f"{n}.jpg", bench.shape("bbox", [n, 0, n + 9, 9])) for n in (3, 1, 2)]
     bench.write(*tasks)
