@@ -10,7 +10,7 @@ FORMAT = Format(
     index="annotations.json",
     write=write_coco,
     read=read_coco,
-    read_options={"rectangles_are_boxes": False},
+    read_options={"rectangles_are_boxes": False, "keypoints": True},
     options={"bbox_segmentation": "none", "every_key": False},
     rules=3,
 )

@@ -54,6 +54,7 @@ def read_annotations(
     told: ReadTally,
     *,
     rectangles: bool,
+    keypoints: bool = True,
 ) -> None:
     """Add all annotations of one file that can be read to ``found``; the file's lists of them and of its images are
     given up, for they need much memory.
@@ -65,6 +66,7 @@ def read_annotations(
         found: where they go.
         told: the report.
         rectangles: an outline that is the rectangle of its own box is a box.
+        keypoints: what has keypoints is a pose; otherwise it is its outline, or its box.
     """
     batch = Batch.of(_items_of(file), file.name, told)
     owner = looked_up(batch.items.taken("image_id"), tasks.read(file))
@@ -87,7 +89,7 @@ def read_annotations(
     if rectangles:
         outlined &= ~rectangular
 
-    poses = _poses(batch, numbers, classes)
+    poses = _poses(batch, numbers, classes, read=keypoints)
     stated = _kept_shapes(batch, poses, boxes, outlines, outlined | batch.rows(runs))
     rest = batch.kept & ~poses.posed
     traced = _traced(batch, [row for row in runs if rest[row]], boxes, stated)
@@ -197,9 +199,13 @@ def _is_turn(word: str) -> bool:
         return False
 
 
-def _poses(batch: Batch, numbers: Ints, classes: list[FoundClass]) -> Poses:
+def _poses(batch: Batch, numbers: Ints, classes: list[FoundClass], *, read: bool) -> Poses:
     batch.alter("keypoints that are not numbers were left out", batch.rows(batch.items.odd["keypoints"]))
-    poses = poses_of(batch.items.taken("keypoints"), batch.kept, numbers, classes)
+    column = batch.items.taken("keypoints")
+    poses = poses_of(column, batch.kept, numbers, classes)
+    if not read:
+        batch.alter("its keypoints were left out, as asked", poses.posed)
+        return poses_of(column, np.zeros_like(batch.kept), numbers, classes)
     batch.alter("keypoints that are not three numbers each were left out", poses.uneven)
     batch.alter("keypoints its category does not have were left out", poses.stray)
     batch.alter(_UNPLACED, poses.unplaced)

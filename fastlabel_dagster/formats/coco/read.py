@@ -30,7 +30,7 @@ from fastlabel_dagster.labels.schema import TASKS
 from fastlabel_dagster.labels.tables import Labels
 
 
-def read_coco(source: Path, told: ReadTally, *, rectangles_are_boxes: bool = False) -> Labels:
+def read_coco(source: Path, told: ReadTally, *, rectangles_are_boxes: bool = False, keypoints: bool = True) -> Labels:
     """Read a COCO dataset: a folder with one or several annotation files, or one such file.
 
     A task's id is stable (a hash of its split and file name, or the ``task_id`` our own export wrote), its ``url``
@@ -41,13 +41,15 @@ def read_coco(source: Path, told: ReadTally, *, rectangles_are_boxes: bool = Fal
         told: what is left out or changed.
         rectangles_are_boxes: an outline that is nothing but the rectangle of the annotation's box is a box, as in files
             the official SDK writes. Our own exports say so themselves.
+        keypoints: off: what has keypoints is read as its outline or box rather than as a pose.
 
     Raises:
         FileNotFoundError: when there is no annotation file.
         FormatError: when it is damaged or not COCO; the message names it.
     """
     with without_collecting():
-        return _Reader(load_coco_files(source, told), told, rectangles_are_boxes).labels("coco")
+        files = load_coco_files(source, told)
+        return _Reader(files, told, rectangles=rectangles_are_boxes, keypoints=keypoints).labels("coco")
 
 
 def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
@@ -68,16 +70,18 @@ def read_coco_parquet(source: Path, told: ReadTally) -> Labels:
         with suppress(orjson.JSONDecodeError):  # the reader tells that it is no object
             row["attributes"] = orjson.loads(row.get("attributes", "{}"))
     file = CocoFile(folder / "annotations.parquet", folder, "", "", content)
-    return _Reader([file], told, rectangles_are_boxes=False).labels("coco_parquet")
+    return _Reader([file], told).labels("coco_parquet")
 
 
 class _Reader:
     """Collects tasks, classes and annotations over all files of one dataset."""
 
-    def __init__(self, files: list[CocoFile], told: ReadTally, rectangles_are_boxes: bool) -> None:
+    def __init__(
+        self, files: list[CocoFile], told: ReadTally, *, rectangles: bool = False, keypoints: bool = True
+    ) -> None:
         self._files = files
         self._told = told
-        self._rectangles_are_boxes = rectangles_are_boxes
+        self._rectangles, self._keypoints = rectangles, keypoints
         self._book = ClassBook(files, told)
         self._tasks = TaskRows(files, told)
         self._annotations = AnnotationColumns()
@@ -97,7 +101,8 @@ class _Reader:
             self._book,
             self._annotations,
             self._told,
-            rectangles=said or self._rectangles_are_boxes,
+            rectangles=said or self._rectangles,
+            keypoints=self._keypoints,
         )
         self._told.advance(len(self._tasks) - before)
 

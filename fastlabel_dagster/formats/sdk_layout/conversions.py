@@ -31,9 +31,9 @@ _KEPT = ("type", "value", "points", "rotation", "keypoints", "attributes")
 def annotations_of_coco(file: str | Path, annotation_type: str) -> ByPicture:
     """The annotations of a COCO file.
 
-    ``annotation_type``: ``pose_estimation`` takes the keypoints; ``segmentation`` makes regions of all outlines;
-    ``polygon`` makes polygons, one for each part; ``bbox`` makes boxes of upright rectangles and leaves other outlines
-    what they are.
+    ``annotation_type``: ``pose_estimation`` takes the keypoints, and what has some; ``segmentation`` makes regions of
+    all outlines; ``polygon`` makes polygons, one for each part; ``bbox`` makes boxes of upright rectangles and leaves
+    other outlines what they are.
 
     Raises:
         ValueError: for another type.
@@ -41,14 +41,27 @@ def annotations_of_coco(file: str | Path, annotation_type: str) -> ByPicture:
     """
     if annotation_type not in COCO_TYPES:
         raise ValueError(f"a COCO file is taken for {', '.join(COCO_TYPES)}, not for {annotation_type!r}")
-    labels = _read(Path(file), "coco", rectangles_are_boxes=annotation_type == "bbox")
+    posed = annotation_type == "pose_estimation"
+    labels = _read(Path(file), "coco", rectangles_are_boxes=annotation_type == "bbox", keypoints=posed)
+    poseless: list[Annotation] = []
+
+    def poses_only(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
+        for annotation in annotations:
+            if annotation["type"] in ("pose_estimation", "keypoint"):
+                yield annotation
+            else:
+                poseless.append(annotation)
+
     fitted: dict[str, Callable[[Iterable[Annotation]], Iterator[Annotation]]] = {
         "bbox": iter,
         "polygon": _as_polygons,
         "segmentation": _as_regions,
-        "pose_estimation": _as_poses,
+        "pose_estimation": poses_only,
     }
-    return _by_picture(labels, fitted[annotation_type])
+    found = _by_picture(labels, fitted[annotation_type])
+    if poseless:
+        log.warning("%s: %d annotations without keypoints were left out", Path(file).name, len(poseless))
+    return found
 
 
 def annotations_of_labelme(folder: str | Path) -> ByPicture:
@@ -82,8 +95,13 @@ def _read(source: Path, format: str, **options: Any) -> Labels:
 
 
 def _by_picture(labels: Labels, fit: Callable[[Iterable[Annotation]], Iterator[Annotation]] = iter) -> ByPicture:
+    found: ByPicture = {}
     with without_collecting():
-        return {task["name"]: list(fit(map(_bare, task.get("annotations") or []))) for task in to_fastlabel(labels)}
+        for task in to_fastlabel(labels):
+            if task["name"] in found:
+                log.warning("several pictures are called %r: the annotations of the last one are here", task["name"])
+            found[task["name"]] = list(fit(map(_bare, task.get("annotations") or [])))
+    return found
 
 
 def _bare(annotation: Annotation) -> Annotation:
@@ -117,10 +135,6 @@ def _as_regions(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
             yield {**annotation, "type": "segmentation", "points": [[closed]]}
         else:
             yield annotation
-
-
-def _as_poses(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
-    return (annotation for annotation in annotations if annotation["type"] in ("pose_estimation", "keypoint"))
 
 
 def _corners(box: Sequence[float]) -> list[float]:

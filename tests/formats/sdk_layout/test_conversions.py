@@ -94,20 +94,46 @@ PERSON = {
 }
 
 
-@pytest.mark.parametrize("kind", ["polygon", "pose_estimation"])
-def test_coco_as_its_authors_have_it_becomes_what_the_api_takes(pair: Any, kind: str) -> None:
-    person = PERSON if kind == "pose_estimation" else {key: PERSON[key] for key in PERSON if "keypoints" not in key}
+def coco_file(folder: Path, *rows: dict[str, Any]) -> str:
+    """A file of one picture, `a.jpg`, and one class."""
     document = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": WIDTH, "height": HEIGHT}],
         "categories": [{"id": 1, "name": "cat", "keypoints": ["a", "b", "c"]}],
-        "annotations": [person],
+        "annotations": list(rows),
     }
-    path = pair.folder() / "coco.json"
-    path.parent.mkdir()
+    folder.mkdir()
+    path = folder / "coco.json"
     path.write_text(json.dumps(document))
-    theirs, ours = pair.convert("convert_coco_to_fastlabel", str(path), kind)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["bbox", "polygon", "pose_estimation"])
+def test_coco_as_its_authors_have_it_becomes_what_the_api_takes(pair: Any, kind: str) -> None:
+    """Persons have an outline and keypoints: the type that is asked for says which counts."""
+    theirs, ours = pair.convert("convert_coco_to_fastlabel", coco_file(pair.folder(), PERSON), kind)
     assert ours == theirs
     assert ours["a.jpg"][0]["attributes"] == []
+
+
+def test_what_conversions_of_coco_leave_out_is_logged(pair: Any, caplog: Any) -> None:
+    outside = {**PERSON, "keypoints": [90, 70, 2, 0, 0, 0, 95, 75, 1]}  # of no use for the outline, nor the other way
+    poseless = {key: value for key, value in PERSON.items() if "keypoints" not in key}
+    path = coco_file(pair.folder(), PERSON, {**outside, "id": 2}, {**poseless, "id": 3})
+    found = pair.ours.convert_coco_to_fastlabel(path, "polygon")
+    assert [(one["type"], one["points"]) for one in found["a.jpg"]] == [("polygon", PERSON["segmentation"][0])] * 3
+    assert "2 annotations altered: its keypoints were left out, as asked" in caplog.text
+    assert len(pair.ours.convert_coco_to_fastlabel(path, "pose_estimation")["a.jpg"]) == 2
+    assert "1 annotations without keypoints were left out" in caplog.text
+
+
+def test_pictures_of_one_name_are_logged(pair: Any, caplog: Any) -> None:
+    folder = pair.folder()
+    folder.mkdir()
+    for name, x in (("a", 1), ("b", 2)):
+        shape = {"label": "cat", "shape_type": "rectangle", "points": [[x, 2], [30, 40]]}
+        (folder / f"{name}.json").write_text(json.dumps({"shapes": [shape], "imagePath": "same.jpg"}))
+    assert list(pair.ours.convert_labelme_to_fastlabel(folder)) == ["same.jpg"]
+    assert "several pictures are called 'same.jpg'" in caplog.text
 
 
 @SOME
