@@ -42,6 +42,8 @@ from fastlabel_dagster.store import FolderWriter
 _FILES_AT_ONCE = 2000
 #: Text files that lie beside label files in many datasets and are none.
 _NO_LABELS = frozenset({"classes.txt", "labels.txt", "readme.txt", "README.txt", "train.txt", "val.txt", "test.txt"})
+_LISTS = frozenset({"train.txt", "val.txt", "trainval.txt", "test.txt"})
+_UNREAD_LIST = "a list of pictures was not read: parts are folders here"
 _SECOND = "a second label file of a picture, which became a task without it"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 
@@ -221,6 +223,8 @@ def read_line_files(
     listing = list(files_below(root, {".txt", *IMAGE_SUFFIXES}, told))
     label_files = _label_files(listing, layout)
     words = read_class_words(root, told)
+    for file in _lists(listing, {file.path for file in label_files}):
+        told.notice(_UNREAD_LIST, FILE, where=file)
     if not label_files and not (root / CLASS_FILE).is_file():
         raise FileNotFoundError(
             f"{root} has no folder {layout.labels} of label files, so it is no {layout.format} dataset"
@@ -282,6 +286,15 @@ def _label_files(listing: list[tuple[str, list[str]]], layout: Layout) -> list[_
     return [
         _LabelFile("", name, name) for folder, names in listed if not folder for name in names if name not in _NO_LABELS
     ]
+
+
+def _lists(listing: list[tuple[str, list[str]]], labels: set[str]) -> Iterator[str]:
+    """Text files that say which pictures are of which part, as in KITTI's ``ImageSets/``."""
+    for folder, names in listing:
+        for name in names:
+            path = f"{folder}/{name}" if folder else name
+            if name.lower() in _LISTS and path not in labels:
+                yield path
 
 
 def _tasks(

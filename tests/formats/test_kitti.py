@@ -266,6 +266,15 @@ def test_a_bad_line_sinks_nothing_else(read):
     assert (report.tasks, report.annotations) == (2, 3)
 
 
+def test_lists_of_pictures_are_told_where_they_are_no_label_files(read):
+    line = "Car 0 0 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    files = {"training/label_2/000000.txt": line, "training/label_2/val.txt": line}
+    content = read(files | {"ImageSets/train.txt": "000000\n", "ImageSets/val.txt": "000001\n"})
+    assert content.tasks["name"].to_pylist() == ["000000", "val"]
+    (note,) = content.report.noticed
+    assert (note.type, note.count, note.examples) == ("file", 2, ("ImageSets/train.txt", "ImageSets/val.txt"))
+
+
 def test_what_is_no_dataset_is_an_error(tmp_path, read):
     with pytest.raises(FileNotFoundError):
         formats.read(tmp_path / "nothing", format="kitti")
