@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,9 @@ from fastlabel_dagster.formats.coco.files import CocoFile
 
 #: Names that are their own quotation, as most are.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._-]+")
+#: Paths of another machine and addresses, as Label Studio writes them: ``/data/upload/1/a.jpg``, ``../media/a.jpg``.
+_ELSEWHERE = re.compile(r"/|\.\./|[A-Za-z][A-Za-z0-9+.-]*:")
+_MOST_PARTS = 32
 
 
 class PictureFinder:
@@ -22,9 +26,27 @@ class PictureFinder:
         self._folders = [os.fspath(folder) for folder in dict.fromkeys(_image_folders(file)) if folder.is_dir()]
         #: Folder -> the names of the files in it, and the folder's URI; links count only when they stay inside.
         self._listed: dict[str, tuple[set[str], str]] = {}
+        self._images = file.content.get("images")
+        self._stated: Counter[str] | None = None
 
     def url_of(self, file_name: str) -> str | None:
-        """The file URI of a picture, None when it is not there or not inside the dataset's folder."""
+        """The file URI of a picture, None when it is not there or not inside the dataset's folder. One whose name leads
+        elsewhere is looked for by the end of that, where no other is called alike."""
+        found = self._at(file_name)
+        if found is None and _ELSEWHERE.match(file_name):
+            parts = [part for part in _path(file_name).split("/") if part not in ("", ".", "..")][-_MOST_PARTS:]
+            if parts and self._is_only(parts[-1]):
+                found = next(filter(None, (self._at("/".join(parts[start:])) for start in range(len(parts)))), None)
+        return found
+
+    def _is_only(self, name: str) -> bool:
+        """Whether a single image of the file is called so, whatever stands before it."""
+        if self._stated is None:
+            named = (one.get("file_name") for one in self._images or () if isinstance(one, dict))
+            self._stated = Counter(_path(one).rpartition("/")[2] for one in named if isinstance(one, str))
+        return self._stated[name] == 1
+
+    def _at(self, file_name: str) -> str | None:
         folder, _, name = file_name.rpartition("/")
         if not name or "\0" in file_name:
             return None
@@ -78,6 +100,11 @@ class PictureFinder:
 
     def _holds(self, path: str) -> bool:
         return path == self._root or path.startswith(self._root.rstrip("/") + "/")
+
+
+def _path(name: str) -> str:
+    """The name of a picture as a path; an address may have a query behind it."""
+    return (name.partition("?")[0] if "://" in name else name).replace("\\", "/")
 
 
 def _image_folders(file: CocoFile) -> Iterator[Path]:

@@ -294,6 +294,25 @@ def test_a_file_name_cannot_reach_outside_the_dataset(bench):
     assert bench.read(document(images=images)).tasks["url"][0].as_py() is None
 
 
+@pytest.mark.parametrize(
+    ("stated", "place"),
+    [
+        ("../../label-studio/data/media/upload/1/a.jpg", "images/a.jpg"),
+        ("../../label-studio/data/media/upload/1/a.jpg", "upload/1/a.jpg"),
+        ("/data/local-files/?d=set/a.jpg", "a.jpg"),
+        ("https://host/data/upload/1/a.jpg?signed=x/y", "upload/1/a.jpg"),
+        ("C:\\data\\upload\\1\\a.jpg", "images/a.jpg"),
+    ],
+)
+def test_a_picture_whose_name_leads_elsewhere_is_found_by_the_end_of_it(laid, stated, place):
+    image = {"id": 7, "file_name": stated, "width": 100, "height": 80}
+    other = {**image, "id": 8, "file_name": "other/a.jpg"}
+    root = laid({"result.json": json.dumps(document(images=[image])), place: b""})
+    assert formats.read(root, format="coco").tasks["url"].to_pylist() == [(root / place).as_uri()]
+    (root / "result.json").write_text(json.dumps(document(images=[image, other])))
+    assert formats.read(root, format="coco").tasks["url"].to_pylist() == [None, None], "it may be either"
+
+
 def test_a_link_that_leads_to_itself_hides_no_other_picture(bench):
     folder = bench.folder / "source" / "images"
     folder.mkdir(parents=True)
