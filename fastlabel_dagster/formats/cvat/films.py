@@ -46,20 +46,20 @@ def films_of(meta: Element | None, tracks: Sequence[Track], *, unnamed: str) -> 
     if "" not in by_task:
         by_task |= {one: [] for one, task in listed.items() if one not in by_task and text_of(task, "mode") == _FILM}
     offsets = _offsets(listed)
-    for one, mine in by_task.items():
+    for one, found in by_task.items():
+        mine = found
         task = meta if len(listed) < 2 else listed.get(one, meta)  # what a job does not say stands beside it
         subset = next((track.subset for track in mine if track.subset), "")
         if not subset and len(listed) > 1:
             subset = _said(task, "subset")
         first = min((frame["frame"] for track in mine for frame in track.frames), default=1) - 1
         begin = offsets.get(one, 0)
-        if first < begin:
-            begin = 0
-        moved = [track._replace(frames=[_moved(frame, begin) for frame in track.frames]) for track in mine]
-        last = max((frame["frame"] for track in moved for frame in track.frames), default=0)
+        if 0 < begin <= first:
+            mine = [track._replace(frames=[_moved(frame, begin) for frame in track.frames]) for track in mine]
+        last = max((frame["frame"] for track in mine for frame in track.frames), default=0)
         count = max(_whole(_said(task, "size")), _whole(_said(task, "stop_frame")) + 1, last)
         name = _said(task, "source") or _said(task, "name") or unnamed
-        yield Film(one, name, subset, _said(task, "width"), _said(task, "height"), count, moved)
+        yield Film(one, name, subset, _said(task, "width"), _said(task, "height"), count, mine)
 
 
 def _holders(meta: Element | None) -> Iterator[Element]:
