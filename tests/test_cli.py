@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from fastlabel_dagster.cli import main
 from fastlabel_dagster.sandbox import Sandbox
 from fastlabel_dagster.sandbox.seed import seed_drawn
 
@@ -25,6 +27,16 @@ def command(*arguments, token="sandbox-token", url="", **more):
         [sys.executable, "-m", "fastlabel_dagster", *map(str, arguments)],
         capture_output=True, text=True, env=environment, check=False, timeout=120,
     )  # fmt: skip
+
+
+def doctor(monkeypatch, url, *arguments, **more):
+    """What ``doctor`` says and its exit code, asked in this process."""
+    for name in [name for name in os.environ if name.startswith(("FASTLABEL_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    environment = {**more, "FASTLABEL_API_URL": url, "FASTLABEL_ACCESS_TOKEN": "sandbox-token"}
+    done = CliRunner().invoke(main, ["doctor", *map(str, arguments)], env=environment)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done
 
 
 def test_sync_diff_and_convert(sandbox, tmp_path):
@@ -85,21 +97,21 @@ def test_doctor_finds_all_well(sandbox, tmp_path):
         ("{}/of_a_database", True, "{}/of_a_database\n"),
     ],
 )
-def test_doctor_looks_at_the_home_of_dagster(sandbox, tmp_path, home, well, words):
+def test_doctor_looks_at_the_home_of_dagster(sandbox, tmp_path, monkeypatch, home, well, words):
     for name in ("new", "used/history", "of_a_database"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "of_a_database" / "dagster.yaml").write_text("storage: {postgres: {}}")
-    done = command("doctor", url=sandbox.url, DAGSTER_HOME=home.format(tmp_path))
-    assert (done.returncode == 0) is well and words.format(tmp_path) in done.stdout, done.stdout
+    done = doctor(monkeypatch, sandbox.url, DAGSTER_HOME=home.format(tmp_path))
+    assert (done.exit_code == 0) is well and words.format(tmp_path) in done.stdout, done.stdout
 
 
 def test_doctor_tells_an_empty_store_from_one_that_was_used(sandbox, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    empty = command("doctor", "--store", "data", url=sandbox.url).stdout
+    empty = doctor(monkeypatch, sandbox.url, "--store", "data").stdout
     assert f"{tmp_path}/data: write yes, read yes, delete yes (empty" in empty
     (tmp_path / "data" / "street").mkdir()
     (tmp_path / "data" / "street" / "ledger.json").write_text("{}")
-    assert "(empty" not in command("doctor", "--store", "data", url=sandbox.url).stdout
+    assert "(empty" not in doctor(monkeypatch, sandbox.url, "--store", "data").stdout
 
 
 def test_doctor_says_what_is_wrong():
