@@ -11,12 +11,12 @@ it there), or else from the file of the task in the picture source; it is UTF-8.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,7 +28,7 @@ from fastlabel_dagster.formats.report import FILE, BatchTally, Tally
 from fastlabel_dagster.formats.shapes import CLASSLESS, confidences, has_class
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.labels import fastlabel
-from fastlabel_dagster.labels.json_text import encodable
+from fastlabel_dagster.labels.json_text import encodable, loads
 from fastlabel_dagster.labels.ragged import Bools, Ints, as_ragged, floats, kept_only, one_array, valid_mask
 from fastlabel_dagster.labels.report import ReadTally
 from fastlabel_dagster.labels.tables import Labels
@@ -45,6 +45,7 @@ _TASKS_AT_ONCE = 256  # their texts are held in memory
 #: Characters of texts (and what spans cover) in one piece of the tables, and covered by the spans of one task: a column
 #: of Arrow holds 2 GB, and JSON may need six bytes for one.
 _MOST_TEXT = 2**28
+_VISIBLE = re.compile(r"\S+")
 _LAST_OF_ONE_UNIT = "\uffff"  # the signs behind it take two units of UTF-16
 _TOO_MUCH_TEXT = "its own text was left out, for the spans of its task cover too much: they lie over each other"
 #: Of every format of texts.
@@ -140,10 +141,7 @@ def _span_batch(tasks: pa.Table, source: PictureSource | None, tally: Tally) -> 
 def _extra(text: str | None) -> dict[str, Any]:
     if text is None or f'"{TEXT}"' not in text:
         return {}
-    try:
-        extra = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}  # a number or a word JSON does not know somewhere in it; then it does not hold a text of ours
+    extra = loads(text)
     return extra if isinstance(extra, dict) else {}
 
 
@@ -161,7 +159,8 @@ def _text_of(extra: dict[str, Any], task_id: str, source: PictureSource | None) 
 
 
 def _tokens(extra: dict[str, Any], text: str | None) -> list[tuple[int, int]] | None:
-    """The tokens in ``extra``, when they are what they should be: in order, apart, inside the text."""
+    """The tokens in ``extra``, when they are what they should be: in order, apart, and all there is in the text but
+    blanks. One with blanks in it, as a file with tabs between its columns may have, is several."""
     given = extra.get(TOKENS)
     if text is None or not isinstance(given, list):
         return None
@@ -170,11 +169,11 @@ def _tokens(extra: dict[str, Any], text: str | None) -> list[tuple[int, int]] | 
     for pair in given:
         if not (isinstance(pair, list) and len(pair) == 2 and all(type(side) is int for side in pair)):
             return None
-        if not before <= pair[0] < pair[1] <= len(text):
+        if not before <= pair[0] < pair[1] <= len(text) or text[before : pair[0]].strip():
             return None
-        tokens.append((pair[0], pair[1]))
+        tokens += [match.span() for match in _VISIBLE.finditer(text, *pair)]
         before = pair[1]
-    return tokens
+    return None if text[before:].strip() else tokens
 
 
 def _to_characters(batch: SpanBatch, own: pa.Array) -> None:

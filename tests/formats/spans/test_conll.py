@@ -263,3 +263,29 @@ def test_whatever_a_file_holds_the_reader_reports(tmp_path_factory, lines, other
         return
     assert content.report.annotations == len(content.annotations)
     formats.write(content, format="conll", target=place.parent / "again")
+
+
+def test_a_token_with_blanks_in_it_is_several(tmp_path: Any) -> None:
+    """Files with tabs between their columns may have such tokens; ours have blanks there."""
+    (tmp_path / "tabs").mkdir()
+    (tmp_path / "tabs" / "train.conll").write_text("New York\tB-LOC\nis\tO\nMr. X\tB-PER\n")
+    content = formats.read(tmp_path / "tabs", format="conll")
+    report = formats.write(content, format="conll", target=tmp_path / "out")
+    assert (report.written, report.dropped, report.altered) == (2, (), ())
+    (sentences,) = as_others_read((tmp_path / "out" / "train.conll").read_text())
+    assert entities(sentences) == [("NewYork", "LOC"), ("Mr.X", "PER")]
+    back = formats.read(tmp_path / "out", format="conll")
+    assert (back.report.altered, back.report.noticed) == ((), ())
+    spans = [task["annotations"] for task in map(dict, labels.to_fastlabel(back))]
+    assert [[(one["text"], one["value"]) for one in task] for task in spans] == [
+        [("New York", "LOC"), ("Mr. X", "PER")]
+    ]
+
+
+@pytest.mark.parametrize("tokens", [[], [[0, 5]], [[6, 9]], [[0, 5], [10, 15]], [[0, 14]], [[0, 15]]])
+def test_tokens_that_leave_out_something_visible_cost_no_span(tmp_path: Any, tokens: list[list[int]]) -> None:
+    task = text_task("Hello\nbig world", ner(6, 9), tokens=tokens, odd=float("nan"))
+    report = formats.write(labels.from_fastlabel([task]), format="conll", target=tmp_path / "out")
+    assert report.written == 1
+    documents = as_others_read((tmp_path / "out" / "train.conll").read_text())
+    assert documents == [[[("Hello", "O")], [("big", "B-LOC"), ("world", "O")]]]
