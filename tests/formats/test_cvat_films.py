@@ -114,6 +114,18 @@ def test_a_video_without_a_track_is_a_task_too(read):
     assert [task[name] for name in ("name", "width", "height", "frame_count")] == ["annotations", 64, 48, 18]
 
 
+def test_tasks_the_file_does_not_list_are_videos_of_their_own_too(read):
+    one, two = Task(1, "train", "one.mp4", 4), Task(2, "train", "two.mp4", 4)
+    document = project([one, two], [(one, 1), (two, 1)])
+    head, _, tracks = document.partition("<meta>")
+    content = read(head + tracks.partition("</meta>")[2])
+    assert [[row["frames"][0]["value"][0] for row in task["annotations"]] for task in content.tasks.to_pylist()] == [
+        [1],
+        [2],
+    ]
+    assert len(set(content.tasks["task_id"].to_pylist())) == 2
+
+
 def test_frames_as_pictures_find_theirs_though_they_are_named_without_an_ending(read, tmp_path):
     for place in ("images/train/frame_000000.PNG", "images/val/frame_000000.PNG", "images/train/frame_1.v.jpg"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)

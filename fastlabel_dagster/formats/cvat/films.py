@@ -42,13 +42,15 @@ def films_of(meta: Element | None, tracks: Sequence[Track], *, unnamed: str) -> 
     listed = {text_of(task, "id"): task for task in _holders(meta) if text_of(task, "id")}
     by_task: dict[str, list[Track]] = {}
     for track in tracks:
-        by_task.setdefault(track.task if track.task in listed else "", []).append(track)
+        by_task.setdefault(track.task, []).append(track)
     if "" not in by_task:
         by_task |= {one: [] for one, task in listed.items() if one not in by_task and text_of(task, "mode") == _FILM}
     offsets = _offsets(listed)
     for one, found in by_task.items():
         mine = found
-        task = meta if len(listed) < 2 else listed.get(one, meta)  # what a job does not say stands beside it
+        task = listed.get(one, None if one else meta)
+        if task is not None and len(listed) < 2:
+            task = meta  # what a job does not say stands beside it
         subset = next((track.subset for track in mine if track.subset), "")
         if not subset and len(listed) > 1:
             subset = _said(task, "subset")
