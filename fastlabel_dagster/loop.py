@@ -67,7 +67,7 @@ class LoopPlan:
         approved, share = _retrain_after(loop["retrain_after"])
         own = {key: loop[key] for key in ("base_model", "epoch")}
         training = {**_mapping(loop, "training", beside=own), **own}
-        gate = loop.get("gate", DEFAULT_GATE)
+        gate = DEFAULT_GATE if loop.get("gate") is None else loop["gate"]
         evaluation = {**_mapping(loop, "evaluation", beside=("gate",)), "gate": gate or None}
         annotate = loop.get("auto_annotate")
         if annotate is True:

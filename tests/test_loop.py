@@ -42,6 +42,7 @@ def test_what_is_left_out():
     plan = LoopPlan.of(without("gate", "auto_annotate"))
     assert plan.evaluation.gate.to_dict()["mAP"] == {"no_worse_than": 0.01}
     assert plan.auto_annotation is None
+    assert LoopPlan.of(without(gate=None)).evaluation.gate == plan.evaluation.gate, "`gate:` with nothing behind it"
     assert LoopPlan.of(without(gate={})).evaluation.gate is None
     assert LoopPlan.of(without(auto_annotate=True)).auto_annotation.confidence == 0.4
     assert LoopPlan.of(without(retrain_after={"share": 0.8})).share == 0.8
