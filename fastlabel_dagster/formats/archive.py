@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
+from fastlabel_dagster.formats.scratch import close_scratch, in_scratch
 from fastlabel_dagster.store import FolderWriter, Store
 
 ArchiveKind: TypeAlias = Literal["zip", "tar"]
@@ -87,7 +88,7 @@ class ArchiveFolder(FolderWriter):
         if path in self._outside:
             return self._folder.open(path)
         self._claim(path)
-        return cast(BinaryIO, _Held(lambda file, size: self._take(path, file, size), lambda: self._forget(path)))
+        return cast(BinaryIO, _Held(path, lambda file, size: self._take(path, file, size), lambda: self._forget(path)))
 
     def link(self, source: Store, source_path: str, path: str) -> None:
         if path in self._outside:
@@ -245,24 +246,27 @@ class _Tar(_Archive):
 class _Held:
     """A file being written that goes into an archive when it is whole."""
 
-    def __init__(self, take: Callable[[BinaryIO, int], object], forget: Callable[[], object]) -> None:
-        self._take, self._forget = take, forget
+    def __init__(self, what: str, take: Callable[[BinaryIO, int], object], forget: Callable[[], object]) -> None:
+        self._what, self._take, self._forget = what, take, forget
         self._file: Any = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed in close and abandon
         self.closed = False
 
     def write(self, data: bytes) -> int:
-        written: int = self._file.write(data)
+        with in_scratch(self._what):
+            written: int = self._file.write(data)
         return written
 
     def writelines(self, lines: Any) -> None:
-        self._file.writelines(lines)
+        with in_scratch(self._what):
+            self._file.writelines(lines)
 
     def tell(self) -> int:
         position: int = self._file.tell()
         return position
 
     def flush(self) -> None:
-        self._file.flush()
+        with in_scratch(self._what):
+            self._file.flush()
 
     def writable(self) -> bool:
         return True
@@ -277,15 +281,18 @@ class _Held:
         if self.closed:
             return
         self.closed = True
-        with self._file:
+        try:
             size = self._file.tell()
-            self._file.seek(0)
+            with in_scratch(self._what):
+                self._file.seek(0)
             self._take(self._file, size)
+        finally:
+            close_scratch(self._file)
 
     def abandon(self) -> None:
         if not self.closed:
             self.closed = True
-            self._file.close()
+            close_scratch(self._file)
             self._forget()
 
     def __enter__(self) -> _Held:

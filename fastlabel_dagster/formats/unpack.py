@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import lzma
@@ -23,8 +24,10 @@ import orjson
 
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.report import REPORT_FILE
+from fastlabel_dagster.formats.scratch import in_scratch
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.report import FILE, ReadTally
+from fastlabel_dagster.store import StoreError
 from fastlabel_dagster.store.paths import FOLDER_MARK, is_safe_path
 
 _ZIP = (".zip",)
@@ -45,6 +48,17 @@ _DAMAGED = (
     NotImplementedError,
     RuntimeError,  # an encrypted member
 )
+#: Errors of making a file that have nothing to do with its name.
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,8 @@ class Unpacked:
     """A temporary folder with what was in an archive. It goes when nobody refers to this object any more."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="fastlabel-"))
+        with in_scratch("an archive"):
+            self.folder = Path(tempfile.mkdtemp(prefix="fastlabel-"))
         self.remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     def roots(self, index: str) -> list[Path]:
@@ -138,11 +153,13 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def _beside(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with in_scratch(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)
     except OSError:
-        shutil.copyfile(path, target)
+        with path.open("rb") as content, in_scratch(path), target.open("wb") as copy:
+            shutil.copyfileobj(content, copy, _CHUNK)
 
 
 def _unpack(archive: Path, sieve: _Sieve) -> None:
@@ -225,8 +242,8 @@ class _Sieve:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             taken = target.exists()
-        except (OSError, ValueError):
-            self.drop("its name cannot be one of a file here", member)
+        except (OSError, ValueError) as error:
+            self._drop_name(member, error)
             return None
         if taken:
             self.drop("there was a file of the same name before it", member)
@@ -240,12 +257,12 @@ class _Sieve:
             return True
         try:
             file = target.open("xb")
-        except (OSError, ValueError):
-            self.drop("its name cannot be one of a file here", member)
+        except (OSError, ValueError) as error:
+            self._drop_name(member, error)
             return True
         whole = False
         try:
-            with file:
+            with in_scratch(self.archive), file:
                 for chunk in self._chunks(member, opened):
                     self.weigh(len(chunk), member)
                     file.write(chunk)
@@ -256,6 +273,13 @@ class _Sieve:
             if not whole:
                 target.unlink()
         return whole
+
+    def _drop_name(self, member: str, error: OSError | ValueError) -> None:
+        """Leave out a member whose name no file can have, unless it is not the name that is wrong."""
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            with in_scratch(self.archive):
+                raise error
+        self.drop("its name cannot be one of a file here", member)
 
     def _chunks(self, member: str, opened: Callable[[], IO[bytes] | None]) -> Iterator[bytes]:
         """The content; what goes wrong with reading is _Broken: a full disk is nothing to leave a member out for."""
@@ -325,7 +349,7 @@ def _unpack_tar(archive: Path, sieve: _Sieve) -> None:
                         sieve.drop("it is a link or a device", member.name)
                     elif not sieve.take(member.name, partial(opened.extractfile, member)):
                         return
-        except FormatError:
+        except (FormatError, StoreError):
             raise
         except _DAMAGED as error:
             if not some:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import ExitStack
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from fastlabel_dagster.formats.cvat.elements import Elements, Used, shape_elemen
 from fastlabel_dagster.formats.cvat.labels import declared_attributes, label_elements
 from fastlabel_dagster.formats.pictures import Pictures, link_pictures, list_pictures
 from fastlabel_dagster.formats.report import IMAGE, Tally
+from fastlabel_dagster.formats.scratch import close_scratch, in_scratch
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
 from fastlabel_dagster.formats.splits import Split, parts_of
@@ -60,17 +62,22 @@ def write_cvat(
         batch.told.finish()
         return _image_elements(batch, shapes, pictures, parts)
 
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as waiting, folder.open(XML_FILE) as file:
+    with ExitStack() as stack:
+        waiting = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the stack closes it
+        stack.callback(close_scratch, waiting)
+        file = stack.enter_context(folder.open(XML_FILE))
         for texts in each_batch(labels, pictures, tally, elements_of, ahead=True):
             for text in texts:
-                waiting.write(text)
+                with in_scratch(XML_FILE):
+                    waiting.write(text)
         project = str(labels.origin.get("project") or "FastLabel")
         file.write(b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
         file.write(_meta(project, len(pictures), listed))
         for label in label_elements(categories, declared_attributes(labels.classes), used):
             file.write(label.encode())
         file.write(f"      </labels>\n    </{'project' if listed else 'task'}>\n  </meta>\n".encode())
-        waiting.seek(0)
+        with in_scratch(XML_FILE):
+            waiting.seek(0)
         shutil.copyfileobj(cast(BinaryIO, waiting), file, 2**20)
         file.write(b"</annotations>\n")
         size = file.tell()

@@ -16,11 +16,14 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from fastlabel_dagster.formats.scratch import in_scratch
+
 #: Tables up to this many bytes stay in memory.
 MOST_BYTES_IN_MEMORY = 256 * 2**20
 #: Small tables are joined until they have so many rows or bytes.
 _ROWS = 4096
 _BYTES = 12 * 2**20
+_WHAT = "reading so many tasks"
 
 
 class Spool:
@@ -52,8 +55,9 @@ class Spool:
         """All tables are there. From now on the spool is only read."""
         self._join()
         if self._sink is not None:
-            self._writer.close()
-            self._sink.close()
+            with in_scratch(_WHAT):
+                self._writer.close()
+                self._sink.close()
             self._writer = self._sink = None
 
     def __call__(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -75,12 +79,13 @@ class Spool:
         table = pa.concat_tables(self._small).combine_chunks()
         self._bytes += table.nbytes
         self._small, self._small_bytes, self._small_rows = [], 0, 0
-        if self._writer is None and self._bytes > self._in_memory:
-            self._begin_file()
-        if self._writer is None:
-            self._tables.append(table)
-        else:
-            self._writer.write_table(table)
+        with in_scratch(_WHAT):
+            if self._writer is None and self._bytes > self._in_memory:
+                self._begin_file()
+            if self._writer is None:
+                self._tables.append(table)
+            else:
+                self._writer.write_table(table)
 
     def _begin_file(self) -> None:
         with tempfile.TemporaryFile(prefix="fastlabel-") as file:
