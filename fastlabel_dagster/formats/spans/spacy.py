@@ -8,7 +8,6 @@ titles, colours and the order of the classes in ``classes.json`` beside the file
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlabel_dagster.api.exact_json import exact_json
 from fastlabel_dagster.formats.assembly import stable_id
 from fastlabel_dagster.formats.attributes import attribute_values, tell_of_keys
 from fastlabel_dagster.formats.categories import Categories
@@ -203,12 +203,9 @@ def _unread_of(document: dict[str, Any]) -> list[str]:
 
 def _document(line: bytes) -> dict[str, Any] | None:
     try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        try:
-            document = json.loads(line)  # a number too large, or NaN, somewhere in it
-        except (ValueError, RecursionError):
-            return None
+        document = exact_json(line)
+    except ValueError:
+        return None
     if isinstance(document, list) and len(document) == 2 and isinstance(document[1], dict):
         document = {**document[1], "text": document[0]}
     if not isinstance(document, dict):

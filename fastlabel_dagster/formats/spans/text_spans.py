@@ -208,7 +208,8 @@ def _counts_units(text: str, start: Ints, end: Ints, own: list[str | None]) -> b
     balance = 0
     for a, b, said in zip(start.tolist(), end.tolist(), own, strict=True):
         if said is not None and a >= 0:
-            balance += (units[2 * a : 2 * b] == said.encode("utf-16-le")) - (text[a:b] == said)
+            in_characters = b <= len(text) and text[a:b] == said  # a slice ends where the text does
+            balance += (2 * b <= len(units) and units[2 * a : 2 * b] == said.encode("utf-16-le")) - in_characters
     return balance > 0
 
 

@@ -92,6 +92,20 @@ def test_offsets_in_utf16_units_are_found_out_by_the_annotations_own_text(bench)
     ]
 
 
+def test_units_are_found_out_where_a_span_ends_with_the_text(bench) -> None:
+    report = bench.write(text_task("to 🏠🏠", ner(3, 7, text="🏠🏠")), format="spacy", classes=[])
+    (line,) = lines_of(bench.folder / "spacy/train.jsonl")
+    assert [(span["start"], span["end"]) for span in line["spans"]] == [(3, 5)]
+    assert (report.dropped, report.altered_count) == ((), 1)
+
+
+def test_a_whole_number_of_any_size_comes_back(bench) -> None:
+    huge = {"key": "id", "name": "id", "type": "text", "value": 10**30}
+    bench.write(text_task("Tokyo", ner(0, 5, attributes=[huge])), format="spacy", classes=[])
+    (task,) = labels.to_fastlabel(formats.read(bench.folder / "spacy", format="spacy"))
+    assert task["annotations"][0]["attributes"] == [huge]
+
+
 def test_a_unit_in_the_middle_of_a_character_is_no_place(bench) -> None:
     report = bench.write(
         text_task("😀 Kyoto", ner(3, 8, text="Kyoto"), ner(1, 8), ner(3, 99)), format="spacy", classes=[]
@@ -295,8 +309,8 @@ def test_bad_lines_and_spans_cost_nothing_else(source) -> None:
     assert content.report.tasks == 2
     assert {note.reason: note.count for note in content.report.dropped} == {
         "a line is not a JSON object with a text": 5,
-        "a span reaches outside its text": 2,
-        "the start or end of a span is not a whole number": 2,
+        "a span reaches outside its text": 3,
+        "the start or end of a span is not a whole number": 1,
         "a span has no label": 2,
         "a span has no start, end and label": 2,
         "the spans are not a list": 1,
