@@ -34,6 +34,7 @@ _NOT_LISTS = frozenset({"classes", "names", "backup", "eval", "results", "task",
 _READ = frozenset({"path", "names", "nc", "task", "kpt_shape", "kpt_names", "yaml_file"})
 _LARGEST_YAML = 4 * 2**20  # bytes; a thousand times the largest people have
 _MOST_KEYPOINTS = 10_000
+_MOST_FOLDERS = 32
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ def _described(path: Path) -> Dataset:
         stated = os.path.join(root, data["path"])
         base = os.path.realpath(stated) if os.path.isdir(stated) and is_within(stated, root) else root
     parts = []
-    met = set()
+    met: set[str] = set()
+    absent: set[str] = set()
     keys = [*_PARTS, *(key for key in data if isinstance(key, str) and key not in _PARTS and key not in _NOT_PARTS)]
     for key in keys:
         places = data.get(key) or []
@@ -178,10 +180,14 @@ def _described(path: Path) -> Dataset:
                 if key not in _PARTS:
                     continue
                 raise FormatError(path, f"{key} names no folder: {place!r:.60}")
-            found = _place(path, root, base, place, known=key in _PARTS)
+            found = _place(path, root, base, place, key)
             if found is not None:
                 met.add(key)
                 parts.append(Part("val" if key == "valid" else key, found))
+            elif key in _PARTS:
+                absent.add(key)
+    if absent and not parts:
+        raise FileNotFoundError(f"none of the folders that {path} names is there")
     if not parts:
         raise FormatError(path, "it names no images (train, val or test)")
     count, numbers = _keypoint_shape(path, data.get("kpt_shape"))
@@ -196,7 +202,7 @@ def _described(path: Path) -> Dataset:
         keypoint_names=_keypoint_names(data.get("kpt_names")),
         described=True,
     )
-    dataset.unread = sorted(_unread(data, dataset, met))
+    dataset.unread = sorted({*_unread(data, dataset, met), *absent})
     return dataset
 
 
@@ -284,8 +290,10 @@ def _keypoint_names(named: Any) -> dict[int, list[str]]:
     return found
 
 
-def _place(path: Path, root: str, base: str, place: str, *, known: bool) -> str | None:
-    """Where ``place`` leads, inside ``root``. None when an unknown key names nothing that is there."""
+def _place(path: Path, root: str, base: str, place: str, key: str) -> str | None:
+    """Where ``place`` leads, inside ``root``. None when an unknown key names nothing that is there, and where a dataset
+    has nothing to validate or test with: exporters name those folders also when they write none."""
+    known = key in _PARTS
     if "\0" in place:
         raise FormatError(path, f"{place!r:.60} is no path")
     # Some exporters write ../train/images although the folder lies beside the file.
@@ -296,8 +304,23 @@ def _place(path: Path, root: str, base: str, place: str, *, known: bool) -> str 
             return os.path.realpath(candidate)
     if not known:
         return None
+    if not there:
+        for candidate in _ends_of(root, place):
+            if os.path.exists(candidate) and is_within(candidate, root):
+                return os.path.realpath(candidate)
     if there:
         raise FormatError(path, f"{place} leads out of the dataset's folder, where nothing is read")
     if os.path.basename(place.rstrip("/")) in _PARTS and is_within(candidates[0], root):
         return candidates[0]  # a part without images has no folder
+    if key != "train" and any(_ends_of(root, place)):
+        return None
     raise FileNotFoundError(f"{candidates[0]}, which {path} names, is not there")
+
+
+def _ends_of(root: str, place: str) -> Iterator[str]:
+    """Where a folder would lie whose ``place`` is a path from when the dataset lay elsewhere; none once its end does not
+    say which part it is of."""
+    parts = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".", "..")][-_MOST_FOLDERS:]
+    for start in range(len(parts)):
+        if any(part.lower().startswith(_PARTS) for part in parts[start:]):
+            yield os.path.join(root, *parts[start:])

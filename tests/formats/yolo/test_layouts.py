@@ -78,6 +78,31 @@ def test_every_layout_is_the_same_dataset(lay, files):
     assert not report.dropped and not report.altered and not report.noticed
 
 
+@pytest.mark.parametrize("above", ["..", "/content/dogs-1", "dogs-1", "C:\\\\dogs-1"])
+def test_a_dataset_of_roboflow_that_was_moved_and_has_nothing_to_test_with(lay, above):
+    data = f'train: "{above}/train/images"\nval: "{above}/valid/images"\ntest: "{above}/test/images"\nnames: [dog]\n'
+    root = lay({"ds/data.yaml": data, "ds/train/images/a.jpg": None, "ds/train/labels/a.txt": LINE})
+    tasks, report = found(root / "ds")
+    assert tasks == {"a.jpg": (["train"], ["dog"])}
+    assert [note.examples for note in report.noticed] == [("test, val",)]
+    lay({"ds/valid/images/b.jpg": None, "ds/valid/labels/b.txt": LINE})
+    tasks, report = found(root / "ds")
+    assert tasks == {"a.jpg": (["train"], ["dog"]), "b.jpg": (["val"], ["dog"])}
+    assert [note.examples for note in report.noticed] == [("test",)]
+    lay({"ds/data.yaml": "train: train/images\nval: [valid/images, valid/more]\nnames: [dog]\n"})
+    again, report = found(root / "ds")
+    assert again == tasks and [note.examples for note in report.noticed] == [("val",)]
+
+
+def test_a_folder_to_train_with_that_is_not_there_is_named(lay):
+    root = lay({"ds/data.yaml": "train: /data/train/images\nval: val\nnames: [dog]\n", "ds/val/a.jpg": None})
+    with pytest.raises(FileNotFoundError, match=r"/data/train/images, which .*data\.yaml names, is not there"):
+        found(root / "ds")
+    lay({"ds/data.yaml": "val: ../valid/images\nnames: [dog]\n"})
+    with pytest.raises(FileNotFoundError, match=r"none of the folders that .*data\.yaml names is there"):
+        found(root / "ds")
+
+
 def test_of_several_data_files_one_must_be_named(lay):
     root = lay({"one.yaml": "train: images\nnames: [dog]\n", "two.yaml": "names: [cat]\n", "images/a.jpg": None})
     with pytest.raises(FileNotFoundError, match="several YAML files, name the data file itself"):
