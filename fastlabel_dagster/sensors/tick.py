@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from fastlabel_dagster.api.errors import FastLabelError, Invalid, NotFound, Rate
 from fastlabel_dagster.resource import FastLabelResource
 from fastlabel_dagster.sensors.cursor import MAX_CURSOR_BYTES, CursorState, dump_cursor, load_cursor, stored_bytes
 from fastlabel_dagster.sensors.health import Trouble, health_evaluation, in_a_line, says_healthy, with_what_to_run
+from fastlabel_dagster.sensors.question import Question
 from fastlabel_dagster.sensors.visit import Ask, Digest, Event, PartitionsRequest, Polling, Unfinished, Visit
 
 if TYPE_CHECKING:
@@ -40,25 +40,6 @@ class _Refused(Exception):
     def __init__(self, error: FastLabelError) -> None:
         self.error = error
         super().__init__(str(error))
-
-
-class _Question(threading.Thread):
-    """One ``ask`` on a thread of its own, which nobody has to wait for: a timeout bounds each wait for bytes, but
-    neither the look-up of a name nor an answer that drips in."""
-
-    def __init__(self, ask: Ask, client: FastLabelClient, target: str, memory: Mapping[str, Any] | None) -> None:
-        super().__init__(name=f"fastlabel-poll-{target[:40]}", daemon=True)
-        self.target = target
-        self.answer: Any = None
-        self.error: Exception | None = None
-        self._ask = ask
-        self._arguments = (client, target, memory)
-
-    def run(self) -> None:
-        try:
-            self.answer = self._ask(*self._arguments)
-        except Exception as error:  # noqa: BLE001 - handed to the tick, which tells of it
-            self.error = error
 
 
 class Tick:
@@ -164,19 +145,15 @@ class Tick:
         asked_at = self.polling.clock()
         until = asked_at + seconds
         hurried = client.with_limits(timeout=seconds, retry=RetryPolicy(attempts=1, total_seconds=seconds))
-        questions = [_Question(self.ask, hurried, target, self._memory_of(target)) for target in wave]
+        questions = [Question(self.ask, hurried, target, self._memory_of(target)) for target in wave]
         for question in questions:
-            question.start()
+            question.put()
         self.asked += len(questions)
         done, stopped = 0, False
         refusal: FastLabelError | None = None
         refused_first = False
         for question in questions:
-            question.join(max(0.0, until - self.polling.clock()))
-            if question.is_alive():  # asked first: it may come to its end while we look
-                error: Exception | None = TransportError(f"no answer within {seconds:.1f} s")
-            else:
-                error = question.error
+            error = question.wait(max(0.0, until - self.polling.clock()), seconds)
             if not isinstance(error, TransportError):
                 self.slowest = max(self.slowest, self.polling.clock() - asked_at)
             if error is not None and cut_short and isinstance(error, TransportError):

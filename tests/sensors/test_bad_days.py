@@ -47,6 +47,31 @@ def test_a_server_that_never_finishes_does_not_hold_a_tick(make_vendor, make_dae
     assert result.run_requests == [] and "no answer within" in result.skip_message
 
 
+def test_a_server_that_never_finishes_is_not_asked_for_ever(make_vendor, make_daemon):
+    """Each question that nobody answers holds a thread and a connection: a day of ticks would be thousands."""
+    over = threading.Event()
+
+    def answer(path, query):
+        over.wait(60)
+        return []
+
+    def under_way():
+        return [one for one in threading.enumerate() if one.name == "fastlabel-poll-drips"]
+
+    daemon = make_daemon(resource=make_vendor(answer).resource())
+    watch = build_import_sensor("drips", job="sync", time_budget_seconds=0.1)
+    for _ in range(20):
+        result = daemon.tick(watch)
+    assert not over.is_set() and 0 < len(under_way()) < 10
+    assert "still under way" in result.skip_message
+    assert [one.passed for one in daemon.told("polling_healthy")] == [False]
+    over.set()
+    for thread in under_way():
+        thread.join()
+    daemon.tick(build_import_sensor("drips", job="sync"))
+    assert [one.passed for one in daemon.told("polling_healthy")] == [False, True]
+
+
 def test_when_everything_is_down_everything_is_told_once_and_comes_back(make_vendor, make_daemon):
     down = True
     slugs = [f"project-{number:03}" for number in range(200)]
