@@ -16,8 +16,12 @@ from fastlabel_dagster.formats.assembly import FoundClass
 from fastlabel_dagster.formats.class_words import CLASS_FILE, read_class_words
 from fastlabel_dagster.formats.errors import FormatError
 from fastlabel_dagster.formats.report import FILE
+from fastlabel_dagster.formats.unread import SAYS_NOTHING, unread_names
 from fastlabel_dagster.labels.json_text import encodable
 from fastlabel_dagster.labels.report import ReadTally
+
+_UNREAD = "what the list of tasks says that FastLabel has no place for, or that is not what it should be, was not read"
+_LONGEST = 200
 
 
 class ListedTask(NamedTuple):
@@ -46,11 +50,15 @@ def read_list(path: Path, told: ReadTally) -> dict[str, ListedTask]:
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
-        task = _listed(line)
-        if task is None or task.key in listed:
-            told.notice("a line of the list of tasks is not a task", FILE, where=f"{path.name}, line {number}")
-        else:
-            listed[task.key] = task
+        where = f"{path.name}, line {number}"
+        found = _listed(line)
+        if found is None or found[0].key in listed:
+            told.notice("a line of the list of tasks is not a task", FILE, where=where)
+            continue
+        task, unread = found
+        listed[task.key] = task
+        if unread:
+            told.notice(_UNREAD, FILE, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
     return listed
 
 
@@ -69,13 +77,16 @@ def texts_of(value: Any) -> list[str]:
     return [one for one in value if isinstance(one, str) and encodable(one)] if isinstance(value, list) else []
 
 
-def _listed(line: bytes) -> ListedTask | None:
+def _listed(line: bytes) -> tuple[ListedTask, list[str]] | None:
+    """The task of a line, and the names of the fields that are not read."""
     try:
         row = orjson.loads(line)
         key, task_id, name = (row[part] for part in ("key", "task_id", "name"))
-        tags = texts_of(row.get("tags"))
+        given = row.get("tags")
     except (orjson.JSONDecodeError, KeyError, TypeError, IndexError, AttributeError):
         return None
-    if not all(isinstance(one, str) and one for one in (key, task_id, name)):
+    if not (isinstance(key, str) and key and isinstance(task_id, str) and task_id and isinstance(name, str)):
         return None
-    return ListedTask(key, task_id, name, tags)
+    tags = texts_of(given)
+    unread = unread_names(row, ListedTask._fields)
+    return ListedTask(key, task_id, name, tags), unread + ["tags"] * (given not in SAYS_NOTHING and tags != given)

@@ -23,6 +23,10 @@ def words(**said):
     return {"classes.json": json.dumps({"classes": [{"word": "car", "value": "car", "order": 1, **said}]})}
 
 
+def listed(**said):
+    return {"tasks.jsonl": json.dumps({"key": "a", "task_id": "t", "name": "", "tags": [], **said})}
+
+
 def masks(one=None, image=None, **said):
     whole = {"classes": [{"index": 1, "value": "dog", **(one or {})}], "images": [{"mask": "a.png", **(image or {})}]}
     whole |= said
@@ -298,6 +302,11 @@ TOLD = [
     ("conll", {"train.conll": CONLL}, "columns between token and tag"),
     ("conll", {"train.conll": f"-DOCSTART- sport -X- O\n\n{CONLL}"}, "what a line of -DOCSTART- says"),
     ("rttm", {"a.rttm": AUDIO.format("high")}, "its confidence is no number"),
+    ("rttm", {"a.rttm": AUDIO.format("0.5"), **listed(speaker="x")}, "what the list of tasks says"),
+    ("rttm", {"a.rttm": AUDIO.format("0.5"), **listed(tags=["x", 7])}, "what the list of tasks says"),
+    ("rttm", {"a.rttm": AUDIO.format("0.5"), **listed(tags="x")}, "what the list of tasks says"),
+    ("semantic_masks", masks(image={"tags": ["x", 7]}), "what an index file says"),
+    ("semantic_masks", masks({"types": ["segmentation", None]}), "what an index file says"),
 ]
 
 
@@ -338,6 +347,7 @@ def test_what_is_not_read_is_told(tmp_path, format, files, reason):
         ("spacy", spacy(NAME | {"attributes": {"a": ["b"]}, "token_start": 0, "token_end": 0})),
         ("conll", {"train.conll": "EU -X- O B-ORG\n"}),
         ("rttm", {"a.rttm": AUDIO.format("<NA>")}),
+        ("rttm", {"a.rttm": AUDIO.format("0.5"), **listed(tags=["x"])}),
     ],
 )
 def test_what_is_read_whole_is_told_nothing_of(tmp_path, format, files):
