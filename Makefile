@@ -14,6 +14,7 @@ TASKS ?=
 PORT ?= 3000
 SANDBOX_PORT ?= 8765
 export PYTHONUNBUFFERED = 1
+# Of what one run of the tests compiles lives the next.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo dev test test-lowest lint format bench clean help
