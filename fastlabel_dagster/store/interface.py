@@ -189,8 +189,9 @@ class FolderWriter(ABC):
     a list of its files. Files that others put into the folder since stay where they are; a path that one of them has
     is refused (`StoreError`). A folder with files and without that mark is refused as a whole.
 
-    Several writers of one folder do not disturb each other locally: the last to finish wins. Call one writer from one
-    thread.
+    Several writers of one folder do not disturb each other locally: the last to finish wins. On S3 let one write at a
+    time: of two, a file of the same name is that of the one who sent it last. What one has published the other does not
+    take away when it fails, and nobody publishes an index whose data is gone. Call one writer from one thread.
     """
 
     def __init__(self, last: Collection[str] = (), *, replace: bool = False, derived: Collection[str] = ()) -> None:

@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 
 import orjson
 
+from fastlabel_dagster.store.errors import StoreError
 from fastlabel_dagster.store.interface import FolderWriter, Store
 from fastlabel_dagster.store.local import LocalStore
 from fastlabel_dagster.store.mark import FOLDER_MARK, FolderMark, files_of_others
@@ -181,19 +182,34 @@ class S3FolderWriter(FolderWriter):
         for finish in self._finishing:
             self._transfers.submit(finish)
         self._transfers.finish()
+        published = self._store.read_mark()
+        if self._marked:
+            self._refuse_missing()
         self._publishing = True
         mark = self._mark()
-        if mark != self._written_before:
+        if mark != published:
             self._changing(None)
             self._put_own(FOLDER_MARK, mark.to_json())
         for path in self._last:
             if path in self._held:
                 self._held[path]()
-        stale = [path for path in self._before if path not in self._files and path not in self._others]
+        # Another writer may have finished meanwhile: what it has written is replaced, not somebody's own files.
+        known = dict.fromkeys([*self._before, *(published.files if published is not None else ())])
+        stale = [path for path in known if path not in self._files and path not in self._others]
         if stale:
             self._store.delete(stale)
         if self._marked:
             self._store.delete_keys([self._store.own_key(MARK)])
+
+    def _refuse_missing(self) -> None:
+        """Raise StoreError where data is gone: another writer of this folder has failed, and took what it had added."""
+        there = {path for path, _ in self._store.known_objects()}
+        missing = [path for path in self.files if path not in there and path not in self._held]
+        if missing:
+            uri = self._store.uri_of(missing[0])
+            raise StoreError(
+                f"{uri} is gone, another process writes the same folder or has removed it: run this once more", uri
+            )
 
     def _abandon(self) -> None:
         self._transfers.abandon()
@@ -203,7 +219,9 @@ class S3FolderWriter(FolderWriter):
             return
         # The error that led here matters more than one of cleaning up; the mark lets the next writer finish the job.
         with suppress(OSError):
-            self._store.delete(sorted(self._added))
+            published = self._store.read_mark()  # what is in there now is another writer's as well
+            theirs = () if published is None else published.files
+            self._store.delete(sorted(self._added.difference(theirs)))
             if self._marked and not self._mark_found and not self._replaced:  # all is as it was before
                 self._store.delete_keys([self._store.own_key(MARK)])
 

@@ -154,6 +154,44 @@ while True:
     assert [found.path for found in store.at("out").list()] == ["index.txt"]
 
 
+def test_a_writer_that_fails_leaves_what_another_has_published(s3_store: Any) -> None:
+    last, data = ["index.json"], [(f"{each}.txt", b"x") for each in range(5)]
+    one = s3_store.new_folder("coco", last=last)
+    with pytest.raises(ZeroDivisionError), one:
+        one.write_many(data)
+        one._transfers.finish()
+        with s3_store.new_folder("coco", last=last) as other:
+            other.write_many([*data, ("index.json", b"{}")])
+        raise ZeroDivisionError
+    assert [found.path for found in s3_store.at("coco").list()] == [*(path for path, _ in data), "index.json"]
+
+
+def test_an_index_is_not_published_without_its_data(s3_store: Any) -> None:
+    last, data = ["index.json"], [(f"{each}.txt", b"x") for each in range(5)]
+    with s3_store.new_folder("coco", last=last) as before:
+        before.write_bytes("index.json", b"old")
+    one = s3_store.new_folder("coco", last=last)
+    one.__enter__()
+    one.write_many(data)
+    one._transfers.finish()
+    other = s3_store.new_folder("coco", last=last)
+    with pytest.raises(StoreError, match=r"coco/0.txt is gone, another process writes the same folder"), other:
+        other.write_many([*data, ("index.json", b"new")])
+        other._transfers.finish()  # they are there already
+        one.__exit__(ValueError, ValueError(), None)
+    assert s3_store.read_bytes("coco/index.json") == b"old"
+
+
+def test_what_another_writer_published_meanwhile_is_replaced(s3_store: Any) -> None:
+    last = ["index.json"]
+    with s3_store.new_folder("coco", last=last) as one:
+        one.write_many([("1.txt", b"1"), ("index.json", b"1")])
+        with s3_store.new_folder("coco", last=last) as other:
+            other.write_many([("2.txt", b"2"), ("index.json", b"2")])
+    assert [found.path for found in s3_store.at("coco").list()] == ["1.txt", "index.json"]
+    assert s3_store.read_bytes("coco/index.json") == b"1"
+
+
 def test_content_types(s3_store: Any) -> None:
     expected = {
         "a.json": "application/json",
