@@ -38,7 +38,12 @@ _NO_CLASS_NAMES = frozenset({BACKGROUND, "_background_", "__background__", "__ig
 #: What is read of an index file and its entries, and its types.
 _OF_INDEX = {"format": str, "start_index": int, "classes": list, "images": list}
 _OF_CLASS = {"index": int, "value": str, "title": str, "color": str, "types": list}
-_OF_IMAGE = {"mask": str, "file": str, "name": str, "task_id": str, "tags": list, "instances": list}
+_OF_IMAGE = {
+    **{"mask": str, "file": str, "name": str, "task_id": str, "tags": list, "instances": list},
+    **{"width": int, "height": int},
+}
+#: Of these, the lists that hold texts only.
+_TEXTS = ("types", "tags")
 _UNREAD = "what an index file says that FastLabel has no place for, or that is not what it should be, was not read"
 _LONGEST = 200
 _HIGHEST = 2**16 - 1
@@ -163,10 +168,15 @@ def _described(index: Path, told: ReadTally) -> MaskDataset:
 def tell_of_rest(said: Any, read: Mapping[str, type], where: str, told: ReadTally) -> None:
     """Tell what an index file, or an entry of it, says that is not read; ``read`` are its fields and their types."""
     if isinstance(said, dict):
-        odd = (name for name, kind in read.items() if said.get(name) is not None and not isinstance(said[name], kind))
+        odd = (name for name, kind in read.items() if said.get(name) is not None and not _is_sound(said, name, kind))
         unread = [*unread_names(said, read), *odd]
         if unread:
             told.notice(_UNREAD, FILE, where=f"{where}: {', '.join(unread)[:_LONGEST]}")
+
+
+def _is_sound(said: Mapping[str, Any], name: str, kind: type) -> bool:
+    value = said[name]
+    return isinstance(value, kind) and (name not in _TEXTS or all(isinstance(one, str) for one in value))
 
 
 def _json(path: Path) -> Any:

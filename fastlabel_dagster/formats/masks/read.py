@@ -43,6 +43,7 @@ VOID = 255
 #: What is read of an object in an index file, and its types.
 _OF_OBJECT = {"index": int, "class": str, "id": str}
 _MOST_OBJECTS = 2**16 - 1
+_OTHER_SIZE = "its index file states another size than its mask has, which counts"
 
 
 def read_semantic(
@@ -183,6 +184,8 @@ class _Reader:
     def _add_task(self, mask: MaskFile, image: IndexImage) -> None:
         about, pictures = mask.about, self._dataset.pictures
         height, width = image.pixels.shape
+        if about.get("width") not in (None, width) or about.get("height") not in (None, height):
+            self._told.notice(_OTHER_SIZE, IMAGE, where=mask.place)
         stated = about.get("file")
         # As if the mask lay among the pictures: beside it are other masks.
         twin = pictures.root / "images" / mask.below

@@ -175,6 +175,19 @@ def test_a_jpeg_among_the_masks_is_told_and_a_picture_beside_its_mask_is_none(tm
     assert "PNG" in content.report.dropped[0].reason
 
 
+def test_the_size_an_index_file_states_is_told_only_where_its_mask_has_another(bench):
+    place = bench.folder / "out"
+    formats.write(bench.labels(*project(bench)), format="semantic_masks", target=place)
+    assert formats.read(place, format="semantic_masks").report.noticed == ()
+    content = json.loads((place / "classes.json").read_bytes())
+    content["images"][0]["width"] += 1
+    (place / "classes.json").write_text(json.dumps(content))
+    back = formats.read(place, format="semantic_masks")
+    (note,) = back.report.noticed
+    assert note.examples == (content["images"][0]["mask"],) and "another size" in note.reason
+    assert back.tasks["width"].to_pylist() == [100] * back.tasks.num_rows
+
+
 def test_values_without_a_name_and_instances_without_an_index(tmp_path):
     save(tmp_path / "masks" / "a.png", some_mask())
     back = formats.read(tmp_path, format="semantic_masks")
