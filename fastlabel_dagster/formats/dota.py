@@ -29,7 +29,8 @@ from fastlabel_dagster.formats.attributes import (
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
-from fastlabel_dagster.formats.line_files import Layout, Lines, read_line_files, write_line_files
+from fastlabel_dagster.formats.line_files import Lines, read_line_files, write_line_files
+from fastlabel_dagster.formats.line_layout import Layout
 from fastlabel_dagster.formats.outlines import FARTHEST, TOO_FAR, outline_vertices
 from fastlabel_dagster.formats.rectangles import boxes_of_corners, clockwise, smallest_rectangle
 from fastlabel_dagster.formats.registry import Format

@@ -29,7 +29,8 @@ from fastlabel_dagster.formats.attributes import (
 )
 from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, RENAMED, ClassWords, class_of_word
-from fastlabel_dagster.formats.line_files import Layout, Lines, Words, read_line_files, write_line_files
+from fastlabel_dagster.formats.line_files import Lines, Words, read_line_files, write_line_files
+from fastlabel_dagster.formats.line_layout import Layout
 from fastlabel_dagster.formats.outlines import FARTHEST, TOO_FAR, is_too_far, is_turned
 from fastlabel_dagster.formats.registry import Format
 from fastlabel_dagster.formats.report import Tally

@@ -1,13 +1,9 @@
-"""Datasets with a text file per picture and a line per object (KITTI, DOTA): their folders, written and read.
-
-``labels/`` beside ``pictures/`` (each format has its own names for the two), in the dataset's folder itself or, with
-parts, in a folder for each: ``train/labels/sub/a.txt`` speaks of ``train/pictures/sub/a.png``.
-"""
+"""Datasets with a text file per picture and a line per object (KITTI, DOTA), written and read;
+:mod:`~fastlabel_dagster.formats.line_layout` says where they lie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,12 +21,13 @@ from fastlabel_dagster.formats.categories import Categories
 from fastlabel_dagster.formats.class_words import CLASS_FILE, ClassWords, merged_by_value, read_class_words
 from fastlabel_dagster.formats.found_pictures import PictureIndex
 from fastlabel_dagster.formats.image_size import IMAGE_SUFFIXES, image_size
-from fastlabel_dagster.formats.label_files import files_below, folder_of, label_name, suffix_of
+from fastlabel_dagster.formats.label_files import files_below, folder_of, label_name
+from fastlabel_dagster.formats.line_layout import Layout, label_files, tag_of, tasks_of, tell_of_lists
 from fastlabel_dagster.formats.pictures import link_pictures, list_pictures
 from fastlabel_dagster.formats.report import EXAMPLES, FILE, Tally
 from fastlabel_dagster.formats.shapes import ShapeBatch, each_batch
 from fastlabel_dagster.formats.sources import PictureSource
-from fastlabel_dagster.formats.splits import PART_OF_TAG, Split, parts_of, tell_of_lost_tags
+from fastlabel_dagster.formats.splits import Split, parts_of, tell_of_lost_tags
 from fastlabel_dagster.formats.text import joined
 from fastlabel_dagster.formats.text_files import REPLACED, decoded
 from fastlabel_dagster.formats.written import Written
@@ -40,23 +37,7 @@ from fastlabel_dagster.labels.tables import Labels
 from fastlabel_dagster.store import FolderWriter
 
 _FILES_AT_ONCE = 2000
-#: Text files that lie beside label files in many datasets and are none.
-_NO_LABELS = frozenset({"classes.txt", "labels.txt", "readme.txt", "README.txt", "train.txt", "val.txt", "test.txt"})
-_LISTS = frozenset({"train.txt", "val.txt", "trainval.txt", "test.txt"})
-_UNREAD_LIST = "a list of pictures was not read: parts are folders here"
-_SECOND = "a second label file of a picture, which became a task without it"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a format calls its folders."""
-
-    format: str
-    labels: str
-    pictures: str
-    also: tuple[str, ...] = ()
-    """Other names of the folder of labels that datasets in the wild have, looked for where the first is not there."""
 
 
 #: ``lines_of(batch, words)`` drops and alters what it must, and gives the lines of those it keeps.
@@ -194,14 +175,6 @@ ReadLines: TypeAlias = Callable[[Lines, AnnotationColumns, dict[str, FoundClass]
 HeadOf: TypeAlias = Callable[[str], tuple[str, str] | None]
 
 
-class _Task(NamedTuple):
-    name: str
-    part: str
-    label: str | None
-    """POSIX path of its label file below the dataset's folder."""
-    picture: Path | None
-
-
 def read_line_files(
     source: Path, told: ReadTally, layout: Layout, read_lines: ReadLines, head_of: HeadOf | None = None
 ) -> Labels:
@@ -221,15 +194,14 @@ def read_line_files(
     if root.name == layout.labels:
         root = root.parent
     listing = list(files_below(root, {".txt", *IMAGE_SUFFIXES}, told))
-    label_files = _label_files(listing, layout)
+    found = label_files(listing, layout)
     words = read_class_words(root, told)
-    for file in _lists(listing, {file.path for file in label_files}):
-        told.notice(_UNREAD_LIST, FILE, where=file)
-    if not label_files and not (root / CLASS_FILE).is_file():
+    tell_of_lists(listing, found, told)
+    if not found and not (root / CLASS_FILE).is_file():
         raise FileNotFoundError(
             f"{root} has no folder {layout.labels} of label files, so it is no {layout.format} dataset"
         )
-    tasks = _named_apart(_tasks(root, label_files, PictureIndex(root, listing), layout, told))
+    tasks = tasks_of(root, found, PictureIndex(root, listing), layout, told)
     stated = set(words)
     annotations = AnnotationColumns()
     heads: dict[int, dict[str, str]] = {}
@@ -254,108 +226,11 @@ def read_line_files(
         "name": [task.name for task in tasks],
         "width": [size and size[0] for size in sizes],
         "height": [size and size[1] for size in sizes],
-        "tags": [[_tag(task.part)] if task.part else [] for task in tasks],
+        "tags": [[tag_of(task.part)] if task.part else [] for task in tasks],
         "url": [task.picture and task.picture.as_uri() for task in tasks],
         "attributes": [_attributes(heads.get(row, {})) for row in range(len(tasks))],
     }
     return labels_of(layout.format, columns, annotations, classes, told)
-
-
-class _LabelFile(NamedTuple):
-    part: str
-    """POSIX path of the folder of its part below the dataset's, "" for itself."""
-    inner: str
-    """POSIX path below the folder of labels."""
-    path: str
-    """POSIX path below the dataset's folder."""
-
-
-def _label_files(listing: list[tuple[str, list[str]]], layout: Layout) -> list[_LabelFile]:
-    """The label files, in a fixed order."""
-    listed = [(folder, [name for name in names if suffix_of(name) == ".txt"]) for folder, names in listing]
-    for known in (layout.labels, *layout.also):
-        found = []
-        for folder, names in listed:
-            above = folder.split("/")
-            place = next((at for at, name in enumerate(above) if name == known or name.startswith(f"{known}-")), None)
-            if place is not None:
-                part, inside = "/".join(above[:place]), above[place + 1 :]
-                found += [_LabelFile(part, "/".join([*inside, name]), f"{folder}/{name}") for name in names]
-        if found:
-            return sorted(found)
-    return [
-        _LabelFile("", name, name) for folder, names in listed if not folder for name in names if name not in _NO_LABELS
-    ]
-
-
-def _lists(listing: list[tuple[str, list[str]]], labels: set[str]) -> Iterator[str]:
-    """Text files that say which pictures are of which part, as in KITTI's ``ImageSets/``."""
-    for folder, names in listing:
-        for name in names:
-            path = f"{folder}/{name}" if folder else name
-            if name.lower() in _LISTS and path not in labels:
-                yield path
-
-
-def _tasks(
-    root: Path, files: list[_LabelFile], index: PictureIndex, layout: Layout, told: ReadTally
-) -> Iterator[_Task]:
-    used: set[Path] = set()
-    for file in files:
-        label = root / file.path
-        picture = index.find(label)
-        if picture is not None and picture not in used:
-            used.add(picture)
-            yield _Task(_name(index.path_of(picture), file.part, layout), file.part, file.path, picture)
-        else:
-            if picture is not None:
-                told.notice(_SECOND, FILE, where=file.path)
-            yield _Task(label_name(file.inner, ""), file.part, file.path, None)
-    for path in index:
-        picture = index.root / path
-        if picture not in used:
-            part = next(_part_of(path, layout), "")
-            yield _Task(_name(path, part, layout), part, None, picture)
-
-
-def _part_of(path: str, layout: Layout) -> Iterator[str]:
-    above = path.split("/")[:-1]
-    for place, name in enumerate(above):
-        if name in (layout.pictures, "images"):
-            yield "/".join(above[:place])
-
-
-def _name(path: str, part: str, layout: Layout) -> str:
-    """The path of a picture below the folder of pictures."""
-    inner = path.removeprefix(f"{part}/") if part else path
-    for folder in (layout.pictures, "images"):
-        if inner.startswith(f"{folder}/"):
-            return inner.removeprefix(f"{folder}/")
-    return inner
-
-
-def _tag(part: str) -> str:
-    last = part.rpartition("/")[2]
-    return PART_OF_TAG.get(last.lower(), part)
-
-
-def _named_apart(tasks: Iterator[_Task]) -> list[_Task]:
-    """Tasks whose name another has too get their part in front, and a number where that is not enough."""
-    listed = list(tasks)
-    counts: dict[str, int] = {}
-    for task in listed:
-        counts[task.name] = counts.get(task.name, 0) + 1
-    taken: set[str] = set()
-    result = []
-    for task in listed:
-        stem = name = f"{task.part}/{task.name}" if counts[task.name] > 1 and task.part else task.name
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{stem} ({number})"
-        taken.add(name)
-        result.append(task._replace(name=name))
-    return result
 
 
 def _lines(

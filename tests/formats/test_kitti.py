@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -273,6 +274,26 @@ def test_lists_of_pictures_are_told_where_they_are_no_label_files(read):
     assert content.tasks["name"].to_pylist() == ["000000", "val"]
     (note,) = content.report.noticed
     assert (note.type, note.count, note.examples) == ("file", 2, ("ImageSets/train.txt", "ImageSets/val.txt"))
+
+
+def test_the_pictures_of_other_cameras_are_no_pictures_without_objects(read):
+    """As KITTI itself lies on the disk, with the right camera, the frames before and depths; testing has no labels."""
+    line = "Car 0 0 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    picture = cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes()
+    others = ["training/depth/000000.png", "training/image_3/000000.png", "training/prev_2/000000_01.png"]
+    places = ["training/image_2/000000.png", "training/image_2/empty.png", "testing/image_2/000001.png", *others]
+    content = read({"training/label_2/000000.txt": line} | dict.fromkeys(places, picture))
+    assert content.tasks["name"].to_pylist() == ["000000.png", "000001.png", "empty.png"]
+    (note,) = content.report.noticed
+    assert (note.type, note.count, note.examples) == ("image", 3, tuple(others))
+
+
+def test_pictures_beside_others_have_no_objects(read):
+    line = "Car 0 0 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    picture = cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes()
+    content = read({"a.txt": line} | dict.fromkeys(["a.png", "b.png", "imgs/c.png"], picture))
+    assert content.tasks["name"].to_pylist() == ["a.png", "b.png", "imgs/c.png"]
+    assert not content.report.noticed
 
 
 def test_what_is_no_dataset_is_an_error(tmp_path, read):
