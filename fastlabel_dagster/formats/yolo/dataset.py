@@ -318,7 +318,7 @@ def _place(path: Path, root: str, base: str, place: str, key: str) -> str | None
 
 
 def _ends_of(root: str, place: str) -> Iterator[str]:
-    """Where a folder would lie whose ``place`` is a path from when the dataset lay elsewhere, as long as the end of that
+    """Where a folder would lie whose ``place`` is a path from when the dataset lay elsewhere, while the end of that
     says which part it is of."""
     parts = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".", "..")][-_MOST_FOLDERS:]
     for start in range(len(parts)):
