@@ -175,8 +175,7 @@ def tell_of_rest(said: Any, read: Mapping[str, type], where: str, told: ReadTall
 
 
 def _is_sound(said: Mapping[str, Any], name: str, kind: type) -> bool:
-    value = said[name]
-    return isinstance(value, kind) and (name not in _TEXTS or all(isinstance(one, str) for one in value))
+    return isinstance(said[name], kind) and (name not in _TEXTS or all(isinstance(one, str) for one in said[name]))
 
 
 def _json(path: Path) -> Any:
