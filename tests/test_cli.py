@@ -134,6 +134,14 @@ def test_a_dataset_is_written_for_a_reader_who_has_seen_enough(tmp_path):
     assert (tmp_path / "out" / "annotations.json").is_file()
 
 
+def test_a_dataset_is_written_without_standard_error(tmp_path):
+    """A service may have none: `2>&-`."""
+    (tmp_path / "tasks.json").write_text("[]")
+    command = f'"{sys.executable}" -m fastlabel_dagster convert tasks.json out --from fastlabel --to coco 2>&-'
+    subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "out" / "annotations.json").is_file()
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = [sys.executable, "-m", "fastlabel_dagster", "formats"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:

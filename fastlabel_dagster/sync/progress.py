@@ -11,8 +11,9 @@ from contextlib import contextmanager
 def progress_bar(
     wanted: bool, label: str, *, total: int | None = None, unit: str = "it"
 ) -> Iterator[Callable[[int], object] | None]:
-    """A function that moves a bar on standard error forward; None when not wanted, or when that is no terminal."""
-    if not wanted or not sys.stderr.isatty():
+    """A function that moves a bar on standard error forward; None when not wanted, or when that is no terminal. A
+    process may have no standard error at all (``2>&-``, a service)."""
+    if not (wanted and sys.stderr and sys.stderr.isatty()):
         yield None
         return
     from tqdm import tqdm
