@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fastlabel_dagster.formats.coco.files import CocoFile
+from fastlabel_dagster.formats.found_pictures import IMAGE_FOLDERS
 
 #: Names that are their own quotation, as most are.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._-]+")
@@ -116,3 +117,6 @@ def _image_folders(file: CocoFile) -> Iterator[Path]:
             yield file.root / "images" / part
             yield file.root / part
             yield file.root / part / "images"
+    for name in IMAGE_FOLDERS:  # FiftyOne has its pictures in data/, converters of Pascal VOC in JPEGImages/
+        yield file.path.parent / name
+        yield file.root / name

@@ -295,6 +295,19 @@ def test_a_file_name_cannot_reach_outside_the_dataset(bench):
 
 
 @pytest.mark.parametrize(
+    ("labels", "picture"),
+    [
+        ("labels.json", "data/a.jpg"),
+        ("validation/labels.json", "validation/data/a.jpg"),
+        ("annotations/instances_val2017.json", "JPEGImages/a.jpg"),
+    ],
+)
+def test_pictures_lie_where_other_programs_put_them(laid, labels, picture):
+    root = laid({labels: json.dumps(document()), picture: b""})
+    assert formats.read(root, format="coco").tasks["url"].to_pylist() == [(root / picture).as_uri()]
+
+
+@pytest.mark.parametrize(
     ("stated", "place"),
     [
         ("../../label-studio/data/media/upload/1/a.jpg", "images/a.jpg"),
