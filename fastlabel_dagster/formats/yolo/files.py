@@ -194,10 +194,12 @@ class DatasetFiles:
                 own = self._dataset.lists.get(name)
                 if own is None and _is_image(next(iter(_lines_of(path, 1)), "")):
                     part = name.rpartition(".")[0]
-                    own = "val" if part == "valid" else part
+                    own = {"valid": "val", "images": ""}.get(
+                        part, part
+                    )  # FiftyOne's images.txt lists those of all parts
                 if own is not None:
                     self._lists.add(path)
-                    for line in _lines_of(path):
+                    for line in _lines_of(path) if own else ():
                         image = self._image_at(path, line)
                         if image is not None:
                             tags.setdefault(image, own)

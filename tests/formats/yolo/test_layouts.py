@@ -156,6 +156,14 @@ def test_parts_of_any_name_and_pictures_in_two_of_them(lay):
     }
 
 
+def test_a_list_of_all_images_is_no_part(lay):
+    root = lay({"obj.names": "dog\n", "images.txt": "data/a.jpg\n", "data/a.jpg": None, "data/a.txt": LINE})
+    tasks, report = found(root)
+    assert tasks == {"data/a.jpg": ([], ["dog"])} and not report.noticed
+    lay({"train.txt": "data/a.jpg\n"})
+    assert found(root)[0] == {"data/a.jpg": (["train"], ["dog"])}
+
+
 def test_names_stay_as_they_are_written(lay):
     root = lay(
         {
