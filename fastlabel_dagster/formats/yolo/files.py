@@ -194,9 +194,8 @@ class DatasetFiles:
                 own = self._dataset.lists.get(name)
                 if own is None and _is_image(next(iter(_lines_of(path, 1)), "")):
                     part = name.rpartition(".")[0]
-                    own = {"valid": "val", "images": ""}.get(
-                        part, part
-                    )  # FiftyOne's images.txt lists those of all parts
+                    # FiftyOne's images.txt lists those of all parts.
+                    own = {"valid": "val", "images": ""}.get(part, part)
                 if own is not None:
                     self._lists.add(path)
                     for line in _lines_of(path) if own else ():
