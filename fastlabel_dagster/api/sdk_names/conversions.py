@@ -200,8 +200,8 @@ class ConversionNames(SdkFace):
         Args:
             file_path: the JSON file.
             annotation_type: `bbox` takes upright rectangles for boxes and leaves other outlines as they are; `polygon`
-                makes a polygon of each outline; `segmentation` makes regions of them; `pose_estimation` takes what
-                has keypoints.
+                makes a polygon of each outline; `segmentation` makes regions of them; `pose_estimation` takes the
+                keypoints, and what has some.
 
         Raises:
             Invalid: for another type.
@@ -219,6 +219,8 @@ class ConversionNames(SdkFace):
         ```python
         client.convert_labelme_to_fastlabel("labelme")  # {"sub/a.jpg": [{"type": "bbox", "value": "cat", …}]}
         ```
+
+        Flags and descriptions are `attributes`, which the API takes where the class declares them.
         """
         return _layout().annotations_of_labelme(folder_path)
 
@@ -228,6 +230,9 @@ class ConversionNames(SdkFace):
         ```python
         client.convert_pascalvoc_to_fastlabel("voc")  # {"sub/a.jpg": [{"type": "bbox", "value": "cat", …}]}
         ```
+
+        `truncated`, `occluded`, `difficult` and `pose` are `attributes`, which the API takes where the class declares
+        them.
         """
         return _layout().annotations_of_pascal_voc(folder_path)
 

@@ -355,6 +355,13 @@ ON_FILES: Final = (
         "XML has no order of names here",
     ),
     Difference(
+        "attributes read",
+        "leaves out what is said of an object beside its shape: VOC's `truncated`, `occluded`, `difficult` and `pose`, "
+        "labelme's flags and descriptions, COCO's `iscrowd`",
+        "are `attributes` of those keys; the API takes them where the class declares them",
+        'who declares them has them; `one.pop("attributes")` is all it takes to be without',
+    ),
+    Difference(
         "labelme read",
         "takes corners as they come; circles, masks and line strips have type None",
         "the upper left corner first; circles, masks and line strips are read as what they are",

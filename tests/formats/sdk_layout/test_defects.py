@@ -175,6 +175,17 @@ def voc_file(*boxes: str, name: str = "a.xml") -> Callable[[Any, Path], Any]:
     return read("pascalvoc", {name: text}, "{}")
 
 
+def attributes_of_voc(client: Any, folder: Path) -> Any:
+    """What is told of an object that is cut off."""
+    folder.mkdir(parents=True)
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+    head = "<filename>a.jpg</filename><size><width>100</width><height>80</height><depth>3</depth></size>"
+    objects = f"<object><name>cat</name><truncated>1</truncated><difficult>0</difficult>{box}</object>" * 2
+    (folder / "a.xml").write_text(f"<annotation>{head}{objects}</annotation>")
+    (first, _) = client.convert_pascalvoc_to_fastlabel(str(folder))["a.jpg"]
+    return first.get("attributes", [])
+
+
 def labelme_file(*shapes: dict[str, Any]) -> Callable[[Any, Path], Any]:
     fields = {"label": "cat", "group_id": None, "flags": {}}
     document = {"version": "5", "flags": {}, "imagePath": "a.jpg", "imageData": None, "imageHeight": 80}
@@ -617,6 +628,7 @@ ROWS = [
         {"a.jpg": [("segmentation", [[[10, 10, 20, 10, 20, 20]]])]},
         {"a.jpg": [("segmentation", [[[10.2, 10, 20, 10, 20, 20, 10.2, 10]]])]},
     ),
+    Row("attributes read", "", attributes_of_voc, [], [{"key": "truncated", "value": True}]),
     Row("corners of masks", "M10", touching, (1, 2), (2, 0)),
 ]
 
