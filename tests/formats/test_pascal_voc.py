@@ -572,6 +572,11 @@ def test_what_elements_say_beside_their_texts_is_noticed(voc, text, names):
     assert note.examples[0].startswith("a.xml") and note.examples[0].endswith(f": {names}")
 
 
+def test_a_flag_that_is_off_is_no_attribute_whatever_else_is_said_of_it(voc):
+    read = voc.read({"a.xml": xml(box(extra='<truncated conf="1">0</truncated>'))})
+    assert read.annotations["attributes"].to_pylist() == [[]]
+
+
 def test_nothing_is_noticed_of_what_our_own_exports_say(bench, voc):
     told = [{**switch("truncated", value), "name": name} for value, name in ((True, "Cut"), (False, "truncated"))]
     typed = {"key": "age", "name": "Age", "type": "number", "value": 3}

@@ -95,7 +95,7 @@ def attributes_of(child: Mapping[str, Element], *, own: bool) -> list[dict[str, 
         if element is None or ((element.text or "") == "0" and not element.attrib) or flag in carried:
             continue
         is_on = (element.text or "").strip().lower() in _TRUE
-        if is_on or element.attrib:
+        if is_on or not _OWN_MARKS[flag].isdisjoint(element.attrib):
             found.append(_switch(flag, element.get("title", flag), is_on))
     pose = child.get(POSE)
     text = "" if pose is None else (pose.text or "").strip()
