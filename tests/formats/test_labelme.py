@@ -521,6 +521,15 @@ def test_numbers_beyond_all_bounds(labelme):
         assert reasons(read.report.dropped) == {"a coordinate is not a finite number": 1}
 
 
+@pytest.mark.parametrize(("width", "height"), [(1_500_000, 20), (20, 1_500_000), (100_000, 100_000)])
+def test_masks_no_png_can_hold_are_left_out_and_told(bench, width, height):
+    holed = [[[0, 0, width, 0, width, height, 0, height, 0, 0], [5, 5, 9, 5, 7, 9]]]
+    shapes = [bench.shape("segmentation", holed), bench.shape("bbox", [0, 0, 9, 9])]
+    report = bench.write(bench.task("a.jpg", *shapes, width=width, height=height), format="labelme")
+    assert report.written == 1
+    assert reasons(report.dropped) == {"its mask would be larger than pictures are": 1}
+
+
 def test_masks_that_claim_to_be_huge_are_not_decoded(labelme):
     png = bytearray(cv2.imencode(".png", np.ones((2, 2), np.uint8))[1].tobytes())
     png[16:24] = (60_000).to_bytes(4, "big") * 2

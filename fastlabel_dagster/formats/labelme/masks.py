@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlabel_dagster.formats.image_size import head_size
+from fastlabel_dagster.formats.outlines import LONGEST_SIDE
 from fastlabel_dagster.labels import raster
 from fastlabel_dagster.labels.ragged import Floats
 
@@ -35,7 +36,8 @@ def draw_mask(regions: Sequence[Sequence[Floats]], limits: Floats) -> DrawnMask 
     y2 in pixels; infinite where there are none). None when there is none.
 
     Raises:
-        ValueError: when the mask would have more than :data:`MOST_PIXELS`, which the reader takes for no mask.
+        ValueError: when the mask would have more than :data:`MOST_PIXELS`, which the reader takes for no mask, or a side
+            longer than PNGs have.
     """
     import cv2
 
@@ -44,7 +46,7 @@ def draw_mask(regions: Sequence[Sequence[Floats]], limits: Floats) -> DrawnMask 
     x2, y2 = np.ceil(np.minimum(ends.max(axis=0), limits[2:])).astype(np.int64).tolist()
     if x2 <= x1 or y2 <= y1:
         return None
-    if (x2 - x1) * (y2 - y1) > MOST_PIXELS:
+    if (x2 - x1) * (y2 - y1) > MOST_PIXELS or max(x2 - x1, y2 - y1) > LONGEST_SIDE:
         raise ValueError("a mask larger than pictures are")
     # Painted on a canvas of its own size; whole pixels are subtracted, which moves no centre across an edge.
     corner = np.array([x1, y1], np.float64)
