@@ -36,8 +36,8 @@ def draw_mask(regions: Sequence[Sequence[Floats]], limits: Floats) -> DrawnMask 
     y2 in pixels; infinite where there are none). None when there is none.
 
     Raises:
-        ValueError: when the mask would have more than :data:`MOST_PIXELS`, which the reader takes for no mask, or a side
-            longer than PNGs have.
+        ValueError: when the mask would have more than :data:`MOST_PIXELS`, which the reader takes for no mask, or a
+            side longer than PNGs have.
     """
     import cv2
 
