@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from fastlabel_dagster.api.exact_json import exact_json
 from fastlabel_dagster.formats.coco.items import Items, items_of_document
 from fastlabel_dagster.formats.coco.pages import pages_of
 from fastlabel_dagster.formats.errors import FormatError
@@ -168,7 +169,7 @@ def load_coco(path: Path) -> Any:
     """The same as :func:`load_json`, with ``annotations`` as :class:`~fastlabel_dagster.formats.coco.items.Items` where
     they can be read that way."""
     content = items_of_document(pages_of(path))
-    return load_json(path) if content is None else content
+    return load_json(path) if content is None or _has_rounded_ids(content) else content
 
 
 def load_json(path: Path) -> Any:
@@ -176,12 +177,22 @@ def load_json(path: Path) -> Any:
     FormatError for anything else that is not JSON."""
     data = path.read_bytes()
     try:
-        return orjson.loads(data)
+        content = orjson.loads(data)
+        return exact_json(data) if _has_rounded_ids(content) else content
     except orjson.JSONDecodeError as error:
         try:
             return _sound(json.loads(data))
         except (ValueError, RecursionError):
             raise FormatError(path, f"is not valid JSON: {error}") from error
+    except ValueError as error:
+        raise FormatError(path, f"cannot be read to the last digit: {error}") from error
+
+
+def _has_rounded_ids(content: Any) -> bool:
+    """Whether ids of images may be whole numbers beyond 64 bits: read as floats, several become one."""
+    images = content.get("images") if isinstance(content, dict) else None
+    ids = (one.get("id") for one in images if isinstance(one, dict)) if isinstance(images, list) else ()
+    return any(type(number) is float and abs(number) >= 2**63 for number in ids)
 
 
 def _sound(value: Any) -> Any:

@@ -399,3 +399,20 @@ def test_what_is_not_read_of_images_and_categories_is_told(bench, said, reason):
     content = bench.read(document({"bbox": [0, 0, 9, 9]}, **said))
     (note,) = [note for text, note in told(content).items() if text.startswith(reason)]
     assert note.count == 1 and note.examples[0].startswith("annotations.json, ")
+
+
+@pytest.mark.parametrize("deep", [0, 1000])
+def test_ids_of_images_beyond_64_bits_are_not_rounded_into_one(tmp_path, deep):
+    first, second = 2**70 + 1, 2**70 + 2
+    images = [{"id": first, "file_name": "a.jpg"}, {"id": second, "file_name": "b.jpg"}]
+    boxes = [{"image_id": second, "category_id": 1, "bbox": [1, 1, 2, 2]}]
+    boxes.append({"image_id": first, "category_id": 1, "bbox": [5, 5, 2, 2]})
+    text = json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "dog"}], "info": "x"})
+    (tmp_path / "instances.json").write_text(text.replace('"x"', "[" * deep + "]" * deep or '"x"'))
+    if deep:
+        with pytest.raises(formats.FormatError, match=r"instances\.json"):
+            formats.read(tmp_path / "instances.json", format="coco")
+        return
+    content = formats.read(tmp_path / "instances.json", format="coco")
+    places = {task["name"]: task["annotations"][0]["points"] for task in to_fastlabel(content)}
+    assert places == {"a.jpg": [5, 5, 7, 7], "b.jpg": [1, 1, 3, 3]}
