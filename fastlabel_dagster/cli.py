@@ -6,7 +6,9 @@ Every command loads only what it needs, and ends with a sentence and exit code 1
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,21 @@ class _Commands(click.Group):
 @click.version_option(package_name="fastlabel-dagster", prog_name="fastlabel-dagster")
 def main() -> None:
     """Annotation data in Dagster: sync FastLabel projects, convert labels, try it all in a sandbox."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM (`kill`, `timeout`, a service that stops) ends the work as Ctrl-C does: half-written and
+    unpacked files go too."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _s3_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -165,20 +182,21 @@ def convert(
     """
     from fastlabel_dagster.conversion import convert_dataset
 
-    convert_dataset(
-        source,
-        target,
-        source_format=source_format,
-        target_format=target_format,
-        read_options=read_options,
-        options=options,
-        strict=strict,
-        s3=_s3(s3_endpoint, s3_region),
-        pictures=pictures,
-        archive=archive,
-        shard_bytes=shard_mb * 2**20,
-        replace=replace,
-    )
+    with _terminable():
+        convert_dataset(
+            source,
+            target,
+            source_format=source_format,
+            target_format=target_format,
+            read_options=read_options,
+            options=options,
+            strict=strict,
+            s3=_s3(s3_endpoint, s3_region),
+            pictures=pictures,
+            archive=archive,
+            shard_bytes=shard_mb * 2**20,
+            replace=replace,
+        )
 
 
 @main.command()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from click.testing import CliRunner
@@ -132,6 +133,36 @@ def test_a_dataset_is_written_for_a_reader_who_has_seen_enough(tmp_path):
         assert child.stderr.read() == b""
     assert child.returncode == 0
     assert (tmp_path / "out" / "annotations.json").is_file()
+
+
+def test_a_terminated_conversion_leaves_nothing_behind(tmp_path):
+    images = [{"id": n, "file_name": f"{n}.jpg", "width": 9, "height": 9} for n in range(20_000)]
+    content = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "a"}]}
+    with zipfile.ZipFile(tmp_path / "coco.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("instances.json", json.dumps(content))
+    (tmp_path / "room").mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "fastlabel_dagster",
+        "convert",
+        "coco.zip",
+        "out",
+        "--from",
+        "coco",
+        "--to",
+        "yolo",
+    ]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "room")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().startswith(b"read ")  # and now it writes
+        assert len(list((tmp_path / "room").iterdir())) == 1
+        child.terminate()
+        child.stdout.read()
+    assert child.returncode == 143
+    assert {path.name for path in tmp_path.iterdir()} == {"coco.zip", "room"}
+    assert not list((tmp_path / "room").iterdir())
 
 
 def test_a_dataset_is_written_without_standard_error(tmp_path):
