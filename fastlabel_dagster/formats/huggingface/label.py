@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastlabel_dagster.formats.attributes import attribute_values
 from fastlabel_dagster.formats.batches import task_batches
 from fastlabel_dagster.formats.report import Tally
+from fastlabel_dagster.labels.json_text import encodable, loads, strict
 from fastlabel_dagster.labels.ragged import Bools, as_ragged, one_array
 from fastlabel_dagster.labels.tables import Labels
 
@@ -113,14 +113,15 @@ def _text(value: str | None, is_json: bool) -> str | None:
     if value is None or not is_json:
         return value or None
     try:
-        content = orjson.loads(value)
-    except orjson.JSONDecodeError:
+        content = loads(value)
+    except ValueError:
         return None
     if isinstance(content, list):
         content = content[0] if len(content) == 1 else None
     if isinstance(content, bool | int | float):
-        return orjson.dumps(content).decode()
-    return content if isinstance(content, str) and content else None
+        number = strict(content).decode()
+        return None if number == "null" else number  # NaN and infinities
+    return content if isinstance(content, str) and content and encodable(content) else None
 
 
 def _declared(classes: pa.Table, key: str | None) -> list[str]:

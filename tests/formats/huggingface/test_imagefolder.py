@@ -218,6 +218,15 @@ def test_which_attribute_is_the_label(bench, imagefolder) -> None:
     assert features_of(bench.folder / "hf_imagefolder")["label"]["dtype"]["class_label"]["names"] == {"0": "3"}
 
 
+def test_numbers_of_any_size_are_labels_of_their_own(bench, imagefolder) -> None:
+    values = [2**64 + 1, [2**64 + 2], 1e-7, float("nan"), ["\ud800"]]
+    tasks = [{**bench.task(f"{place}.jpg"), "attributes": [attribute("size", one)]} for place, one in enumerate(values)]
+    _, rows = imagefolder(*tasks, task="classify", label="size")
+    names = features_of(bench.folder / "hf_imagefolder")["label"]["dtype"]["class_label"]["names"]
+    labels = [None if row["label"] is None else names[str(row["label"])] for row in rows]
+    assert labels == ["18446744073709551617", "18446744073709551618", "1e-7", None, None]
+
+
 def test_options_are_checked(bench, imagefolder) -> None:
     for wrong in ({"task": "segment"}, {"category": "number"}, {"split": {"a-b": 1}}):
         with pytest.raises(ValueError, match=r"one of detect, classify|one of index, name|datasets does not take"):
