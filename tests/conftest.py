@@ -24,10 +24,10 @@ LONG = {"fire", "ui", "test_dagster_project.py", "test_demo.py", "test_load_cost
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """``-n auto``: two more than there are processors, as half of the time a test waits for servers and processes."""
+    """``-n auto``: one more than there are processors, as a third of the time tests wait for servers and processes."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
