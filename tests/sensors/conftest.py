@@ -69,6 +69,13 @@ class Daemon:
                 self.cursor = result.cursor
         return result
 
+    def ticks(self, times: int, sensor: dg.SensorDefinition, clock: Callable[[], float], *, seconds: float = 5) -> None:
+        """Some ticks one after the other, none of which takes longer than so many seconds of this clock."""
+        for _ in range(times):
+            before = clock()
+            self.tick(sensor)
+            assert clock() - before <= seconds
+
     def told(self, check: str) -> list[dg.AssetCheckEvaluation]:
         """The evaluations of this check so far."""
         return [one for one in self.events if isinstance(one, dg.AssetCheckEvaluation) and one.check_name == check]

@@ -205,17 +205,11 @@ def test_a_workspace_that_takes_longer_to_read_than_a_tick_has_is_read_over_seve
     daemon = make_daemon(resource=vendor.resource())
     watch = build_workspace_sensor(job="each", first_tick=first_tick, clock=vendor.clock)
 
-    def tick(times):
-        for _ in range(times):
-            before = vendor.now
-            daemon.tick(watch)
-            assert vendor.now - before <= 5
-
-    tick(50)
+    daemon.ticks(50, watch, vendor.clock)
     assert len(daemon.launched) == (1010 if first_tick == "backfill" else 0)
     projects[:0] = [project(-1)]
     projects[900]["status"] = "done"
-    tick(5)
+    daemon.ticks(5, watch, vendor.clock)
     assert "fastlabel/s-1/project/p-1" in daemon.launched
     assert [one.description for one in daemon.events if isinstance(one, dg.AssetObservation)] == ["s899 has changed."]
 
