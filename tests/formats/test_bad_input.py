@@ -35,7 +35,7 @@ LAYOUTS: dict[str, dict[str, object]] = {
 }
 #: The least share of damaged datasets that is still read: one bad file does not sink the rest, so it is most of them;
 #: less where all labels lie in one file, and least where that is a Parquet file, which one wrong byte spoils.
-STILL_READ = {"coco": 0.3, "coco_panoptic": 0.4, "cvat": 0.3, "coco_parquet": 0.12, "parquet": 0.02}
+STILL_READ = {"coco": 0.3, "coco_panoptic": 0.4, "cvat": 0.3, "coco_parquet": 0.12, "parquet": 0.012}
 READ = [name for name in registry.names() if registry.find(name).read]
 COUNT = int(os.environ.get("FASTLABEL_MUTATIONS", "60"))
 SEED = os.environ.get("FASTLABEL_SEED", "")
@@ -282,7 +282,7 @@ def test_damaged_datasets(dataset_of, outside, tmp_path, made):
             raise AssertionError(f"{made} {number}: {', '.join(mutator.done)}") from error
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         shutil.rmtree(folder)
-    assert outcomes.get("Labels", 0) >= int(STILL_READ.get(made, 0.55) * COUNT), outcomes
+    assert outcomes.get("Labels", 0) >= max(1, int(STILL_READ.get(made, 0.55) * COUNT)), outcomes
 
 
 #: Where a label file of a format lies in a dataset of ours.
