@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,10 @@ def main() -> None:
 @contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM (`kill`, `timeout`, a service that stops) ends the work as Ctrl-C does: half-written and
-    unpacked files go too."""
+    unpacked files go too. Signals are for the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def stop(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
@@ -68,7 +72,7 @@ def _terminable() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _s3_options(command: Callable[..., None]) -> Callable[..., None]:

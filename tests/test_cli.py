@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
@@ -163,6 +164,16 @@ def test_a_terminated_conversion_leaves_nothing_behind(tmp_path):
     assert child.returncode == 143
     assert {path.name for path in tmp_path.iterdir()} == {"coco.zip", "room"}
     assert not list((tmp_path / "room").iterdir())
+
+
+def test_a_dataset_is_converted_on_any_thread(tmp_path):
+    """Signals are for the main one."""
+    (tmp_path / "tasks.json").write_text("[]")
+    arguments = ["convert", str(tmp_path / "tasks.json"), str(tmp_path / "out"), "--from", "fastlabel", "--to", "coco"]
+    with ThreadPoolExecutor(1) as other:
+        done = other.submit(CliRunner().invoke, main, arguments).result()
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "annotations.json").is_file()
 
 
 def test_a_dataset_is_written_without_standard_error(tmp_path):

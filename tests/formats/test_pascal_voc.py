@@ -641,6 +641,7 @@ def test_lists_of_single_classes_are_no_parts_whatever_the_parts_are_called(voc)
             **{f"Annotations/{name}.xml": xml(box(), filename=f"{name}.jpg") for name in ("a", "b 1")},
             "ImageSets/Main/default.txt": "a\nb 1\n",
             "ImageSets/Main/dog_default.txt": "a  1\nb 1 -1\n",
+            "ImageSets/Main/cat_default.txt": "a\t1\n",
             "ImageSets/Main/night_train.txt": "b 1\n",
         }
     )

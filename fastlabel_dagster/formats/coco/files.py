@@ -25,7 +25,9 @@ _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", 
 _LONGEST = 200
 _WORD = re.compile(r"[a-z]+")
 #: One dataset is often published as several files over the same images; the first of these that is there is read.
-_KINDS = ("instances_", "person_keypoints_", "panoptic_", "stuff_", "", "image_info_")
+_KINDS = ("instances_", "person_keypoints_", "panoptic_", "", "stuff_", "image_info_")
+#: These are left out only where they have no further images: somebody's own files may be called so.
+_OF_THE_SAME = frozenset(("stuff_", "image_info_"))
 
 
 #: What a file of labels has lists of; what is read of a file; and of ``info``, what our own exports write there.
@@ -222,14 +224,31 @@ def _one_per_split(
 ) -> list[tuple[Path, dict[str, Any]]]:
     best: dict[tuple[Path, str], tuple[int, Path, dict[str, Any]]] = {}
     for path, content in files:
-        kind = _kind_of(path)
-        rank, key = _KINDS.index(kind), (path.parent, path.stem.removeprefix(kind))
+        rank, key = _KINDS.index(_kind_of(path)), _key_of(path)
         if key not in best or rank < best[key][0]:
             best[key] = (rank, path, content)
-    read = {path for _, path, _ in best.values()}
-    unread = [path.relative_to(folder).as_posix() for path, _ in files if path not in read]
+    read = [(path, content) for path, content in files if _is_read(path, content, best[_key_of(path)])]
+    paths = {path for path, _ in read}
+    unread = [path.relative_to(folder).as_posix() for path, _ in files if path not in paths]
     told.notice(_SAME_PICTURES, FILE, where=unread[:EXAMPLES], count=len(unread))
-    return sorted(((path, content) for _, path, content in best.values()), key=lambda item: item[0].as_posix())
+    return sorted(read, key=lambda item: item[0].as_posix())
+
+
+def _key_of(path: Path) -> tuple[Path, str]:
+    """What files of one dataset over the same images have in common."""
+    return path.parent, path.stem.removeprefix(_kind_of(path))
+
+
+def _is_read(path: Path, content: dict[str, Any], best: tuple[int, Path, dict[str, Any]]) -> bool:
+    """Whether a file is the ``best`` of its kinds, or has images that one has not."""
+    if path == best[1]:
+        return True
+    return _kind_of(path) in _OF_THE_SAME and not _names_in(content) <= _names_in(best[2])
+
+
+def _names_in(content: dict[str, Any]) -> set[str]:
+    images = (one for one in content.get("images") or () if isinstance(one, dict))
+    return {name for one in images if isinstance(name := one.get("file_name") or one.get("coco_url"), str)}
 
 
 def _kind_of(path: Path) -> str:

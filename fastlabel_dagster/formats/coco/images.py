@@ -10,7 +10,7 @@ import pyarrow as pa
 from fastlabel_dagster.formats.assembly import stable_id, tasks_table
 from fastlabel_dagster.formats.coco.columns import is_id
 from fastlabel_dagster.formats.coco.files import CocoFile
-from fastlabel_dagster.formats.coco.pictures import PictureFinder
+from fastlabel_dagster.formats.coco.pictures import PictureFinder, ends_of
 from fastlabel_dagster.formats.outlines import FARTHEST
 from fastlabel_dagster.formats.report import IMAGE
 from fastlabel_dagster.formats.unread import SAYS_NOTHING
@@ -34,6 +34,7 @@ class TaskRows:
     def __init__(self, files: Sequence[CocoFile], told: ReadTally) -> None:
         self._told = told
         self._repeated = _repeated_names(files)
+        self._ends = ends_of(file.content["images"] for file in files) if len(files) > 1 else None
         self._ids: set[str] = set()
         #: Of names that are repeated: picture -> the file that listed it first.
         self._met: dict[str, str] = {}
@@ -61,7 +62,7 @@ class TaskRows:
 
     def read(self, file: CocoFile) -> dict[Any, int]:
         """Add the images of ``file``, and give up its list of them. Returns image id -> row."""
-        pictures = PictureFinder(file)
+        pictures = PictureFinder(file, self._ends)
         images = file.content.pop("images")
         all_at_once = self._read_plain(file, images, pictures)
         if all_at_once is not None:

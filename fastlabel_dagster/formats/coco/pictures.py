@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from fastlabel_dagster.formats.coco.files import CocoFile
@@ -19,16 +20,24 @@ _ELSEWHERE = re.compile(r"/|\.\./|[A-Za-z][A-Za-z0-9+.-]*:")
 _MOST_PARTS = 32
 
 
+def ends_of(lists: Iterable[Any]) -> Counter[str]:
+    """How many different names of pictures, in some files' lists of images, end alike behind their folders."""
+    images = (one for images in lists for one in images or () if isinstance(one, dict))
+    named = {name for one in images if isinstance(name := one.get("file_name"), str)}
+    return Counter(_path(one).rpartition("/")[2] for one in named)
+
+
 class PictureFinder:
     """The pictures beside one annotation file: ``images/``, the folders of its part, its own folder."""
 
-    def __init__(self, file: CocoFile) -> None:
+    def __init__(self, file: CocoFile, ends: Counter[str] | None) -> None:
+        """``ends``: those of the pictures of all files, which look in the same folders; None: there is one file."""
         self._root = os.path.realpath(file.root)
         self._folders = [os.fspath(folder) for folder in dict.fromkeys(_image_folders(file)) if folder.is_dir()]
         #: Folder -> the names of the files in it, and the folder's URI; links count only when they stay inside.
         self._listed: dict[str, tuple[set[str], str]] = {}
         self._images = file.content.get("images")
-        self._stated: Counter[str] | None = None
+        self._ends = ends
 
     def url_of(self, file_name: str) -> str | None:
         """The file URI of a picture, None when it is not there or not inside the dataset's folder. One whose name leads
@@ -40,12 +49,11 @@ class PictureFinder:
                 found = next(filter(None, (self._at("/".join(parts[start:])) for start in range(len(parts)))), None)
         return found
 
-    def _is_only(self, name: str) -> bool:
-        """Whether a single image of the file is called so, whatever stands before it."""
-        if self._stated is None:
-            named = (one.get("file_name") for one in self._images or () if isinstance(one, dict))
-            self._stated = Counter(_path(one).rpartition("/")[2] for one in named if isinstance(one, str))
-        return self._stated[name] == 1
+    def _is_only(self, end: str) -> bool:
+        """Whether a single picture is called so, whatever stands before it."""
+        if self._ends is None:
+            self._ends = ends_of([self._images])
+        return self._ends[end] == 1
 
     def _at(self, file_name: str) -> str | None:
         folder, _, name = file_name.rpartition("/")

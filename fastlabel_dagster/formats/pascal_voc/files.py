@@ -128,7 +128,7 @@ def _tag(root: Path, home: str, files: list[VocFile], told: ReadTally) -> None:
 
 def _is_of_one_class(part: str, lines: list[str], known: Container[str]) -> bool:
     """Whether a list says which pictures show the class it is named after (``dog_train``), not which are of a part."""
-    return "_" in part and all(line.rpartition(" ")[2] in _SIGNS and line not in known for line in lines)
+    return "_" in part and all(line.split()[-1] in _SIGNS and line not in known for line in lines)
 
 
 def find_classes(root: Path, told: ReadTally) -> dict[str, FoundClass]:

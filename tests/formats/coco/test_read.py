@@ -189,6 +189,16 @@ def test_stuff_and_mere_lists_of_the_same_images_make_no_further_tasks(bench, la
     assert note.examples == (f"annotations/{kind}_train2017.json",)
 
 
+@pytest.mark.parametrize("kind", ["stuff", "image_info"])
+def test_files_called_so_that_have_images_of_their_own_are_read(laid, kind):
+    of = {name: [{"id": 7, "file_name": f"{name}.jpg", "width": 100, "height": 80}] for name in "ab"}
+    plain = json.dumps(document({"bbox": [0, 0, 1, 1]}, images=of["a"]))
+    root = laid({"train.json": plain, f"{kind}_train.json": json.dumps(document(images=of["b"]))})
+    content = formats.read(root, format="coco")
+    assert sorted(name[-5:] for name in content.tasks["name"].to_pylist()) == ["a.jpg", "b.jpg"]
+    assert not [note for note in content.report.noticed if "same pictures" in note.reason]
+
+
 def test_a_picture_that_two_files_list_is_told(laid):
     text = json.dumps(document({"bbox": [0, 0, 1, 1]}))
     content = formats.read(laid({"old.json": text, "new.json": text, "images/a.jpg": b""}), format="coco")
@@ -324,6 +334,15 @@ def test_a_picture_whose_name_leads_elsewhere_is_found_by_the_end_of_it(laid, st
     assert formats.read(root, format="coco").tasks["url"].to_pylist() == [(root / place).as_uri()]
     (root / "result.json").write_text(json.dumps(document(images=[image, other])))
     assert formats.read(root, format="coco").tasks["url"].to_pylist() == [None, None], "it may be either"
+
+
+def test_a_picture_that_several_files_may_mean_is_that_of_none(laid):
+    of = {
+        part: json.dumps(document(images=[{"id": 7, "file_name": f"../{part}/1.png", "width": 9, "height": 9}]))
+        for part in ("train", "val")
+    }
+    root = laid({f"annotations/{part}.json": text for part, text in of.items()} | {"images/1.png": b""})
+    assert formats.read(root, format="coco").tasks["url"].to_pylist() == [None, None]
 
 
 def test_a_link_that_leads_to_itself_hides_no_other_picture(bench):
