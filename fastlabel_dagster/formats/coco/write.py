@@ -3,8 +3,8 @@
 Ids: image ids are 1..N in the order of task name, then task id; annotation ids those of the labels when these are
 distinct whole numbers (read from COCO, they come out as they went in), otherwise 1..M in the order of the labels;
 category ids as :class:`~fastlabel_dagster.formats.categories.Categories` says, or those of the COCO file the labels
-were read from. ``file_name`` is the path below
-``images/``. An image whose size nobody knows is listed with width and height 0 and noted in the report.
+were read from. ``file_name`` is the path below ``images/``. An image whose size nobody knows is listed with width and
+height 0 and noted in the report.
 """
 
 from __future__ import annotations
